@@ -1,0 +1,61 @@
+# One verb each. Every verb first makes sure of .venv, which is instant once it is there.
+# PYTHON=/path/to/python takes another Python; LOCK=gpu installs the CUDA libraries too.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+LOCK ?= dev
+BIN := .venv/bin
+# The stamp bears the locks, the project's own file and this folder's place: a change of any sets up anew.
+KEY := $(shell { pwd; cat requirements/uv.txt requirements/$(LOCK).txt pyproject.toml; } | cksum | tr -s ' ' -)
+READY := .venv/ready-$(LOCK)-$(KEY)
+COMPILE := $(BIN)/uv pip compile pyproject.toml --group dev --extra download \
+	--universal --python-version 3.11 --generate-hashes --no-header --quiet
+
+.PHONY: help
+help:
+	@echo "make demo         phantoms through the whole pipeline, to a registered model"
+	@echo "make test         the tests, without the system tests"
+	@echo "make test-system  the tests that need servers, a browser or several processes"
+	@echo "make lint         ruff, mypy, import-linter"
+	@echo "make lock         resolve the locked requirements again (UPGRADE=1: to the newest versions)"
+	@echo "make clean        remove .venv and the tools' caches; data/ and mlruns/ stay"
+
+.PHONY: demo
+demo: $(READY)
+	$(BIN)/xray demo
+
+.PHONY: test
+test: $(READY)
+	$(BIN)/python -m pytest -q -m "not system" --durations=15
+
+# pytest ends with 5 where there is no such test, which is no failure.
+.PHONY: test-system
+test-system: $(READY)
+	$(BIN)/python -m pytest -q -m system --durations=15 || [ $$? -eq 5 ]
+
+.PHONY: lint
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: lock
+lock: $(READY)
+	$(BIN)/uv pip compile requirements/uv.in --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
+		$(if $(UPGRADE),--upgrade) -o requirements/uv.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) -o requirements/dev.txt
+	$(COMPILE) --extra gpu --constraint requirements/dev.txt $(if $(UPGRADE),--upgrade) -o requirements/gpu.txt
+
+.PHONY: clean
+clean:
+	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+
+.PHONY: setup
+setup: $(READY)
+
+$(READY):
+	@bash requirements/install.sh "$(LOCK)" "$(PYTHON)"
+	@touch $@

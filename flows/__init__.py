@@ -1,0 +1,1 @@
+"""What happens, in what order: Prefect flows and the `xray` command."""

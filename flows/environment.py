@@ -1,0 +1,52 @@
+"""The process that a command runs in: where Prefect keeps its state, what stays quiet, and how memory is kept."""
+
+import os
+import platform
+import sys
+from pathlib import Path
+
+TRAINING_MEMORY = {
+    # glibc gives every large block back to the kernel and faults it in again a step later, page by page. Kept, and in
+    # large pages, the same step of the article's net took 0.55 to 0.6 of the time: docs/decisions/0003-memory.md.
+    "glibc.malloc.hugetlb": "1",
+    "glibc.malloc.arena_max": "1",
+    "glibc.malloc.mmap_max": "0",
+    "glibc.malloc.trim_threshold": "68719476736",
+    "glibc.malloc.top_pad": "268435456",
+}
+"""Settings of glibc's allocator, which reads them when a process starts and never again."""
+
+
+def quiet_settings(home: Path) -> dict[str, str]:
+    """Give the environment of a command; whatever the user has set already stays.
+
+    Args:
+        home: The folder that holds data/, mlruns/ and Prefect's own state.
+    """
+    return {
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "KERAS_BACKEND": "tensorflow",
+        "DO_NOT_TRACK": "true",
+        "PREFECT_HOME": str(home / ".prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+        # Prefect keeps its own log lines; the command prints ours and, at the end, one line for an error.
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "xray",
+    }
+
+
+def settle(home: Path, trains: bool) -> None:
+    """Set this process's environment, starting it again where that is the only way.
+
+    Args:
+        home: The folder that holds data/, mlruns/ and Prefect's own state.
+        trains: Whether a network will be trained, which gains from `TRAINING_MEMORY`.
+    """
+    for name, value in quiet_settings(home).items():
+        os.environ.setdefault(name, value)
+    if trains and platform.libc_ver()[0] == "glibc" and "GLIBC_TUNABLES" not in os.environ:
+        os.environ["GLIBC_TUNABLES"] = ":".join(f"{name}={value}" for name, value in TRAINING_MEMORY.items())
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

@@ -1,0 +1,35 @@
+"""The whole way from a folder of scans to a registered model."""
+
+from prefect import flow
+
+from tasks.data import audit_and_split, clean, normalize
+from tasks.learning import evaluate, train
+from tasks.registering import register
+from xray.config import Request
+
+
+@flow(name="pipeline", flow_run_name="{request.config.recipe}", persist_result=False)
+def pipeline(request: Request):  # noqa: ANN201 - an annotation would have to import what it names
+    """Clean, normalize, audit and split, train, evaluate, register; whatever is done already is reused.
+
+    Returns:
+        What was recorded in MLflow, as `xray.registry.record.Recorded`.
+    """
+    cleaned = clean(request)
+    store = normalize(cleaned, request)
+    catalog = audit_and_split(cleaned, store, request)
+    trained = train(catalog, store, request)
+    judged = evaluate(trained, catalog, store, request)
+    return register(trained, judged, catalog, request)
+
+
+@flow(name="prepare", flow_run_name="{request.config.recipe}", persist_result=False)
+def prepare(request: Request):  # noqa: ANN201 - as above
+    """Clean, normalize, audit and split: as far as the catalog and the pixel store.
+
+    Returns:
+        The catalog, as `xray.data.catalog.Catalog`.
+    """
+    cleaned = clean(request)
+    store = normalize(cleaned, request)
+    return audit_and_split(cleaned, store, request)

@@ -1,0 +1,1 @@
+"""Policy around one library call each: retry, reuse, report."""

@@ -1,0 +1,41 @@
+"""Tasks from a folder of scans to a catalog and a pixel store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prefect.artifacts import create_table_artifact
+from prefect.client.schemas.objects import State
+
+from tasks.libraries import load
+from tasks.policy import done, step
+from tasks.progress import progress_of
+from xray.config import Request
+
+if TYPE_CHECKING:
+    from xray.data.catalog import Catalog
+    from xray.data.prepare import Cleaned
+    from xray.data.shards import PixelStore
+
+
+@step(name="clean")
+def clean(request: Request) -> State[Cleaned]:
+    """Read the metadata, find its files and digest them."""
+    cleaned = load("xray.data.prepare").clean(request.data, request.places)
+    return done(cleaned, cleaned.reused, f"{cleaned.scans:,} scans")
+
+
+@step(name="normalize")
+def normalize(cleaned: Cleaned, request: Request) -> State[PixelStore]:
+    """Decode what the pixel store does not hold yet."""
+    filled = load("xray.data.prepare").normalize(cleaned, request.config, request.places, progress_of("scans"))
+    return done(filled.store, filled.decoded == 0, f"{filled.decoded:,} decoded, {filled.reused:,} reused")
+
+
+@step(name="audit and split")
+def audit_and_split(cleaned: Cleaned, store: PixelStore, request: Request) -> State[Catalog]:
+    """Audit the scans, cut them into folds and write the catalog."""
+    catalog = load("xray.data.prepare").write_prepared(cleaned, store, request.config, request.places)
+    lines = load("xray.data.audit").lines(catalog.findings())
+    create_table_artifact([{"finding": finding, "value": value} for finding, value in lines], key="audit")
+    return done(catalog, catalog.reused, f"catalog {catalog.digest}")

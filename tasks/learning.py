@@ -1,0 +1,38 @@
+"""Tasks from a catalog and a pixel store to a network that was judged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prefect.artifacts import create_table_artifact
+from prefect.client.schemas.objects import State
+
+from tasks.libraries import load
+from tasks.policy import done, flow_run_id, step
+from tasks.progress import progress_of
+from xray.config import Request
+
+if TYPE_CHECKING:
+    from xray.data.catalog import Catalog
+    from xray.data.shards import PixelStore
+    from xray.evaluation.judge import Judged
+    from xray.training.fit import Trained
+
+
+@step(name="train")
+def train(catalog: Catalog, store: PixelStore, request: Request) -> State[Trained]:
+    """Train to the end, from the last finished epoch if there is one, and send each epoch to MLflow."""
+    trained = load("xray.registry.record").train_and_track(
+        catalog, store, request.config, request.places, flow_run_id(), progress_of("epochs")
+    )
+    best = trained.history().best_epoch
+    return done(trained, trained.trained_epochs == 0, f"{trained.trained_epochs} epochs trained, best epoch {best}")
+
+
+@step(name="evaluate")
+def evaluate(trained: Trained, catalog: Catalog, store: PixelStore, request: Request) -> State[Judged]:
+    """Score validation and TEST scans, choose the threshold on validation, and draw the pictures."""
+    judged = load("xray.evaluation.judge").judge(trained, catalog, store, request.config)
+    columns = load("xray.evaluation.report").COLUMNS
+    create_table_artifact([dict(zip(columns, row, strict=True)) for row in judged.report()["rows"]], key="test-metrics")
+    return done(judged, judged.reused, f"evaluation {judged.digest}")

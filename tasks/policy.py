@@ -1,0 +1,45 @@
+"""What all our tasks share: no cache but our own, retries for what can pass, and a state that says what was reused."""
+
+from typing import Any, TypeVar
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.runtime import flow_run
+from prefect.states import Completed
+from prefect.tasks import Task, exponential_backoff
+
+from xray.errors import RegistryError
+
+T = TypeVar("T")
+
+
+def can_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Retry after a network folder or a store that was away; never after bad data, which stays bad."""
+    return isinstance(state.data, (OSError, RegistryError))
+
+
+step = task(
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=3,
+    retry_delay_seconds=exponential_backoff(backoff_factor=2),
+    retry_condition_fn=can_pass,
+)
+"""The decorator of every task."""
+
+
+def done(result: T, reused: bool, message: str) -> State[T]:
+    """End a task, in a state that is named `Reused` where nothing had to be done again.
+
+    Args:
+        result: What the task gives to the flow.
+        reused: Whether it was there already.
+        message: What a person reads beside the state.
+    """
+    return Completed(name="Reused" if reused else "Completed", message=message, data=result)
+
+
+def flow_run_id() -> str | None:
+    """Name the Prefect flow run that this is part of, if any."""
+    return flow_run.get_id() or None

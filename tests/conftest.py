@@ -1,0 +1,41 @@
+"""What every test may lean on: quiet libraries, phantoms made once, and the real scans where they lie."""
+
+import os
+
+# Before any test imports TensorFlow, Prefect or MLflow.
+os.environ.update(
+    {
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "DO_NOT_TRACK": "true",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_LOGGING_LEVEL": "WARNING",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    }
+)
+os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def real_scans() -> Path:
+    """The real scans beside the project, or a skip that says so."""
+    folder = PROJECT.parent / "shared" / "data" / "coronahack"
+    if not folder.is_dir():
+        pytest.skip(f"the real scans are not there: {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder of 240 phantoms of 64 x 64. Read only: a test that changes files makes its own."""
+    from xray.data.phantom import write_phantoms
+
+    folder = tmp_path_factory.mktemp("phantoms") / "data"
+    write_phantoms(folder, scans=240, seed=0, size=(64, 64))
+    return folder

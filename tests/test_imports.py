@@ -1,0 +1,48 @@
+"""Importing a flow, a task or the command loads nothing heavy: it costs little more than Prefect."""
+
+import json
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import flows
+import tasks
+
+HEAVY = {"tensorflow", "keras", "mlflow", "matplotlib", "sklearn"}
+GROUND_FLOOR = ["xray", "xray.config", "xray.labels", "xray.errors"]
+
+LOOK = """
+import importlib, json, sys
+loaded = {}
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+    loaded[name] = sorted({module.partition(".")[0] for module in sys.modules})
+print(json.dumps(loaded))
+"""
+
+
+def upper_floors() -> list[str]:
+    """Every module of `flows` and `tasks`, by its dotted name."""
+    return [
+        info.name for floor in (flows, tasks) for info in pkgutil.walk_packages(floor.__path__, f"{floor.__name__}.")
+    ]
+
+
+def loaded_after(modules: list[str], folder: Path) -> dict[str, set[str]]:
+    """Import the modules one after another in a fresh interpreter; give the packages it holds after each."""
+    command = [sys.executable, "-c", LOOK, *modules]
+    child = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=240)
+    assert child.returncode == 0, child.stderr
+    return {name: set(packages) for name, packages in json.loads(child.stdout).items()}
+
+
+def test_importing_flows_and_tasks_loads_nothing_heavy_and_makes_no_file(tmp_path: Path) -> None:
+    loaded = loaded_after(upper_floors(), tmp_path)
+    assert {name: packages & HEAVY for name, packages in loaded.items() if packages & HEAVY} == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_ground_floor_loads_neither_prefect_nor_anything_heavy(tmp_path: Path) -> None:
+    loaded = loaded_after(GROUND_FLOOR, tmp_path)
+    assert loaded["xray.errors"] & (HEAVY | {"prefect"}) == set()

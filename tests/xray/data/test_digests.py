@@ -1,0 +1,96 @@
+"""SHA-256 of files, remembered by path, size and time of change."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from xray.data.digests import file_digests
+from xray.errors import StoreError
+
+ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+"""SHA-256 of `abc`, from FIPS 180-2."""
+LONG_AGO = 1_600_000_000
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "data" / "train").mkdir(parents=True)
+    for name, content in (("a", b"abc"), ("b", b"abd")):
+        (tmp_path / "data" / "train" / name).write_bytes(content)
+        os.utime(tmp_path / "data" / "train" / name, (LONG_AGO, LONG_AGO))
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Path:
+    return tmp_path / "store" / "digests.parquet"
+
+
+def test_digests_are_those_of_the_bytes(folder, index):
+    digests = file_digests(folder, ["train/b", "train/a"], index)
+    assert list(digests) == ["train/b", "train/a"]
+    assert digests["train/a"] == ABC
+
+
+def test_an_unchanged_file_is_not_read_again(folder, index):
+    first = file_digests(folder, ["train/a"], index)
+    (folder / "train" / "a").write_bytes(b"xyz")
+    os.utime(folder / "train" / "a", (LONG_AGO, LONG_AGO))
+    assert file_digests(folder, ["train/a"], index) == first
+
+
+@pytest.mark.parametrize(("content", "when"), [(b"xyz", LONG_AGO + 1), (b"longer", LONG_AGO)])
+def test_a_change_of_time_or_size_is_noticed(folder, index, content, when):
+    file_digests(folder, ["train/a"], index)
+    (folder / "train" / "a").write_bytes(content)
+    os.utime(folder / "train" / "a", (when, when))
+    assert file_digests(folder, ["train/a"], index) == {"train/a": hashlib.sha256(content).hexdigest()}
+
+
+def test_a_file_changed_just_now_is_not_remembered(folder, index):
+    path = folder / "train" / "a"
+    path.write_bytes(b"xyz")
+    now = path.stat().st_mtime_ns
+    file_digests(folder, ["train/a"], index)
+    path.write_bytes(b"abc")
+    os.utime(path, ns=(now, now))
+    assert file_digests(folder, ["train/a"], index) == {"train/a": ABC}
+
+
+def test_an_unchanged_index_is_not_rewritten(folder, index):
+    file_digests(folder, ["train/a"], index)
+    before = index.stat().st_ino
+    file_digests(folder, ["train/a"], index)
+    assert index.stat().st_ino == before
+
+
+def test_one_index_serves_two_folders(folder, index, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "c").write_bytes(b"abc")
+    os.utime(tmp_path / "other" / "c", (LONG_AGO, LONG_AGO))
+    file_digests(folder, ["train/a"], index)
+    file_digests(tmp_path / "other", ["c"], index)
+    assert sorted(Path(path).name for path in pd.read_parquet(index)["path"]) == ["a", "c"]
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 nonsense PAR1"])
+def test_a_broken_index_is_made_anew(folder, index, content):
+    index.parent.mkdir()
+    index.write_bytes(content)
+    assert file_digests(folder, ["train/a"], index) == {"train/a": ABC}
+    assert len(pd.read_parquet(index)) == 1
+
+
+@pytest.mark.parametrize("missing", ["train/gone", "train", "nul\0", "n" * 300])
+def test_a_file_that_cannot_be_read_is_left_out(folder, index, missing):
+    assert file_digests(folder, ["train/a", missing], index) == {"train/a": ABC}
+
+
+def test_an_index_that_cannot_be_written_is_a_store_error(folder, tmp_path):
+    (tmp_path / "store").touch()
+    with pytest.raises(StoreError, match="digest index could not be written"):
+        file_digests(folder, ["train/a"], tmp_path / "store" / "digests.parquet")
+    assert not list(tmp_path.glob("**/*.tmp-*"))

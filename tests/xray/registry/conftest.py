@@ -1,0 +1,79 @@
+"""A real MLflow store for each test, copied from one that was migrated once, and one tiny real network."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from xray.config import Places
+from xray.registry.runs import DataSet, RunFacts
+from xray.registry.store import store_of
+from xray.registry.tracking import Tracker, open_run
+
+SIDE = 32
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database with its tables and nothing else; making one takes seconds."""
+    places = Places(home=tmp_path_factory.mktemp("migrated"))
+    places.mlruns.mkdir()
+    store_of(places).client()
+    return places.mlruns / "mlflow.db"
+
+
+@pytest.fixture
+def places(tmp_path: Path, migrated: Path) -> Places:
+    """A home with an empty store."""
+    places = Places(home=tmp_path / "home")
+    places.mlruns.mkdir(parents=True)
+    shutil.copy(migrated, places.mlruns / "mlflow.db")
+    return places
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A training folder."""
+    folder = tmp_path / "home" / "data" / "trainings" / "abc"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def facts() -> RunFacts:
+    """What a run is told of itself."""
+    return RunFacts(
+        experiment="xray-test",
+        name="quick-abc",
+        params={"training.epochs": 3, "images.fit": "stretch"},
+        tags={"recipe": "quick", "catalog": "0123456789abcdef", "git_commit": None},
+        data=DataSet("coronahack", "0123456789abcdef", "/somewhere/scans", {"label": "string"}, {"train": 80}),
+    )
+
+
+@pytest.fixture
+def opened(places: Places, folder: Path, facts: RunFacts) -> Callable[[], Tracker]:
+    """Open the training's run, as a process that starts anew does."""
+    return lambda: open_run(places, folder, facts)
+
+
+@pytest.fixture(scope="session")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `model.keras` of a tiny network with random weights: uint8 (n, 32, 32, 1) in, P(normal) out."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((SIDE, SIDE, 1), dtype="uint8"),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(4, 3, activation="relu"),
+            keras.layers.MaxPooling2D(4),
+            keras.layers.Flatten(),
+            keras.layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    path = tmp_path_factory.mktemp("network") / "model.keras"
+    model.save(path)
+    return path

@@ -1,0 +1,34 @@
+"""What a run keeps beside its epochs."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from xray.config import Places
+from xray.registry.evidence import Evidence, log_evidence
+from xray.registry.tracking import Tracker
+
+
+def test_done_twice_it_is_there_once(opened: Callable[[], Tracker], places: Places, tmp_path: Path) -> None:
+    audit = tmp_path / "audit.json"
+    audit.write_text("{}")
+    figure = Figure()
+    figure.subplots().plot([0, 1], [0, 1])
+    scores = pd.DataFrame({"image_id": ["a.png", "b.png"], "p_pneumonia": [0.25, 0.75]})
+    evidence = Evidence({"test.auc": 0.9, "test.tp": 3}, {"roc": figure}, scores, "# card", [audit])
+    tracker = opened()
+    for _ in range(2):
+        log_evidence(tracker, evidence)
+
+    client, run_id = tracker.require()
+    assert [(m.step, m.value) for m in client.get_metric_history(run_id, "test.auc")] == [(0, 0.9)]
+    artifacts = {each.path for each in client.list_artifacts(run_id)}
+    assert artifacts == {"audit.json", "figures", "model_card.md", "scores.json", "scores.parquet"}
+    assert [each.path for each in client.list_artifacts(run_id, "figures")] == ["figures/roc.png"]
+    kept = pd.read_parquet(client.download_artifacts(run_id, "scores.parquet", str(tmp_path)))
+    pd.testing.assert_frame_equal(kept, scores)
+    shown = pd.read_json(client.download_artifacts(run_id, "scores.json", str(tmp_path)), orient="split")
+    assert len(shown) == 2
+    assert client.get_run(run_id).data.tags["mlflow.note.content"] == "# card"

@@ -1,0 +1,81 @@
+"""The one place that says where runs and models are kept."""
+
+import os
+
+import mlflow
+import pytest
+
+from xray.config import Places
+from xray.errors import RegistryError
+from xray.registry.store import Store, reached, store_of, ui_command
+
+
+def test_it_lies_under_mlruns(places: Places) -> None:
+    store = store_of(places)
+    assert store.uri == f"sqlite:///{places.mlruns / 'mlflow.db'}"
+    assert store.artifacts == f"file://{places.mlruns / 'artifacts'}"
+
+
+def test_a_server_named_by_the_environment_wins_and_keeps_its_own_artifacts(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example:5000")
+    assert store_of(places) == Store("https://mlflow.example:5000", None)
+
+
+def test_a_database_named_by_the_environment_keeps_artifacts_under_mlruns(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:secret@db/mlflow")
+    store = store_of(places)
+    assert store.artifacts == f"file://{places.mlruns / 'artifacts'}"
+    assert store.shown == "postgresql://db/mlflow"
+
+
+def test_an_error_is_one_line_that_names_the_store_and_no_password() -> None:
+    store = Store("postgresql://me:secret@db/mlflow", None)
+    with pytest.raises(RegistryError) as error, reached(store):
+        raise OSError("connection refused\nand much more")
+    assert str(error.value) == "tracking store postgresql://db/mlflow must answer. Received: connection refused"
+
+
+def test_being_current_leaves_no_trace(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    store, before = store_of(places), mlflow.get_tracking_uri()
+    with store.current():
+        assert mlflow.get_tracking_uri() == store.uri
+        assert mlflow.get_registry_uri() == store.uri
+    assert mlflow.get_tracking_uri() == before
+    assert "MLFLOW_TRACKING_URI" not in os.environ
+    assert "MLFLOW_REGISTRY_URI" not in os.environ
+    assert store_of(places) == store
+
+
+def test_an_experiment_is_made_once_with_its_artifacts_under_the_root(places: Places) -> None:
+    store = store_of(places)
+    client = store.client()
+    first = store.experiment(client, "xray-test")
+    assert store.experiment(client, "xray-test") == first
+    assert client.get_experiment(first).artifact_location == f"{store.artifacts}/xray-test"
+
+
+def test_a_deleted_experiment_is_refused(places: Places) -> None:
+    store = store_of(places)
+    client = store.client()
+    client.delete_experiment(store.experiment(client, "gone"))
+    with pytest.raises(RegistryError, match="must not be deleted.*Received: gone"):
+        store.experiment(client, "gone")
+
+
+def test_the_ui_is_bound_to_this_machine(places: Places) -> None:
+    command = ui_command(places, port=5055)
+    assert command[1:4] == ["-m", "mlflow", "server"]
+    assert command[command.index("--host") + 1] == "127.0.0.1"
+    assert command[command.index("--port") + 1] == "5055"
+    assert command[command.index("--backend-store-uri") + 1] == store_of(places).uri
+
+
+def test_a_server_has_a_ui_of_its_own(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@mlflow.example")
+    with pytest.raises(RegistryError, match="open it in a browser. Received: http://mlflow.example"):
+        ui_command(places)

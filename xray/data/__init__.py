@@ -1,0 +1,1 @@
+"""From a folder of scans to a catalog and a pixel store."""

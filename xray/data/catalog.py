@@ -1,0 +1,101 @@
+"""The catalog: who, where, which label, which split. Written once, named by its content."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from xray.config import digest_of
+from xray.data.folders import write_folder
+
+COLUMNS = [
+    "image_id",
+    "path",
+    "sha256",
+    "width",
+    "height",
+    "pixels_sha256",
+    "label",
+    "subtype",
+    "source",
+    "patient_id",
+    "split",
+    "fold",
+]
+REJECT_COLUMNS = ["image_id", "path", "reason", "detail"]
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """A finished catalog on disk.
+
+    Attributes:
+        folder: Holds `catalog.parquet`, `rejects.parquet`, `audit.json` and `manifest.json`.
+        digest: Names the folder; depends on the rows, the rejects and the findings.
+        data: The folder of scans that `path` is relative to.
+        reused: Whether the folder was there already.
+    """
+
+    folder: Path
+    digest: str
+    data: Path
+    reused: bool
+
+    def rows(self, split: str | None = None) -> pd.DataFrame:
+        """Read the rows, one a scan, in order of `image_id`; those of one split if one is named."""
+        rows = pd.read_parquet(self.folder / "catalog.parquet")
+        return rows if split is None else rows[rows["split"] == split].reset_index(drop=True)
+
+    def rejects(self) -> pd.DataFrame:
+        """Read what was left out: `image_id, path, reason, detail`."""
+        return pd.read_parquet(self.folder / "rejects.parquet")
+
+    def findings(self) -> dict[str, Any]:
+        """Read the audit's findings."""
+        findings: dict[str, Any] = json.loads((self.folder / "audit.json").read_text(encoding="utf-8"))
+        return findings
+
+
+def write_catalog(
+    rows: pd.DataFrame, rejects: pd.DataFrame, findings: Mapping[str, Any], data: Path, root: Path
+) -> Catalog:
+    """Write a catalog folder, or find the one that holds the same.
+
+    Args:
+        rows: One row a scan, with at least `COLUMNS`.
+        rejects: What was left out, with `REJECT_COLUMNS`.
+        findings: The audit's findings, JSON-like.
+        data: The folder of scans.
+        root: Where catalog folders lie.
+
+    Raises:
+        StoreError: The folder could not be written; nothing of it is left then.
+    """
+    rows = rows[COLUMNS].sort_values("image_id", ignore_index=True)
+    rejects = rejects[REJECT_COLUMNS].sort_values(REJECT_COLUMNS, ignore_index=True)
+    digest = _content_digest(rows, rejects, findings)
+
+    def fill(folder: Path) -> dict[str, Any]:
+        rows.to_parquet(folder / "catalog.parquet", index=False)
+        rejects.to_parquet(folder / "rejects.parquet", index=False)
+        (folder / "audit.json").write_text(json.dumps(findings, indent=2, sort_keys=True), encoding="utf-8")
+        splits = rows["split"].value_counts()
+        return {
+            "digest": digest,
+            "rows": len(rows),
+            "rejects": len(rejects),
+            "splits": {str(name): int(count) for name, count in splits.items()},
+        }
+
+    written = write_folder(root / digest, fill)
+    return Catalog(root / digest, digest, data, reused=not written)
+
+
+def _content_digest(rows: pd.DataFrame, rejects: pd.DataFrame, findings: Mapping[str, Any]) -> str:
+    # Over CSV text, not Parquet bytes: a new pyarrow must not rename every catalog.
+    tables = [hashlib.sha256(table.to_csv(index=False).encode()).hexdigest() for table in (rows, rejects)]
+    return digest_of([*tables, findings])

@@ -1,0 +1,118 @@
+"""From a folder of scans to a catalog and a pixel store, in three steps that leave their outcome on disk."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from xray.config import Config, Places, digest_of
+from xray.data.audit import audit
+from xray.data.catalog import REJECT_COLUMNS, Catalog, write_catalog
+from xray.data.digests import file_digests
+from xray.data.folders import write_folder
+from xray.data.metadata import read_coronahack
+from xray.data.shards import Filled, PixelStore, fill
+from xray.data.splits import assign_folds
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """Metadata that was read and cleaned, with each file's digest.
+
+    Attributes:
+        folder: Holds `rows.parquet`, `rejects.parquet`, `notes.json` and `manifest.json`.
+        digest: Names the folder; depends on the rows, rejects and notes.
+        data: The folder of scans that `path` is relative to.
+        scans: Number of rows.
+        reused: Whether the folder was there already.
+    """
+
+    folder: Path
+    digest: str
+    data: Path
+    scans: int
+    reused: bool
+
+    def rows(self) -> pd.DataFrame:
+        """Read the rows: `image_id, path, label, subtype, source, patient_id, official, sha256`."""
+        return pd.read_parquet(self.folder / "rows.parquet")
+
+    def rejects(self) -> pd.DataFrame:
+        """Read what was left out: `image_id, path, reason, detail`."""
+        return pd.read_parquet(self.folder / "rejects.parquet")
+
+    def notes(self) -> list[str]:
+        """Read what the metadata's reader has to say, in words."""
+        notes: list[str] = json.loads((self.folder / "notes.json").read_text(encoding="utf-8"))
+        return notes
+
+
+def clean(data: Path, places: Places) -> Cleaned:
+    """Read the metadata, find its files and digest them.
+
+    Args:
+        data: A folder in CoronaHack's layout.
+        places: Where to keep the outcome.
+
+    Raises:
+        DataError: The folder or its metadata cannot be read.
+        StoreError: The outcome could not be written.
+    """
+    metadata = read_coronahack(data)
+    digests = file_digests(data, metadata.rows["path"].tolist(), places.digest_index)
+    rows = metadata.rows.assign(sha256=metadata.rows["path"].map(digests))
+    digest = digest_of([rows.to_csv(index=False), metadata.rejects.to_csv(index=False), metadata.notes])
+    folder = places.cleaned / digest
+
+    def write(draft: Path) -> dict[str, Any]:
+        rows.to_parquet(draft / "rows.parquet", index=False)
+        metadata.rejects.to_parquet(draft / "rejects.parquet", index=False)
+        (draft / "notes.json").write_text(json.dumps(metadata.notes), encoding="utf-8")
+        return {"digest": digest, "rows": len(rows), "rejects": len(metadata.rejects)}
+
+    written = write_folder(folder, write)
+    return Cleaned(folder, digest, data, len(rows), reused=not written)
+
+
+def normalize(
+    cleaned: Cleaned, config: Config, places: Places, progress: Callable[[int, int], None] | None = None
+) -> Filled:
+    """Decode what the pixel store does not hold yet.
+
+    Args:
+        cleaned: The scans.
+        config: Says what each is made into.
+        places: Where the pixel stores lie.
+        progress: Called with (decoded, to decode).
+
+    Raises:
+        StoreError: The store could not be written; what it held before is still whole.
+    """
+    rows = cleaned.rows()
+    scans = dict(zip(rows["path"], rows["sha256"], strict=True))
+    return fill(cleaned.data, scans, config.images, places.pixels, progress=progress)
+
+
+def write_prepared(cleaned: Cleaned, store: PixelStore, config: Config, places: Places) -> Catalog:
+    """Audit the scans, cut them into folds and write the catalog.
+
+    Args:
+        cleaned: The scans.
+        store: Their pixels, which say what was unreadable and what is identical.
+        config: Says how to split.
+        places: Where catalogs lie.
+
+    Raises:
+        TrainingError: A split is without one of the labels.
+        StoreError: The catalog could not be written.
+    """
+    rows = cleaned.rows()
+    unreadable = rows.merge(store.rejects, on="sha256")
+    audited = audit(rows.merge(store.facts.drop(columns="scaling"), on="sha256"), cleaned.notes(), config.split)
+    rejects = pd.concat([cleaned.rejects(), unreadable[REJECT_COLUMNS], audited.rejects[REJECT_COLUMNS]])
+    return write_catalog(
+        assign_folds(audited.rows, config.split), rejects, audited.findings, cleaned.data, places.prepared
+    )

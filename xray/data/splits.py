@@ -1,0 +1,100 @@
+"""Cut the official TRAIN scans into folds that share neither a patient nor identical pixels."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from xray.config import Split
+from xray.errors import TrainingError
+from xray.labels import LABELS
+
+TEST_FOLD = -1
+"""The `fold` of a TEST scan, which belongs to none."""
+
+
+def assign_folds(rows: pd.DataFrame, split: Split) -> pd.DataFrame:
+    """Give each scan a `split` and a `fold`.
+
+    TRAIN scans are stratified by label and subtype. With `group_by="patient"`, scans that are linked by a patient id
+    or by identical pixels, directly or through others, stay in one fold.
+
+    Args:
+        rows: One row a scan, with `image_id, label, subtype, patient_id, pixels_sha256, official`.
+        split: Folds, seed and grouping.
+
+    Returns:
+        The rows in order of `image_id`, with `split` (train, validation, test) and `fold` (0 to folds - 1, or
+        `TEST_FOLD`). The same rows in any order, with the same seed, give the same folds.
+
+    Raises:
+        TrainingError: There are no TRAIN or no TEST rows, or a split is without one of the labels.
+    """
+    if split.validation_fold >= split.folds:
+        raise TrainingError(
+            f"split.validation_fold must be below split.folds. Received: {split.validation_fold} of {split.folds}"
+        )
+    rows = rows.sort_values("image_id", ignore_index=True)
+    in_train = (rows["official"] == "train").to_numpy()
+    if not in_train.any() or in_train.all():
+        missing = "TEST" if in_train.all() else "TRAIN"
+        raise TrainingError(f"the data set must have both TRAIN and TEST scans. Received: no {missing} scans")
+    fold = np.full(len(rows), TEST_FOLD, dtype=np.int64)
+    fold[in_train] = _train_folds(rows[in_train], split)
+    names = np.where(fold == split.validation_fold, "validation", "train")
+    assigned = rows.assign(split=np.where(in_train, names, "test"), fold=fold)
+    _require_both_labels(assigned)
+    return assigned
+
+
+def linked_groups(*keys: pd.Series) -> NDArray[np.int32]:
+    """Number the connected components of rows that share a value in any of the keys.
+
+    Args:
+        keys: Series of n values each. Equal values within one key link their rows; missing ones link nothing.
+
+    Returns:
+        int32 (n,), the same number for rows that are linked, directly or through others.
+    """
+    n = len(keys[0])
+    links = []
+    offset = n
+    for key in keys:
+        codes = pd.factorize(key)[0]
+        known = np.flatnonzero(codes >= 0)
+        links.append(np.stack([known, codes[known] + offset]))
+        offset += int(codes.max(initial=-1)) + 1
+    row, column = np.concatenate(links, axis=1)
+    graph = coo_array((np.ones(len(row), dtype=bool), (row, column)), shape=(offset, offset))
+    return connected_components(graph, directed=False)[1][:n]
+
+
+def _train_folds(rows: pd.DataFrame, split: Split) -> NDArray[np.int64]:
+    fewest = rows["label"].value_counts().min()
+    if fewest < split.folds:
+        raise TrainingError(f"each label must have at least {split.folds} TRAIN scans. Received: {fewest}")
+    strata = rows["label"] + "/" + rows["subtype"]
+    # A subtype with fewer scans than folds cannot be spread over them: it counts with its label's largest.
+    rare = strata.map(strata.value_counts()) < split.folds
+    strata = strata.mask(rare, rows["label"].map(strata.groupby(rows["label"]).agg(lambda each: each.mode()[0]))).to_numpy(dtype=str)
+    fold = np.empty(len(rows), dtype=np.int64)
+    if split.group_by == "none":
+        parts = StratifiedKFold(split.folds, shuffle=True, random_state=split.seed).split(strata, strata)
+    else:
+        groups = linked_groups(rows["patient_id"], rows["pixels_sha256"])
+        parts = StratifiedGroupKFold(split.folds, shuffle=True, random_state=split.seed).split(strata, strata, groups)
+    for number, (_, held_out) in enumerate(parts):
+        fold[held_out] = number
+    return fold
+
+
+def _require_both_labels(rows: pd.DataFrame) -> None:
+    for name in ("train", "validation", "test"):
+        present = set(rows.loc[rows["split"] == name, "label"])
+        missing = [label for label in LABELS if label not in present]
+        if missing:
+            raise TrainingError(
+                f"each split must have scans of {' and '.join(LABELS)}. Received: no {' and no '.join(missing)} in {name}"
+            )

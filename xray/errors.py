@@ -1,0 +1,48 @@
+"""The errors that are a user's to mend; the command prints each as one line and exits with 2."""
+
+
+class XrayError(ValueError):
+    """A requirement that the input does not meet: the requirement first, then what came."""
+
+
+class ConfigError(XrayError):
+    """A recipe, a key or a value that the configuration does not know."""
+
+
+class DataError(XrayError):
+    """A data folder that cannot be read as a data set."""
+
+
+class ImageError(XrayError):
+    """A file that is no usable scan.
+
+    Attributes:
+        reason: One of the words of `xray.data.images.REASONS`, for the rejects table.
+        detail: What was seen, for a person.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        """Keep `reason` and `detail` apart, and print them together."""
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type["ImageError"], tuple[str, str]]:
+        """Travel from a worker process with both parts."""
+        return (type(self), (self.reason, self.detail))
+
+
+class StoreError(XrayError):
+    """A store on disk that could not be written or does not hold what its manifest says."""
+
+
+class TrainingError(XrayError):
+    """A training that cannot start: too few scans, one class, or a second trainer on its folder."""
+
+
+class RegistryError(XrayError):
+    """A tracking store, run, model or alias that could not be reached or does not exist."""
+
+
+class EvaluationError(XrayError):
+    """Scores that no figure can be computed from: lengths that differ, values out of bounds, one label only."""

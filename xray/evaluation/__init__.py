@@ -1,0 +1,1 @@
+"""From scores to figures a reader can trust."""

@@ -1,0 +1,89 @@
+"""The model card, written from the run's own facts.
+
+Headings after Mitchell et al., "Model Cards for Model Reporting", FAT* 2019, doi:10.1145/3287560.3287596.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+SAFETY = "It supports a doctor's judgement and never replaces it. It is no medical device."
+LIMITS = (
+    "A probability here is a score of this model on scans like its own; it is no diagnosis.",
+    "Scans of other machines, ages, countries or file formats may score differently; nothing here measures that.",
+    "All COVID-19 and other foreign-source scans are pneumonia, so the model may have learnt their source.",
+    "Patients are known only as far as file names tell; the official split may hold one patient on both sides.",
+)
+"""What holds for every model of this pipeline."""
+
+Figure = tuple[float | None, float | None, float | None]
+"""A value with the low and high end of its interval; None where there was nothing to measure."""
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """What a card says of one model.
+
+    Attributes:
+        name: Registered name.
+        recipe: Recipe of the training.
+        source: Where the recipe comes from.
+        details: Further facts by name: digests, commit, architecture, epochs.
+        counts: Scans by what they are: "train, pneumonia" and the like.
+        threshold: 0 to 1, chosen on validation.
+        figures: Figures on TEST by name, each with its 95 % interval.
+        limits: Limits of this very run, before those of every model.
+    """
+
+    name: str
+    recipe: str
+    source: str
+    details: Mapping[str, str]
+    counts: Mapping[str, int]
+    threshold: float
+    figures: Mapping[str, Figure]
+    limits: Sequence[str] = ()
+
+
+def model_card(facts: CardFacts) -> str:
+    """Write the card as Markdown."""
+    details = {"Recipe": f"{facts.recipe}. {facts.source}", **facts.details}
+    return "\n\n".join([
+        f"# {facts.name}",
+        "## Model details\n\n" + _bullets(f"{name}: {value}" for name, value in details.items()),
+        "## Intended use\n\nTelling pneumonia from normal on frontal chest X-rays, for teaching, research and as a "
+        f"second look. {SAFETY}",
+        "## Factors\n\nSensitivity is given apart for bacterial and viral pneumonia. Age, sex, machine and hospital "
+        "are not known for these scans.",
+        f"## Metrics\n\nPositive means pneumonia. The threshold, {facts.threshold:.4f}, was chosen on validation scans "
+        "by Youden's rule and not on TEST. Intervals are 95 %, from a bootstrap over patients.",
+        "## Data\n\n" + _table(("scans", "number"), [(name, f"{count:,}") for name, count in facts.counts.items()]),
+        "## Quantitative analyses\n\n" + _figures(facts.figures),
+        "## Ethical considerations\n\nA missed pneumonia harms; so does a treatment that nobody needed. No decision "
+        "about a person may rest on this model alone.",
+        "## Caveats and limits\n\n" + _bullets((*facts.limits, *LIMITS)),
+    ]) + "\n"  # fmt: skip
+
+
+def _figures(figures: Mapping[str, Figure]) -> str:
+    rows = [
+        (name.replace("_", " "), "no scans" if value is None else _number(value), _interval(low, high))
+        for name, (value, low, high) in figures.items()
+    ]
+    return _table(("figure", "TEST", "95 % interval"), rows)
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{_number(low)} to {_number(high)}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,0 +1,184 @@
+"""Put a training's whole story into one MLflow run, and its network into the registry."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from xray.config import Config, Places
+from xray.data.catalog import Catalog
+from xray.data.images import normalizer_digest
+from xray.data.shards import PixelStore
+from xray.evaluation.judge import Judged
+from xray.registry.card import CardFacts, model_card
+from xray.registry.evidence import Evidence, log_evidence
+from xray.registry.model import Settings
+from xray.registry.registration import Registered, Registration, register
+from xray.registry.runs import DataSet, RunFacts, git_commit
+from xray.registry.tracking import Tracker, open_run
+from xray.training.fit import History, Trained, train, training_digest
+
+PROJECT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Where a run and its model are found.
+
+    Attributes:
+        run_id: The MLflow run.
+        experiment_id: The experiment it lies in.
+        registered: The version in the registry.
+        judged: The evaluation it holds.
+    """
+
+    run_id: str
+    experiment_id: str
+    registered: Registered
+    judged: Judged
+
+    def markdown(self) -> str:
+        """Say where to find the run, for Prefect's UI."""
+        address = f"http://127.0.0.1:5000/#/experiments/{self.experiment_id}/runs/{self.run_id}"
+        return (
+            f"Model **{self.registered.name}**, version {self.registered.version}.\n\n"
+            f"Run [{self.run_id}]({address}) in MLflow's UI, once `xray ui` has started it."
+        )
+
+
+def train_and_track(
+    catalog: Catalog,
+    store: PixelStore,
+    config: Config,
+    places: Places,
+    flow_run: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Trained:
+    """Train in the training's own folder, and send each epoch to its MLflow run as it ends.
+
+    Args:
+        catalog: The scans, with labels and splits.
+        store: Their pixels.
+        config: The whole configuration.
+        places: Where trainings and MLflow's store lie.
+        flow_run: The id of the Prefect flow run, if any.
+        progress: Called after each epoch with (epochs done, epochs at most).
+
+    Raises:
+        TrainingError: The training cannot start.
+        StoreError: The training folder could not be written.
+    """
+    folder = places.trainings / training_digest(catalog, config)
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / "manifest.json").is_file():
+        return train(catalog, store, config, folder)
+    tracker = open_run(places, folder, _facts(catalog, config, folder.name, flow_run))
+
+    def on_epoch(history: History) -> None:
+        tracker.log_epochs([asdict(epoch) for epoch in history.epochs])
+        if progress is not None:
+            progress(len(history.epochs), config.training.epochs)
+
+    try:
+        with tracker.system_metrics():
+            return train(catalog, store, config, folder, [on_epoch])
+    except BaseException as error:
+        tracker.finish("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+        raise
+
+
+def record(
+    trained: Trained, judged: Judged, catalog: Catalog, config: Config, places: Places, flow_run: str | None = None
+) -> Recorded:
+    """Complete a training's run with its evaluation, and register the network, once.
+
+    Args:
+        trained: A finished training.
+        judged: Its evaluation.
+        catalog: The scans.
+        config: The whole configuration.
+        places: Where MLflow's store lies.
+        flow_run: The id of the Prefect flow run, if any.
+
+    Raises:
+        RegistryError: The store cannot be reached.
+    """
+    tracker = open_run(places, trained.folder, _facts(catalog, config, trained.digest, flow_run))
+    client, run_id = tracker.require()
+    tracker.log_epochs([asdict(epoch) for epoch in trained.history().epochs])
+    report = judged.report()
+    card = model_card(_card_facts(trained, report, catalog, config))
+    log_evidence(
+        tracker,
+        Evidence(
+            metrics={**report["metrics"], "best_epoch": trained.history().best_epoch},
+            pictures=judged.pictures(),
+            scores=judged.scores(),
+            card=card,
+            files=[
+                catalog.folder / "audit.json",
+                catalog.folder / "rejects.parquet",
+                trained.folder / "history.json",
+                judged.folder / "evaluation.json",
+            ],
+        ),
+    )
+    registered = register(
+        tracker,
+        trained.model,
+        Settings.of(config.images, report["threshold"]),
+        Registration(config.registry, _tags(catalog, config, trained.digest), card),
+    )
+    tracker.finish()
+    return Recorded(run_id, client.get_run(run_id).info.experiment_id, registered, judged)
+
+
+def _tags(catalog: Catalog, config: Config, training: str) -> dict[str, str | None]:
+    return {
+        "recipe": config.recipe,
+        "catalog": catalog.digest,
+        "normalizer": normalizer_digest(config.images),
+        "training": training,
+        "git_commit": git_commit(PROJECT),
+    }
+
+
+def _facts(catalog: Catalog, config: Config, training: str, flow_run: str | None) -> RunFacts:
+    rows = catalog.rows()
+    counts = rows.groupby(["split", "label"]).size()
+    return RunFacts(
+        experiment=config.registry.experiment,
+        name=f"{config.recipe}-{training[:8]}",
+        params=config.flat(),
+        tags={**_tags(catalog, config, training), "prefect_flow_run": flow_run},
+        data=DataSet(
+            name=catalog.data.name,
+            digest=catalog.digest,
+            source=str(catalog.data),
+            schema={name: str(dtype) for name, dtype in rows.dtypes.items()},
+            profile={f"{split} {label}": int(count) for (split, label), count in counts.items()},
+        ),
+    )
+
+
+def _card_facts(trained: Trained, report: dict[str, Any], catalog: Catalog, config: Config) -> CardFacts:
+    history, rows = trained.history(), catalog.rows()
+    figures = {
+        name.removeprefix("test."): value for name, value in report["metrics"].items() if name.startswith("test.")
+    }
+    headline = [name for name in figures if f"{name}_low" in figures]
+    counts = rows.groupby(["split", "label"]).size()
+    return CardFacts(
+        name=config.registry.model_name,
+        recipe=config.recipe,
+        source=config.about.source,
+        details={
+            "Architecture": f"{config.model.architecture}, {config.images.height} x {config.images.width} gray",
+            "Training": f"{len(history.epochs)} epochs, best epoch {history.best_epoch}, {history.precision}",
+            "Catalog": catalog.digest,
+            "Commit": git_commit(PROJECT) or "unknown",
+        },
+        counts={f"{split}, {label}": int(count) for (split, label), count in counts.items()},
+        threshold=report["threshold"],
+        figures={name: (figures[name], figures[f"{name}_low"], figures[f"{name}_high"]) for name in headline},
+    )

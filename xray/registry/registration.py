@@ -1,0 +1,147 @@
+"""Register a training's network, once: the same network with the same settings is one version."""
+
+import hashlib
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModelOutput
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model
+
+from xray import config
+from xray.config import digest_of
+from xray.registry.model import Settings, save
+from xray.registry.store import reached
+from xray.registry.tracking import Tracker
+
+CHALLENGER = "challenger"
+DIGEST_TAG = "model_digest"
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What a version is registered as.
+
+    Attributes:
+        registry: The registered name, and whether the version takes the alias `challenger`.
+        tags: Digests, recipe and commit; a None is left out.
+        card: The model card, Markdown.
+    """
+
+    registry: config.Registry
+    tags: Mapping[str, str | None]
+    card: str
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A version in the registry.
+
+    Attributes:
+        name: Registered model.
+        version: Its version, from "1".
+        reused: Whether it was there already.
+        challenger: Whether it bears the alias `challenger`.
+    """
+
+    name: str
+    version: str
+    reused: bool
+    challenger: bool
+
+    @property
+    def uri(self) -> str:
+        """Its address, for `mlflow.pyfunc.load_model`."""
+        return f"models:/{self.name}/{self.version}"
+
+
+def register(tracker: Tracker, model: Path, settings: Settings, registration: Registration) -> Registered:
+    """Log and register a network, or find the version that is the same network with the same settings.
+
+    Args:
+        tracker: The training's run.
+        model: The training's `model.keras`.
+        settings: What the scorer needs beside it.
+        registration: Name, tags and card.
+
+    Raises:
+        RegistryError: The store cannot be reached.
+    """
+    client, run_id = tracker.require()
+    name = registration.registry.model_name
+    digest = digest_of({"model": _file_digest(model), **asdict(settings)})
+    with reached(tracker.store), tracker.store.current():
+        found = _version_with(client, name, digest)
+        if found is None:
+            model_id = _logged(client, run_id, digest) or _log(client, run_id, digest, model, settings)
+            _ensure_name(client, name)
+            tags = {key: value for key, value in registration.tags.items() if value}
+            found = client.create_model_version(
+                name,
+                source=f"models:/{model_id}",
+                run_id=run_id,
+                model_id=model_id,
+                tags={**tags, "run_id": run_id, DIGEST_TAG: digest},
+                description=registration.card,
+            )
+            created = True
+        else:
+            created = False
+        challenger = registration.registry.challenger and _challenge(client, name, str(found.version))
+    return Registered(name, str(found.version), not created, challenger)
+
+
+def _log(client: MlflowClient, run_id: str, digest: str, model: Path, settings: Settings) -> str:
+    experiment = client.get_run(run_id).info.experiment_id
+    logged = client.create_logged_model(experiment, name="model", source_run_id=run_id, tags={DIGEST_TAG: digest})
+    about = Model(
+        artifact_path=logged.artifact_location, model_uuid=logged.model_id, run_id=run_id, model_id=logged.model_id
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "model"
+        save(folder, model, settings, about)
+        client.log_model_artifacts(logged.model_id, str(folder))
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    return str(logged.model_id)
+
+
+def _logged(client: MlflowClient, run_id: str, digest: str) -> str | None:
+    """Find a model that was logged whole before a kill."""
+    experiment = client.get_run(run_id).info.experiment_id
+    words = f"source_run_id = '{run_id}' AND tags.{DIGEST_TAG} = '{digest}'"
+    ready = [model for model in client.search_logged_models([experiment], words) if str(model.status) == "READY"]
+    return str(ready[0].model_id) if ready else None
+
+
+def _version_with(client: MlflowClient, name: str, digest: str) -> ModelVersion | None:
+    found = client.search_model_versions(f"name = '{name}' AND tags.{DIGEST_TAG} = '{digest}'")
+    return max(found, key=lambda each: int(each.version), default=None)
+
+
+def _ensure_name(client: MlflowClient, name: str) -> None:
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _challenge(client: MlflowClient, name: str, version: str) -> bool:
+    """Give a version the alias, unless a newer one bears it or it bears another alias already."""
+    aliases = {alias: str(bearer) for alias, bearer in client.get_registered_model(name).aliases.items()}
+    if version in aliases.values():
+        return aliases.get(CHALLENGER) == version
+    if int(aliases.get(CHALLENGER, 0)) > int(version):
+        return False
+    client.set_registered_model_alias(name, CHALLENGER, version)
+    return True
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

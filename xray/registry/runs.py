@@ -1,0 +1,150 @@
+"""Which MLflow run a training folder has, and what that run is told of itself."""
+
+import json
+import os
+import subprocess
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+
+from xray.errors import StoreError
+from xray.registry.store import Store, first_line
+
+RUN_FILE = "run.json"
+KEY_TAG = "xray.training_key"
+CHANGED_TAG = "xray.params_changed_later"
+PARAMS_A_BATCH = 100
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """The data set as a run's input.
+
+    Attributes:
+        name: What a person calls it.
+        digest: Our own digest of the catalog, at most 36 characters.
+        source: The folder or address it came from.
+        schema: JSON-like: columns and their types.
+        profile: JSON-like: counts.
+    """
+
+    name: str
+    digest: str
+    source: str
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    profile: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a run is told of itself when it is opened.
+
+    Attributes:
+        experiment: MLflow experiment.
+        name: The run's name in the UI.
+        params: The flattened configuration. MLflow never changes a param: a later value goes into a tag.
+        tags: Digests, recipe, git commit and the like; a None is left out.
+        data: The run's input.
+    """
+
+    experiment: str
+    name: str
+    params: Mapping[str, Any]
+    tags: Mapping[str, str | None]
+    data: DataSet
+
+
+def run_of(client: MlflowClient, store: Store, folder: Path, facts: RunFacts) -> str:
+    """Open the run of a training folder, or the one that its `run.json` remembers, and give its id.
+
+    A run that was deleted, or lies in another store, is made anew; one that failed or was killed is running again.
+
+    Raises:
+        StoreError: `run.json` cannot be read or written.
+        RegistryError: The experiment was deleted.
+        MlflowException: The store cannot be reached.
+    """
+    experiment = store.experiment(client, facts.experiment)
+    path = folder / RUN_FILE
+    remembered = _read_json(path)
+    key = str(remembered.get("key") or uuid.uuid4().hex)
+    run = _find_run(client, experiment, key, remembered.get("run_id"))
+    if run is None:
+        # the key is on disk before the run exists, so that a kill in between leaves no run behind
+        _write_json(path, {"key": key, "run_id": None})
+        run = client.create_run(experiment, tags={KEY_TAG: key}, run_name=facts.name)
+    run_id = str(run.info.run_id)
+    if remembered.get("run_id") != run_id:
+        _write_json(path, {"key": key, "run_id": run_id})
+    if run.info.status in ("FAILED", "KILLED"):
+        client.update_run(run_id, status="RUNNING")
+    _describe(client, run, facts)
+    return run_id
+
+
+def git_commit(folder: Path) -> str | None:
+    """Name the commit of the code in a folder, with `-dirty` where files differ from it; None without git."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _find_run(client: MlflowClient, experiment: str, key: str, run_id: str | None) -> Run | None:
+    if run_id is not None:
+        try:
+            run = client.get_run(run_id)
+            return run if run.info.lifecycle_stage == "active" else None
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+    found = client.search_runs([experiment], filter_string=f"tags.`{KEY_TAG}` = '{key}'", max_results=1)
+    return found[0] if found else None
+
+
+def _describe(client: MlflowClient, run: Run, facts: RunFacts) -> None:
+    run_id, known = run.info.run_id, run.data.params
+    params = {name: str(value) for name, value in facts.params.items()}
+    new = [Param(name, value) for name, value in params.items() if name not in known]
+    changed = {name: value for name, value in params.items() if known.get(name, value) != value}
+    tags = {**facts.tags, CHANGED_TAG: json.dumps(changed) if changed else None}
+    for start in range(0, len(new), PARAMS_A_BATCH):
+        client.log_batch(run_id, params=new[start : start + PARAMS_A_BATCH], synchronous=True)
+    client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items() if value], synchronous=True)
+    data = facts.data
+    source, schema, profile = (json.dumps(value) for value in ({"uri": data.source}, data.schema, data.profile))
+    dataset = Dataset(data.name, data.digest, "local", source, schema, profile)
+    client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        remembered = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path} must hold a run's id as JSON. Received: {first_line(error)}") from error
+    if not isinstance(remembered, dict):
+        raise StoreError(f"{path} must hold a JSON object. Received: {type(remembered).__name__}")
+    return remembered
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    partial = path.with_name(f"{path.name}.tmp-{os.getpid()}")
+    try:
+        partial.write_text(json.dumps(value), encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise StoreError(f"{path} could not be written: {error}") from error

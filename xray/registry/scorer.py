@@ -1,0 +1,108 @@
+"""The registered model: bytes of image files in, decisions out.
+
+MLflow copies this file into the model and runs it on loading (models from code), with the model's own copy of the
+`xray` package; hence its last line. It imports nothing that the model's pinned requirements leave out.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
+from mlflow.utils.yaml_utils import read_yaml
+from numpy.typing import NDArray
+
+from xray import config
+from xray.data.images import normalize, normalizer_digest
+from xray.errors import ImageError, RegistryError
+from xray.labels import LABELS, decide, likeliest
+from xray.training.predict import predict
+
+IMAGE = "image"
+BATCH = 32
+COLUMNS = ("p_pneumonia", "p_pneumonia_raw", "label", "decision", "error", "threshold", "model_version")
+"""What every row of the answer holds. Of a file that is no scan, the first four are null and `error` says why."""
+
+
+class Scorer(PythonModel):
+    """Normalizes each file as the training's shards were, scores it, and decides at the stored threshold."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Load the network and its settings.
+
+        Raises:
+            RegistryError: The `xray` on the path normalizes in another way than the model was trained with.
+        """
+        import keras  # here, since logging a model runs this file and needs no TensorFlow
+
+        model, settings = (Path(context.artifacts[name]) for name in ("model", "settings"))
+        values = json.loads(settings.read_text(encoding="utf-8"))
+        if tuple(values["classes"]) != LABELS:
+            raise RegistryError(f"classes must be {LABELS}. Received: {values['classes']}")
+        self._images = config.Images(height=values["height"], width=values["width"], fit=values["fit"])
+        digest = normalizer_digest(self._images)
+        if digest != values["normalizer"]:
+            raise RegistryError(f"this model needs the normalizer {values['normalizer']}. Received: {digest}")
+        self._threshold = float(values["threshold"])
+        self._version = _registered_as(model.parent.parent)
+        self._model = keras.saving.load_model(model, compile=False, safe_mode=True)
+
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
+        """Score image files.
+
+        Args:
+            context: MLflow's; not used.
+            model_input: A row a file; `image` holds its raw bytes (base64 where it comes as JSON).
+            params: None are known.
+
+        Returns:
+            `COLUMNS`, a row a file in the same order and with the same index: probabilities float64, 0 to 1; label
+            and decision words of `LABELS`.
+        """
+        files = list(model_input[IMAGE])
+        parts = [self._score(files[start : start + BATCH]) for start in range(0, len(files), BATCH)]
+        answer = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
+        return _with_nulls(answer).set_index(model_input.index)
+
+    def _score(self, files: list[Any]) -> pd.DataFrame:
+        pixels, errors = zip(*(self._read(data) for data in files), strict=True)
+        good = [row for row, picture in enumerate(pixels) if picture is not None]
+        p = np.full(len(files), np.nan)
+        label: list[str | None] = [None] * len(files)
+        decision: list[str | None] = [None] * len(files)
+        if good:
+            p[good] = predict(self._model, np.stack([pixels[row] for row in good]), BATCH)
+            for row, likely, decided in zip(good, likeliest(p[good]), decide(p[good], self._threshold), strict=True):
+                label[row], decision[row] = likely, decided
+        values = (p, p, label, decision, errors, self._threshold, self._version)
+        return pd.DataFrame(dict(zip(COLUMNS, values, strict=True)))
+
+    def _read(self, data: Any) -> tuple[NDArray[np.uint8] | None, str | None]:
+        if not isinstance(data, bytes | bytearray | memoryview):
+            return None, f"image must be the bytes of a file. Received: {type(data).__name__}"
+        try:
+            return normalize(bytes(data), self._images).pixels, None
+        except ImageError as error:
+            return None, str(error)
+
+
+def _with_nulls(answer: pd.DataFrame) -> pd.DataFrame:
+    """Say None where a value is missing: a NaN would make a server's answer no JSON."""
+    return answer.apply(lambda column: column.astype(object).where(column.notna(), None) if column.hasnans else column)
+
+
+def _registered_as(folder: Path) -> str | None:
+    """Read `name/version` where the model came from the registry; MLflow notes it on fetching."""
+    try:
+        meta = read_yaml(str(folder), "registered_model_meta")
+    except (mlflow.MlflowException, OSError):
+        return None
+    return f"{meta['model_name']}/{meta['model_version']}"
+
+
+mlflow.models.set_model(Scorer())

@@ -1,0 +1,165 @@
+"""Where MLflow keeps runs and models, and the one way to reach it."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import mlflow
+import requests
+import sqlalchemy.exc
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from xray.config import Places
+from xray.errors import RegistryError
+
+URI_VARIABLE = "MLFLOW_TRACKING_URI"
+REGISTRY_VARIABLE = "MLFLOW_REGISTRY_URI"
+NOISY_LOGGERS = ("mlflow.store.db.utils", "mlflow.system_metrics", "mlflow.tracking", "mlflow.models", "mlflow.pyfunc")
+STORE_ERRORS = (MlflowException, sqlalchemy.exc.SQLAlchemyError, requests.RequestException, OSError)
+"""Whatever a store that is away, locked or full may raise through MLflow."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """A tracking store and registry.
+
+    Attributes:
+        uri: A database's or server's address.
+        artifacts: Address under which new experiments keep artifacts; None leaves it to a server. It is absolute,
+            and MLflow remembers it: a folder that is moved keeps its runs and loses its artifacts.
+    """
+
+    uri: str
+    artifacts: str | None
+
+    @property
+    def shown(self) -> str:
+        """The address without user and password."""
+        parts = urlsplit(self.uri)
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if parts.netloc else self.uri
+
+    @property
+    def is_server(self) -> bool:
+        """Whether a server answers there, rather than a database."""
+        return urlsplit(self.uri).scheme in ("http", "https")
+
+    def client(self) -> MlflowClient:
+        """Connect, creating a database that is not there yet.
+
+        Raises:
+            RegistryError: The store cannot be reached.
+        """
+        with reached(self):
+            _quieten()
+            return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """Make it MLflow's global store for a moment, for calls that know no other way."""
+        variables = {name: os.environ.get(name) for name in (URI_VARIABLE, REGISTRY_VARIABLE)}
+        tracking = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+        mlflow.set_tracking_uri(self.uri)
+        mlflow.set_registry_uri(self.uri)
+        try:
+            yield
+        finally:
+            mlflow.set_tracking_uri(tracking)  # type: ignore[arg-type]  # None is how MLflow itself unsets it
+            mlflow.set_registry_uri(variables[REGISTRY_VARIABLE])  # type: ignore[arg-type]
+            for name, value in variables.items():
+                os.environ.pop(name, None)
+                os.environ.update({} if value is None else {name: value})
+
+    def experiment(self, client: MlflowClient, name: str) -> str:
+        """Find an experiment's id by its name, creating it where there is none.
+
+        Raises:
+            RegistryError: The experiment was deleted, or the store cannot be reached.
+        """
+        with reached(self):
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                location = None if self.artifacts is None else f"{self.artifacts}/{name}"
+                try:
+                    return str(client.create_experiment(name, artifact_location=location))
+                except MlflowException:  # another process may have been first
+                    found = client.get_experiment_by_name(name)
+                    if found is None:
+                        raise
+        if found.lifecycle_stage != "active":
+            raise RegistryError(
+                f"experiment must not be deleted: restore it or set registry.experiment. Received: {name}"
+            )
+        return str(found.experiment_id)
+
+
+def store_of(places: Places) -> Store:
+    """Say where runs and models are kept: the one place that decides it.
+
+    The environment's `MLFLOW_TRACKING_URI`, a server's or database's address, wins over `places.mlruns`.
+    """
+    artifacts = (places.mlruns.resolve() / "artifacts").as_uri()
+    uri = os.environ.get(URI_VARIABLE)
+    if not uri:
+        return Store(f"sqlite:///{(places.mlruns.resolve() / 'mlflow.db').as_posix()}", artifacts)
+    store = Store(uri, artifacts)
+    return Store(uri, None) if store.is_server else store
+
+
+def ui_command(places: Places, port: int = 5000) -> list[str]:
+    """Give the command line of MLflow's own UI on the store, bound to this machine alone.
+
+    Args:
+        places: Where the store lies.
+        port: 1 to 65535.
+
+    Raises:
+        RegistryError: The store is a server, which has a UI of its own.
+    """
+    store = store_of(places)
+    if store.is_server:
+        raise RegistryError(f"{URI_VARIABLE} names a server: open it in a browser. Received: {store.shown}")
+    options = ["--backend-store-uri", store.uri, "--artifacts-destination", str(store.artifacts)]
+    return [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        *options,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
+
+
+@contextmanager
+def reached(store: Store) -> Iterator[None]:
+    """Turn whatever a store may raise into one line that names it.
+
+    Raises:
+        RegistryError: The store could not be reached, or refused.
+    """
+    try:
+        yield
+    except STORE_ERRORS as error:
+        raise RegistryError(f"tracking store {store.shown} must answer. Received: {first_line(error)}") from error
+
+
+def first_line(error: Any) -> str:
+    """Give the first line of an error's words, or its kind where it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _quieten() -> None:
+    # the first use of a database prints its migrations, and every log of a model its steps
+    for name in NOISY_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,1 @@
+"""From a catalog and a pixel store to a trained network."""

@@ -1,0 +1,54 @@
+"""What a training runs on: processor or GPU, one or several, and the arithmetic that gains there."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import tensorflow as tf
+
+log = logging.getLogger(__name__)
+
+BFLOAT16_CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
+"""Without one of these a processor emulates bfloat16, slower than float32."""
+BFLOAT16_GPU_CAPABILITY = (8, 0)
+"""NVIDIA's Ampere, the first with bfloat16 tensor cores."""
+
+
+def choose_precision(precision: str) -> str:
+    """Settle `auto`: mixed_bfloat16 where every device gains from it, else float32.
+
+    Args:
+        precision: `auto`, `float32` or `mixed_bfloat16`; the last two come back as they are.
+    """
+    if precision != "auto":
+        return precision
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+        gains = all(detail.get("compute_capability", (0, 0)) >= BFLOAT16_GPU_CAPABILITY for detail in details)
+    else:
+        gains = bool(BFLOAT16_CPU_FLAGS & _cpu_flags())
+    return "mixed_bfloat16" if gains else "float32"
+
+
+def choose_strategy(devices: Sequence[str] | None = None) -> tf.distribute.Strategy:
+    """Spread a training over several devices, or leave it on one; say so when a GPU is there and not used.
+
+    Args:
+        devices: TensorFlow's device names, such as `CPU:1`; all GPUs if none are named.
+    """
+    if devices is None:
+        devices = [gpu.name.removeprefix("/physical_device:") for gpu in tf.config.list_physical_devices("GPU")]
+        if not devices and Path("/dev/nvidia0").exists():
+            log.warning("a GPU is there and not used: this TensorFlow has no CUDA; see the gpu extra in the README")
+    if len(devices) > 1:
+        return tf.distribute.MirroredStrategy(list(devices))
+    return tf.distribute.get_strategy()
+
+
+def _cpu_flags() -> set[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # Not Linux: nothing known, so nothing gained.
+        return set()
+    return next((set(line.split(":", 1)[1].split()) for line in lines if line.startswith("flags")), set())
