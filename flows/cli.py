@@ -93,7 +93,7 @@ def predict(
     promotion = load("xray.registry.promotion")
     places = Places(home=home.resolve())
     choice = promotion.Choice(model, None, "as asked") if model else promotion.resolve(places, Registry().model_name)
-    scores = promotion.score(places, choice.uri, contents)
+    scores = promotion.score_files(places, choice.uri, contents)
     rows = [{"file": str(path), **row, "model": choice.uri} for path, row in zip(files, scores, strict=True)]
     if as_json:
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")

@@ -4,6 +4,7 @@ from prefect import flow
 
 from tasks.data import audit_and_split, clean, normalize
 from tasks.learning import evaluate, train
+from tasks.policy import outcome
 from tasks.registering import register
 from xray.config import Request
 
@@ -20,7 +21,7 @@ def pipeline(request: Request):  # noqa: ANN201 - an annotation would have to im
     catalog = audit_and_split(cleaned, store, request)
     trained = train(catalog, store, request)
     judged = evaluate(trained, catalog, store, request)
-    return register(trained, judged, catalog, request)
+    return outcome(register(trained, judged, catalog, request))
 
 
 @flow(name="prepare", flow_run_name="{request.config.recipe}", persist_result=False)
@@ -32,4 +33,4 @@ def prepare(request: Request):  # noqa: ANN201 - as above
     """
     cleaned = clean(request)
     store = normalize(cleaned, request)
-    return audit_and_split(cleaned, store, request)
+    return outcome(audit_and_split(cleaned, store, request))

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -16,12 +15,19 @@ console = Console(highlight=False)
 SAFETY = "It supports a doctor's judgement and never replaces it. It is no medical device."
 
 
+class _Lines(logging.Handler):
+    """Prints above the bars, a line a record, never wrapped."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        console.print(self.format(record), soft_wrap=True, markup=False)
+
+
 @contextmanager
 def watching() -> Iterator[None]:
     """Show our log lines, and a bar for whatever a task counts, for as long as the block lasts."""
     logger = logging.getLogger("xray")
-    handler = RichHandler(console=console, show_path=False, show_level=False, log_time_format="%H:%M:%S", markup=False)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler = _Lines()
+    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         bars: dict[str, TaskID] = {}

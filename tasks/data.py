@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from prefect.artifacts import create_table_artifact
-from prefect.client.schemas.objects import State
 
 from tasks.libraries import load
 from tasks.policy import done, step
@@ -19,21 +18,21 @@ if TYPE_CHECKING:
 
 
 @step(name="clean")
-def clean(request: Request) -> State[Cleaned]:
+def clean(request: Request) -> Cleaned:
     """Read the metadata, find its files and digest them."""
     cleaned = load("xray.data.prepare").clean(request.data, request.places)
     return done(cleaned, cleaned.reused, f"{cleaned.scans:,} scans")
 
 
 @step(name="normalize")
-def normalize(cleaned: Cleaned, request: Request) -> State[PixelStore]:
+def normalize(cleaned: Cleaned, request: Request) -> PixelStore:
     """Decode what the pixel store does not hold yet."""
     filled = load("xray.data.prepare").normalize(cleaned, request.config, request.places, progress_of("scans"))
     return done(filled.store, filled.decoded == 0, f"{filled.decoded:,} decoded, {filled.reused:,} reused")
 
 
 @step(name="audit and split")
-def audit_and_split(cleaned: Cleaned, store: PixelStore, request: Request) -> State[Catalog]:
+def audit_and_split(cleaned: Cleaned, store: PixelStore, request: Request) -> Catalog:
     """Audit the scans, cut them into folds and write the catalog."""
     catalog = load("xray.data.prepare").write_prepared(cleaned, store, request.config, request.places)
     lines = load("xray.data.audit").lines(catalog.findings())

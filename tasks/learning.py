@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from prefect.artifacts import create_table_artifact
-from prefect.client.schemas.objects import State
 
 from tasks.libraries import load
 from tasks.policy import done, flow_run_id, step
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @step(name="train")
-def train(catalog: Catalog, store: PixelStore, request: Request) -> State[Trained]:
+def train(catalog: Catalog, store: PixelStore, request: Request) -> Trained:
     """Train to the end, from the last finished epoch if there is one, and send each epoch to MLflow."""
     trained = load("xray.registry.record").train_and_track(
         catalog, store, request.config, request.places, flow_run_id(), progress_of("epochs")
@@ -30,7 +29,7 @@ def train(catalog: Catalog, store: PixelStore, request: Request) -> State[Traine
 
 
 @step(name="evaluate")
-def evaluate(trained: Trained, catalog: Catalog, store: PixelStore, request: Request) -> State[Judged]:
+def evaluate(trained: Trained, catalog: Catalog, store: PixelStore, request: Request) -> Judged:
     """Score validation and TEST scans, choose the threshold on validation, and draw the pictures."""
     judged = load("xray.evaluation.judge").judge(trained, catalog, store, request.config)
     columns = load("xray.evaluation.report").COLUMNS

@@ -1,6 +1,6 @@
 """What all our tasks share: no cache but our own, retries for what can pass, and a state that says what was reused."""
 
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -29,15 +29,25 @@ step = task(
 """The decorator of every task."""
 
 
-def done(result: T, reused: bool, message: str) -> State[T]:
+def done(result: T, reused: bool, message: str) -> T:
     """End a task, in a state that is named `Reused` where nothing had to be done again.
 
     Args:
         result: What the task gives to the flow.
         reused: Whether it was there already.
         message: What a person reads beside the state.
+
+    Returns:
+        The final state. It is typed as what it carries, since Prefect hands that on to the next task; a flow takes it
+        out of its last one with `outcome`.
     """
-    return Completed(name="Reused" if reused else "Completed", message=message, data=result)
+    state: State[T] = Completed(name="Reused" if reused else "Completed", message=message, data=result)
+    return cast(T, state)
+
+
+def outcome(result: T) -> T:
+    """Take out what a task gave, to return it from a flow."""
+    return cast(T, result.result()) if isinstance(result, State) else result
 
 
 def flow_run_id() -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from prefect.artifacts import create_markdown_artifact
-from prefect.client.schemas.objects import State
 
 from tasks.libraries import load
 from tasks.policy import done, flow_run_id, step
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @step(name="register")
-def register(trained: Trained, judged: Judged, catalog: Catalog, request: Request) -> State[Recorded]:
+def register(trained: Trained, judged: Judged, catalog: Catalog, request: Request) -> Recorded:
     """Complete the MLflow run and register the model, once."""
     recorded = load("xray.registry.record").record(
         trained, judged, catalog, request.config, request.places, flow_run_id()

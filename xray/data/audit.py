@@ -3,6 +3,7 @@
 Scans that would spoil the training or the test are rejected; all else is reported.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,40 +28,6 @@ class Audit:
     rows: pd.DataFrame
     rejects: pd.DataFrame
     findings: dict[str, Any]
-
-    def lines(self) -> list[tuple[str, str]]:
-        """Give the findings as a table's lines: what was looked at, and what was found."""
-        found = self.findings
-        same, patients = found["identical_pixels"], found["patients_on_both_sides"]
-        lines = [
-            (f"{official} {label}, {subtype}", f"{scans} scans")
-            for official, labels in found["counts"].items()
-            for label, subtypes in labels.items()
-            for subtype, scans in subtypes.items()
-        ]
-        lines += [
-            (f"source {source}", ", ".join(f"{scans} {label}" for label, scans in labels.items()))
-            for source, labels in found["sources"].items()
-        ]
-        lines += [
-            (
-                f"size of {official} {label}",
-                f"width {_span(size['width'])}, height {_span(size['height'])} px (least / median / most)",
-            )
-            for official, labels in found["sizes"].items()
-            for label, size in labels.items()
-        ]
-        lines.append(("identical pixels", f"{same['files']} files in {same['groups']} groups"))
-        lines.append(("identical pixels in train and test", f"{same['crossing_groups']} groups"))
-        lines.append(("identical pixels, different labels", f"{same['conflicting_groups']} groups"))
-        lines += [
-            ("identical pixels, different patients", " = ".join(f"{path} ({patient})" for path, patient in pair))
-            for pair in same["patient_pairs"]
-        ]
-        lines += [(f"patients in train and test, rule {rule}", str(count)) for rule, count in patients.items()]
-        lines += [(f"rejected: {reason}", f"{scans} scans") for reason, scans in found["rejected"].items()]
-        notes = found["notes"] or ["as the Summary file says"]
-        return lines + [("metadata", note) for note in notes]
 
 
 def audit(rows: pd.DataFrame, notes: list[str], split: Split) -> Audit:
@@ -87,6 +54,40 @@ def audit(rows: pd.DataFrame, notes: list[str], split: Split) -> Audit:
         "notes": list(notes),
     }
     return Audit(kept, gone[_REJECT_COLUMNS].sort_values("path", ignore_index=True).astype("str"), findings)
+
+
+def lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Give an audit's findings as a table's lines: what was looked at, and what was found."""
+    same, patients = found["identical_pixels"], found["patients_on_both_sides"]
+    lines = [
+        (f"{official} {label}, {subtype}", f"{scans} scans")
+        for official, labels in found["counts"].items()
+        for label, subtypes in labels.items()
+        for subtype, scans in subtypes.items()
+    ]
+    lines += [
+        (f"source {source}", ", ".join(f"{scans} {label}" for label, scans in labels.items()))
+        for source, labels in found["sources"].items()
+    ]
+    lines += [
+        (
+            f"size of {official} {label}",
+            f"width {_span(size['width'])}, height {_span(size['height'])} px (least / median / most)",
+        )
+        for official, labels in found["sizes"].items()
+        for label, size in labels.items()
+    ]
+    lines.append(("identical pixels", f"{same['files']} files in {same['groups']} groups"))
+    lines.append(("identical pixels in train and test", f"{same['crossing_groups']} groups"))
+    lines.append(("identical pixels, different labels", f"{same['conflicting_groups']} groups"))
+    lines += [
+        ("identical pixels, different patients", " = ".join(f"{path} ({patient})" for path, patient in pair))
+        for pair in same["patient_pairs"]
+    ]
+    lines += [(f"patients in train and test, rule {rule}", str(count)) for rule, count in patients.items()]
+    lines += [(f"rejected: {reason}", f"{scans} scans") for reason, scans in found["rejected"].items()]
+    notes = found["notes"] or ["as the Summary file says"]
+    return lines + [("metadata", note) for note in notes]
 
 
 def _reasons(rows: pd.DataFrame, split: Split) -> pd.DataFrame:

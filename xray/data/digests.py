@@ -1,5 +1,6 @@
 """The SHA-256 of every file, computed once as long as path, size and time of change stay the same."""
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -90,5 +91,6 @@ def _write_index(entries: pd.DataFrame, index: Path) -> None:
         entries.to_parquet(unfinished, index=False)
         os.replace(unfinished, index)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
         raise StoreError(f"the digest index could not be written to {index}: {error.strerror or error}") from error

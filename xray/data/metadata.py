@@ -224,11 +224,13 @@ def _one_row_a_file(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, st
 def _rows_with_a_file(rows: pd.DataFrame, files: Listing) -> tuple[pd.DataFrame, list[dict[str, str]]]:
     """Keep the rows whose file is there; reject names that lead out of the folder and names without a file."""
     reasons = pd.Series("", index=rows.index, dtype="str")
-    reasons[~rows["path"].isin(files.paths)] = "no-file"
-    reasons[rows["path"].isin(files.leaving) | ~rows["image_id"].map(stays_inside)] = "unsafe-name"
+    # Plain sets, for a listed name need not be UTF-8, which pandas would refuse.
+    reasons[[path not in files.paths for path in rows["path"]]] = "no-file"
+    reasons[[path in files.leaving for path in rows["path"]]] = "unsafe-name"
+    reasons[[not stays_inside(name) for name in rows["image_id"]]] = "unsafe-name"
     details = {"no-file": "no such file", "unsafe-name": "the name or its link leads out of the folder"}
-    gone = rows.loc[reasons != "", ["image_id", "path"]].assign(reason=reasons)
-    return rows[reasons == ""], gone.assign(detail=gone["reason"].map(details)).to_dict("records")
+    gone = rows.assign(reason=reasons, detail=reasons.map(details))[reasons != ""]
+    return rows[reasons == ""], gone[REJECT_COLUMNS].to_dict("records")
 
 
 def _summary_notes(table: pd.DataFrame, folder: Path) -> list[str]:

@@ -64,14 +64,19 @@ def clean(data: Path, places: Places) -> Cleaned:
     metadata = read_coronahack(data)
     digests = file_digests(data, metadata.rows["path"].tolist(), places.digest_index)
     rows = metadata.rows.assign(sha256=metadata.rows["path"].map(digests))
-    digest = digest_of([rows.to_csv(index=False), metadata.rejects.to_csv(index=False), metadata.notes])
+    unreadable = rows.loc[rows["sha256"].isna(), ["image_id", "path"]].assign(
+        reason="unreadable", detail="the file could not be read"
+    )
+    rows = rows[rows["sha256"].notna()].reset_index(drop=True)
+    rejects = pd.concat([metadata.rejects, unreadable], ignore_index=True)
+    digest = digest_of([rows.to_csv(index=False), rejects.to_csv(index=False), metadata.notes])
     folder = places.cleaned / digest
 
     def write(draft: Path) -> dict[str, Any]:
         rows.to_parquet(draft / "rows.parquet", index=False)
-        metadata.rejects.to_parquet(draft / "rejects.parquet", index=False)
+        rejects.to_parquet(draft / "rejects.parquet", index=False)
         (draft / "notes.json").write_text(json.dumps(metadata.notes), encoding="utf-8")
-        return {"digest": digest, "rows": len(rows), "rejects": len(metadata.rejects)}
+        return {"digest": digest, "rows": len(rows), "rejects": len(rejects)}
 
     written = write_folder(folder, write)
     return Cleaned(folder, digest, data, len(rows), reused=not written)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 from mlflow import MlflowClient
@@ -15,9 +14,6 @@ from mlflow.entities import Metric
 from xray.errors import StoreError
 from xray.registry.store import reached
 from xray.registry.tracking import Tracker
-
-if TYPE_CHECKING:  # drawing is evaluation's
-    from matplotlib.figure import Figure
 
 NOTE_TAG = "mlflow.note.content"
 TABLES_TAG = "mlflow.loggedArtifacts"
@@ -31,14 +27,14 @@ class Evidence:
 
     Attributes:
         metrics: Final figures by name.
-        figures: Matplotlib figures by name; each becomes `figures/NAME.png`.
+        pictures: PNG files; each becomes `figures/NAME.png`.
         scores: A row a scan.
         files: Files to keep as they are: audit, rejects, history.
         card: The model card, Markdown; also the run's description.
     """
 
     metrics: Mapping[str, float]
-    figures: Mapping[str, "Figure"]
+    pictures: Sequence[Path]
     scores: pd.DataFrame
     card: str
     files: Sequence[Path] = field(default_factory=tuple)
@@ -54,8 +50,8 @@ def log_evidence(tracker: Tracker, evidence: Evidence) -> None:
     client, run_id = tracker.require()
     with reached(tracker.store):
         _log_metrics(client, run_id, evidence.metrics)
-        for name, figure in evidence.figures.items():
-            client.log_figure(run_id, figure, f"figures/{name}.png", save_kwargs={"dpi": 110})
+        for picture in evidence.pictures:
+            client.log_artifact(run_id, str(picture), "figures")
         _log_scores(client, run_id, evidence.scores)
         for path in evidence.files:
             client.log_artifact(run_id, str(path))

@@ -1,9 +1,11 @@
 """Which registered model is used: the champion, else the challenger, else the newest."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import mlflow.pyfunc
+import pandas as pd
 from mlflow.exceptions import MlflowException
 
 from xray.config import Places
@@ -64,3 +66,22 @@ def load(places: Places, uri: str) -> Any:
             return mlflow.pyfunc.load_model(uri)
         except (MlflowException, OSError) as error:
             raise RegistryError(f"model {uri} must be loadable. Received: {first_line(error)}") from error
+
+
+def score_files(places: Places, uri: str, files: Sequence[bytes]) -> list[dict[str, Any]]:
+    """Score image files with a model.
+
+    Args:
+        places: Where MLflow's store lies.
+        uri: The model's address.
+        files: The bytes of image files.
+
+    Returns:
+        An entry a file, in order, with `scorer.COLUMNS`.
+
+    Raises:
+        RegistryError: There is no such model, or the store cannot be reached.
+    """
+    answer = load(places, uri).predict(pd.DataFrame({"image": list(files)}))
+    rows: list[dict[str, Any]] = answer.to_dict("records")
+    return rows

@@ -119,13 +119,14 @@ def _describe(client: MlflowClient, run: Run, facts: RunFacts) -> None:
     params = {name: str(value) for name, value in facts.params.items()}
     new = [Param(name, value) for name, value in params.items() if name not in known]
     changed = {name: value for name, value in params.items() if known.get(name, value) != value}
-    tags = {**facts.tags, CHANGED_TAG: json.dumps(changed) if changed else None}
+    source = {"mlflow.source.name": "xray", "mlflow.source.git.commit": facts.tags.get("git_commit")}
+    tags = {**source, **facts.tags, CHANGED_TAG: json.dumps(changed) if changed else None}
     for start in range(0, len(new), PARAMS_A_BATCH):
         client.log_batch(run_id, params=new[start : start + PARAMS_A_BATCH], synchronous=True)
     client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items() if value], synchronous=True)
     data = facts.data
-    source, schema, profile = (json.dumps(value) for value in ({"uri": data.source}, data.schema, data.profile))
-    dataset = Dataset(data.name, data.digest, "local", source, schema, profile)
+    origin, schema, profile = (json.dumps(value) for value in ({"uri": data.source}, data.schema, data.profile))
+    dataset = Dataset(data.name, data.digest, "local", origin, schema, profile)
     client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
 

@@ -20,6 +20,10 @@ from xray.errors import RegistryError
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 REGISTRY_VARIABLE = "MLFLOW_REGISTRY_URI"
+PROGRESS_VARIABLE = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
+TRAINS_MODELS = {"mlflow.experimentKind": "custom_model_development"}
+"""What MLflow's UI goes by when it shows an experiment as model training and not as chats."""
+
 NOISY_LOGGERS = ("mlflow.store.db.utils", "mlflow.system_metrics", "mlflow.tracking", "mlflow.models", "mlflow.pyfunc")
 STORE_ERRORS = (MlflowException, sqlalchemy.exc.SQLAlchemyError, requests.RequestException, OSError)
 """Whatever a store that is away, locked or full may raise through MLflow."""
@@ -62,7 +66,8 @@ class Store:
     @contextmanager
     def current(self) -> Iterator[None]:
         """Make it MLflow's global store for a moment, for calls that know no other way."""
-        variables = {name: os.environ.get(name) for name in (URI_VARIABLE, REGISTRY_VARIABLE)}
+        variables = {name: os.environ.get(name) for name in (URI_VARIABLE, REGISTRY_VARIABLE, PROGRESS_VARIABLE)}
+        os.environ[PROGRESS_VARIABLE] = "false"  # bars for files that only move within one disk
         tracking = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
@@ -86,7 +91,7 @@ class Store:
             if found is None:
                 location = None if self.artifacts is None else f"{self.artifacts}/{name}"
                 try:
-                    return str(client.create_experiment(name, artifact_location=location))
+                    return str(client.create_experiment(name, artifact_location=location, tags=TRAINS_MODELS))
                 except MlflowException:  # another process may have been first
                     found = client.get_experiment_by_name(name)
                     if found is None:

@@ -21,6 +21,9 @@ from xray.registry.runs import RunFacts, run_of
 from xray.registry.store import Store, first_line, reached, store_of
 
 PATIENCE_SECONDS = 20.0
+CREATION_SECONDS = 300.0
+"""Longest wait for a database: the first use of one makes its tables, which takes a busy machine over 20 s."""
+
 SYSTEM_SAMPLE_SECONDS = 5
 NOT_METRICS = ("epoch", "ended_ms")
 
@@ -65,6 +68,15 @@ class Tracker:
                 with reached(self.store):
                     self._run_id = run_of(self._client, self.store, self._folder, self._facts)
             return self._client, self._run_id
+
+    def open(self) -> bool:
+        """Open the run now, if the store answers. Never raises.
+
+        Returns:
+            Whether the run is open.
+        """
+        seconds = self._patience if self.store.is_server else CREATION_SECONDS
+        return self._within_patience(self.require, "the run is opened later", seconds)
 
     def log_epochs(self, epochs: Sequence[Mapping[str, Any]]) -> list[int]:
         """Send every epoch of a history that the run does not have yet. Never raises, never waits long.
@@ -134,10 +146,11 @@ class Tracker:
         )
         self._monitor.start()
 
-    def _within_patience(self, call: Callable[[], object], otherwise: str) -> bool:
+    def _within_patience(self, call: Callable[[], object], otherwise: str, seconds: float | None = None) -> bool:
         """Make a call in a thread of its own, since MLflow's HTTP retries alone block for four minutes."""
+        seconds = seconds or self._patience
         if self._worker is not None and self._worker.is_alive():
-            self._worker.join(self._patience)
+            self._worker.join(seconds)
             if self._worker.is_alive():
                 return False
         errors: list[str] = []
@@ -152,9 +165,9 @@ class Tracker:
 
         self._worker = threading.Thread(target=work, name="xray-tracking", daemon=True)
         self._worker.start()
-        self._worker.join(self._patience)
+        self._worker.join(seconds)
         if not done.is_set():
-            reason = errors[0] if errors else f"no answer from {self.store.shown} in {self._patience:g} s"
+            reason = errors[0] if errors else f"no answer from {self.store.shown} in {seconds:g} s"
             logger.warning("Not tracked now, %s: %s", otherwise, reason)
         return done.is_set()
 
@@ -168,7 +181,7 @@ def open_run(places: Places, folder: Path, facts: RunFacts) -> Tracker:
         facts: What the run is told of itself.
     """
     tracker = Tracker(store_of(places), folder, facts)
-    tracker._within_patience(tracker.require, "the run is opened later")
+    tracker.open()
     return tracker
 
 

@@ -103,9 +103,10 @@ def train(
         with FileLock(folder / "lock", timeout=0):
             if (folder / "manifest.json").is_file():
                 return Trained(folder, folder.name, 0)
-            before, after = _train_to_the_end(catalog, store, config, folder, on_epoch)
-            _finish(folder, after, config)
-            return Trained(folder, folder.name, len(after.history().epochs) - before)
+            before, last = _train_to_the_end(catalog, store, config, folder, on_epoch)
+            trained_epochs = len(last.history().epochs) - before
+            _finish(folder, last, config)
+            return Trained(folder, folder.name, trained_epochs)
     except Timeout as error:
         raise TrainingError(
             f"one trainer at a time may work in a training folder. Received: {folder} is in use"
@@ -143,6 +144,7 @@ def _train_to_the_end(
         steps_per_epoch=train_scans.batches(settings.batch_size),
         initial_epoch=done,
         epochs=settings.epochs,
+        shuffle=False,  # the batches come shuffled
         callbacks=[saver],
         verbose=0,
     )

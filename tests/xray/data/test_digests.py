@@ -29,13 +29,13 @@ def index(tmp_path: Path) -> Path:
     return tmp_path / "store" / "digests.parquet"
 
 
-def test_digests_are_those_of_the_bytes(folder, index):
+def test_digests_are_those_of_the_bytes(folder: Path, index: Path) -> None:
     digests = file_digests(folder, ["train/b", "train/a"], index)
     assert list(digests) == ["train/b", "train/a"]
     assert digests["train/a"] == ABC
 
 
-def test_an_unchanged_file_is_not_read_again(folder, index):
+def test_an_unchanged_file_is_not_read_again(folder: Path, index: Path) -> None:
     first = file_digests(folder, ["train/a"], index)
     (folder / "train" / "a").write_bytes(b"xyz")
     os.utime(folder / "train" / "a", (LONG_AGO, LONG_AGO))
@@ -43,14 +43,14 @@ def test_an_unchanged_file_is_not_read_again(folder, index):
 
 
 @pytest.mark.parametrize(("content", "when"), [(b"xyz", LONG_AGO + 1), (b"longer", LONG_AGO)])
-def test_a_change_of_time_or_size_is_noticed(folder, index, content, when):
+def test_a_change_of_time_or_size_is_noticed(folder: Path, index: Path, content: bytes, when: int) -> None:
     file_digests(folder, ["train/a"], index)
     (folder / "train" / "a").write_bytes(content)
     os.utime(folder / "train" / "a", (when, when))
     assert file_digests(folder, ["train/a"], index) == {"train/a": hashlib.sha256(content).hexdigest()}
 
 
-def test_a_file_changed_just_now_is_not_remembered(folder, index):
+def test_a_file_changed_just_now_is_not_remembered(folder: Path, index: Path) -> None:
     path = folder / "train" / "a"
     path.write_bytes(b"xyz")
     now = path.stat().st_mtime_ns
@@ -60,14 +60,14 @@ def test_a_file_changed_just_now_is_not_remembered(folder, index):
     assert file_digests(folder, ["train/a"], index) == {"train/a": ABC}
 
 
-def test_an_unchanged_index_is_not_rewritten(folder, index):
+def test_an_unchanged_index_is_not_rewritten(folder: Path, index: Path) -> None:
     file_digests(folder, ["train/a"], index)
     before = index.stat().st_ino
     file_digests(folder, ["train/a"], index)
     assert index.stat().st_ino == before
 
 
-def test_one_index_serves_two_folders(folder, index, tmp_path):
+def test_one_index_serves_two_folders(folder: Path, index: Path, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "c").write_bytes(b"abc")
     os.utime(tmp_path / "other" / "c", (LONG_AGO, LONG_AGO))
@@ -77,7 +77,7 @@ def test_one_index_serves_two_folders(folder, index, tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1 nonsense PAR1"])
-def test_a_broken_index_is_made_anew(folder, index, content):
+def test_a_broken_index_is_made_anew(folder: Path, index: Path, content: bytes) -> None:
     index.parent.mkdir()
     index.write_bytes(content)
     assert file_digests(folder, ["train/a"], index) == {"train/a": ABC}
@@ -85,11 +85,11 @@ def test_a_broken_index_is_made_anew(folder, index, content):
 
 
 @pytest.mark.parametrize("missing", ["train/gone", "train", "nul\0", "n" * 300])
-def test_a_file_that_cannot_be_read_is_left_out(folder, index, missing):
+def test_a_file_that_cannot_be_read_is_left_out(folder: Path, index: Path, missing: str) -> None:
     assert file_digests(folder, ["train/a", missing], index) == {"train/a": ABC}
 
 
-def test_an_index_that_cannot_be_written_is_a_store_error(folder, tmp_path):
+def test_an_index_that_cannot_be_written_is_a_store_error(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "store").touch()
     with pytest.raises(StoreError, match="digest index could not be written"):
         file_digests(folder, ["train/a"], tmp_path / "store" / "digests.parquet")

@@ -39,7 +39,7 @@ def reasons(folder: Path) -> dict[str, str]:
     return dict(zip(rejects["image_id"], rejects["reason"], strict=True))
 
 
-def test_a_row_becomes_a_scan(tmp_path):
+def test_a_row_becomes_a_scan(tmp_path: Path) -> None:
     lines = [
         "0,NORMAL2-IM-0421-0001.jpeg,Normal,TRAIN,,",
         "5,person12_virus_44.jpeg,Pnemonia,TEST,,Virus",
@@ -67,25 +67,25 @@ def test_a_row_becomes_a_scan(tmp_path):
         ("Stress-Smoking", "ARDS", "ards"),
     ],
 )
-def test_the_two_categories_give_the_subtype(tmp_path, first, second, subtype):
+def test_the_two_categories_give_the_subtype(tmp_path: Path, first: str, second: str, subtype: str) -> None:
     folder = dataset(tmp_path, [f"0,a.jpeg,Pnemonia,TRAIN,{second},{first}"], ["train/a.jpeg"])
     assert read_coronahack(folder).rows["subtype"].tolist() == [subtype]
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2])
-def test_images_nested_as_in_the_public_archive_are_found(tmp_path, depth):
+def test_images_nested_as_in_the_public_archive_are_found(tmp_path: Path, depth: int) -> None:
     images = "/".join(["Coronahack-Chest-XRay-Dataset"] * depth)
     folder = dataset(tmp_path, [normal("a.jpeg")], ["train/a.jpeg"], images)
     assert read_coronahack(folder).rows["path"].tolist() == [f"{images}/train/a.jpeg".lstrip("/")]
 
 
-def test_files_without_a_row_and_rows_without_a_file_are_listed(tmp_path):
+def test_files_without_a_row_and_rows_without_a_file_are_listed(tmp_path: Path) -> None:
     folder = dataset(tmp_path, [normal("a.jpeg"), normal("b.jpeg")], ["train/a.jpeg", "train/c.jpeg", "test/b.jpeg"])
     rejects = read_coronahack(folder).rejects[["path", "reason"]].to_dict("split")["data"]
     assert rejects == [["train/b.jpeg", "no-file"], ["test/b.jpeg", "no-row"], ["train/c.jpeg", "no-row"]]
 
 
-def test_a_file_that_two_rows_label_differently_is_rejected(tmp_path):
+def test_a_file_that_two_rows_label_differently_is_rejected(tmp_path: Path) -> None:
     lines = [normal("a.jpeg"), normal("b.jpeg"), "3,a.jpeg,Pnemonia,TRAIN,,Virus"]
     metadata = read_coronahack(dataset(tmp_path, lines, ["train/a.jpeg", "train/b.jpeg"]))
     assert metadata.rows["image_id"].tolist() == ["b.jpeg"]
@@ -94,7 +94,7 @@ def test_a_file_that_two_rows_label_differently_is_rejected(tmp_path):
     ]
 
 
-def test_rows_that_agree_are_kept_once_and_noted(tmp_path):
+def test_rows_that_agree_are_kept_once_and_noted(tmp_path: Path) -> None:
     metadata = read_coronahack(dataset(tmp_path, [normal("a.jpeg")] * 3, ["train/a.jpeg"]))
     assert len(metadata.rows) == 1
     assert metadata.notes == ["2 rows repeat another row and are kept once"]
@@ -112,7 +112,7 @@ def test_rows_that_agree_are_kept_once_and_noted(tmp_path):
         ("1,,Normal,TRAIN,,", "no-name"),
     ],
 )
-def test_rows_with_unknown_words_are_rejected_one_by_one(tmp_path, row, reason):
+def test_rows_with_unknown_words_are_rejected_one_by_one(tmp_path: Path, row: str, reason: str) -> None:
     lines, files = good(19)
     metadata = read_coronahack(dataset(tmp_path, [*lines, row], files))
     assert len(metadata.rows) == 19
@@ -120,7 +120,7 @@ def test_rows_with_unknown_words_are_rejected_one_by_one(tmp_path, row, reason):
     assert metadata.rejects["detail"].str.startswith("line 21: ").all()
 
 
-def test_over_5_percent_of_unknown_rows_are_refused(tmp_path):
+def test_over_5_percent_of_unknown_rows_are_refused(tmp_path: Path) -> None:
     lines, files = good(18)
     with pytest.raises(
         DataError, match="at most 5% of the rows .* Received: 1 of 19, first unknown-label, line 20: sick"
@@ -129,13 +129,13 @@ def test_over_5_percent_of_unknown_rows_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../a.jpeg", "/etc/passwd", "sub/../../a.jpeg", "..\\a.jpeg"])
-def test_names_that_leave_the_folder_are_unsafe(tmp_path, name):
+def test_names_that_leave_the_folder_are_unsafe(tmp_path: Path, name: str) -> None:
     folder = dataset(tmp_path / "data", [normal(name), normal("ok.jpeg")], ["train/ok.jpeg"])
     (tmp_path / "a.jpeg").touch()
     assert reasons(folder) == {name: "unsafe-name"}
 
 
-def test_a_link_that_leaves_the_folder_is_unsafe(tmp_path):
+def test_a_link_that_leaves_the_folder_is_unsafe(tmp_path: Path) -> None:
     folder = dataset(tmp_path / "data", [normal("a.jpeg"), normal("b.jpeg")], ["train/b.jpeg"])
     (tmp_path / "secret").touch()
     (folder / "train" / "a.jpeg").symlink_to(tmp_path / "secret")
@@ -143,34 +143,34 @@ def test_a_link_that_leaves_the_folder_is_unsafe(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["with space.jpeg", "röntgen-胸.jpeg", "sub/a.jpeg", "'; drop.jpeg", "n" * 250])
-def test_odd_names_are_read_if_the_file_exists(tmp_path, name):
+def test_odd_names_are_read_if_the_file_exists(tmp_path: Path, name: str) -> None:
     assert read_coronahack(dataset(tmp_path, [normal(name)], [f"train/{name}"])).rows["image_id"].tolist() == [name]
 
 
 @pytest.mark.parametrize("name", ["nul\0.jpeg", "n" * 300, "胸.jpeg", ".", "sub"])
-def test_odd_names_without_a_file_are_rejected(tmp_path, name):
+def test_odd_names_without_a_file_are_rejected(tmp_path: Path, name: str) -> None:
     folder = dataset(tmp_path, [normal(name), normal("ok.jpeg")], ["train/ok.jpeg"])
     (folder / "train" / "sub").mkdir()
     assert reasons(folder) == {name: "no-file"}
 
 
-def test_a_file_name_that_is_no_utf8_is_listed(tmp_path):
+def test_a_file_name_that_is_no_utf8_is_listed(tmp_path: Path) -> None:
     folder = dataset(tmp_path, [normal("ok.jpeg")], ["train/ok.jpeg"])
     (folder / "train" / os.fsdecode(b"r\xf6ntgen.jpeg")).touch()
     assert reasons(folder) == {r"r\xf6ntgen.jpeg": "no-row"}
 
 
-def test_no_such_folder(tmp_path):
+def test_no_such_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="must be an existing folder. Received: .*nowhere"):
         read_coronahack(tmp_path / "nowhere")
 
 
-def test_no_metadata(tmp_path):
+def test_no_metadata(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"must hold {METADATA_NAME}. Received: "):
         read_coronahack(tmp_path)
 
 
-def test_no_image_folders(tmp_path):
+def test_no_image_folders(tmp_path: Path) -> None:
     (tmp_path / METADATA_NAME).write_text(f"{HEADER}\n{normal('a.jpeg')}\n")
     with pytest.raises(DataError, match="must hold train/ and test/"):
         read_coronahack(tmp_path)
@@ -193,7 +193,7 @@ def test_no_image_folders(tmp_path):
         (f'{HEADER}\n0,"a.jpeg,Normal,TRAIN,,\n'.encode(), "must be CSV. Received: unexpected end of data in line 2"),
     ],
 )  # fmt: skip
-def test_metadata_that_cannot_be_read_is_refused_in_one_line(tmp_path, content, message):
+def test_metadata_that_cannot_be_read_is_refused_in_one_line(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "train").mkdir()
     (tmp_path / METADATA_NAME).write_bytes(content)
     with pytest.raises(DataError, match=message) as caught:
@@ -202,14 +202,14 @@ def test_metadata_that_cannot_be_read_is_refused_in_one_line(tmp_path, content, 
     assert METADATA_NAME in str(caught.value)
 
 
-def test_a_byte_order_mark_and_windows_line_ends_are_read(tmp_path):
+def test_a_byte_order_mark_and_windows_line_ends_are_read(tmp_path: Path) -> None:
     folder = dataset(tmp_path, [normal("a.jpeg")], ["train/a.jpeg"])
     text = (folder / METADATA_NAME).read_text().replace("\n", "\r\n")
     (folder / METADATA_NAME).write_bytes(b"\xef\xbb\xbf" + text.encode())
     assert len(read_coronahack(folder).rows) == 1
 
 
-def test_differences_from_the_summary_are_said(tmp_path):
+def test_differences_from_the_summary_are_said(tmp_path: Path) -> None:
     folder = dataset(tmp_path, [normal("a.jpeg"), "1,b.jpeg,Pnemonia,TRAIN,SARS,Virus"], ["train/a.jpeg"])
     (folder / SUMMARY_NAME).write_text(
         f"{SUMMARY_HEADER}\n0,Normal,,,1\n1,Pnemonia,bacteria,,4\n2,Pnemonia,Virus,SARS,2\n"
@@ -220,7 +220,7 @@ def test_differences_from_the_summary_are_said(tmp_path):
     ]
 
 
-def test_a_summary_that_cannot_be_read_is_noted(tmp_path):
+def test_a_summary_that_cannot_be_read_is_noted(tmp_path: Path) -> None:
     folder = dataset(tmp_path, [normal("a.jpeg")], ["train/a.jpeg"])
     (folder / SUMMARY_NAME).write_text(f"{SUMMARY_HEADER}\n0,Normal,,,many\n")
     (note,) = read_coronahack(folder).notes
@@ -228,7 +228,7 @@ def test_a_summary_that_cannot_be_read_is_noted(tmp_path):
 
 
 @pytest.mark.real_data
-def test_the_real_scans(real_scans):
+def test_the_real_scans(real_scans: Path) -> None:
     metadata = read_coronahack(real_scans)
     assert metadata.rows["official"].value_counts().to_dict() == {"train": 5282, "test": 308}
     assert metadata.rejects["reason"].value_counts().to_dict() == {"no-file": 320, "no-row": 23}

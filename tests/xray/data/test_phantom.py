@@ -3,6 +3,7 @@
 import hashlib
 import resource
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,13 +22,13 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory) -> Path:
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("phantoms") / "data"
     write_phantoms(folder, 160, seed=1, size=(48, 32))
     return folder
 
 
-def test_the_reader_of_the_real_set_reads_it_without_a_complaint(small):
+def test_the_reader_of_the_real_set_reads_it_without_a_complaint(small: Path) -> None:
     metadata = read_coronahack(small)
     assert len(metadata.rows) == 160
     assert metadata.rejects.empty
@@ -35,7 +36,7 @@ def test_the_reader_of_the_real_set_reads_it_without_a_complaint(small):
     assert (small / SUMMARY_NAME).exists()
 
 
-def test_shares_are_those_of_the_real_set(small):
+def test_shares_are_those_of_the_real_set(small: Path) -> None:
     rows = read_coronahack(small).rows
     counts = rows.groupby(["official", "label"]).size().to_dict()
     assert counts == {
@@ -49,7 +50,7 @@ def test_shares_are_those_of_the_real_set(small):
     assert set(rows.loc[rows["source"] == "foreign", "official"]) == {"train"}
 
 
-def test_patients_have_several_scans_and_stay_on_one_side(small):
+def test_patients_have_several_scans_and_stay_on_one_side(small: Path) -> None:
     rows = read_coronahack(small).rows
     assert rows.groupby("patient_id").size().max() >= 3
     assert (rows.groupby("patient_id")["official"].nunique() == 1).all()
@@ -57,7 +58,7 @@ def test_patients_have_several_scans_and_stay_on_one_side(small):
     assert patients[0] > patients[1] > patients[2]
 
 
-def test_scans_are_jpegs_of_the_size_asked_for_most_gray_some_rgb(small):
+def test_scans_are_jpegs_of_the_size_asked_for_most_gray_some_rgb(small: Path) -> None:
     modes = []
     for path in read_coronahack(small).rows["path"]:
         with Image.open(small / path) as image:
@@ -67,21 +68,21 @@ def test_scans_are_jpegs_of_the_size_asked_for_most_gray_some_rgb(small):
     assert modes.count("L") == 140
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(small, tmp_path):
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(small: Path, tmp_path: Path) -> None:
     write_phantoms(tmp_path / "same", 160, seed=1, size=(48, 32))
     assert contents(tmp_path / "same") == contents(small)
     write_phantoms(tmp_path / "other", 40, seed=2, size=(48, 32))
     assert not set(contents(tmp_path / "other").values()) & set(contents(small).values())
 
 
-def test_a_larger_set_begins_with_the_smaller_one(small, tmp_path):
+def test_a_larger_set_begins_with_the_smaller_one(small: Path, tmp_path: Path) -> None:
     write_phantoms(tmp_path / "first", 40, seed=1, size=(48, 32))
     scans = {path: digest for path, digest in contents(tmp_path / "first").items() if path.endswith(".jpeg")}
     assert len(scans) == 40
     assert scans.items() <= contents(small).items()
 
 
-def test_the_fewest_scans_hold_every_class_on_each_side(tmp_path):
+def test_the_fewest_scans_hold_every_class_on_each_side(tmp_path: Path) -> None:
     write_phantoms(tmp_path / "data", 40, size=(32, 32))
     rows = read_coronahack(tmp_path / "data").rows
     assert rows.groupby(["official", "label"]).size().min() >= 2
@@ -96,13 +97,15 @@ def test_the_fewest_scans_hold_every_class_on_each_side(tmp_path):
         ({"scans": 40, "size": (64, 5000)}, "must be 32 to 4096 pixels. Received: 64x5000"),
     ],
 )
-def test_numbers_out_of_bounds_are_refused_and_nothing_is_written(tmp_path, arguments, message):
+def test_numbers_out_of_bounds_are_refused_and_nothing_is_written(
+    tmp_path: Path, arguments: dict[str, Any], message: str
+) -> None:
     with pytest.raises(DataError, match=message):
         write_phantoms(tmp_path / "data", **arguments)
     assert not (tmp_path / "data").exists()
 
 
-def test_a_folder_that_holds_something_is_refused(tmp_path):
+def test_a_folder_that_holds_something_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").touch()
     with pytest.raises(DataError, match="need a new or an empty folder. Received: "):
         write_phantoms(tmp_path, 40, size=(32, 32))
@@ -110,7 +113,7 @@ def test_a_folder_that_holds_something_is_refused(tmp_path):
         write_phantoms(tmp_path / "mine.txt", 40, size=(32, 32))
 
 
-def test_a_disk_that_takes_no_more_leaves_nothing_behind(tmp_path):
+def test_a_disk_that_takes_no_more_leaves_nothing_behind(tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (500, before[1]))
     try:
@@ -121,13 +124,13 @@ def test_a_disk_that_takes_no_more_leaves_nothing_behind(tmp_path):
     assert list((tmp_path / "data").iterdir()) == []
 
 
-def test_the_metadata_index_has_gaps(small):
+def test_the_metadata_index_has_gaps(small: Path) -> None:
     lines = (small / METADATA_NAME).read_text().splitlines()
     assert lines[50].startswith("49,")
     assert lines[51].startswith("51,")
 
 
-def test_a_chest_has_dark_lungs_between_a_bright_middle_and_a_dark_background():
+def test_a_chest_has_dark_lungs_between_a_bright_middle_and_a_dark_background() -> None:
     scans = np.stack([draw_chest("normal", (0, patient), (0, patient), (64, 64)) for patient in range(12)])
     mean = scans.mean(axis=0)
     right_lung, left_lung, spine = mean[26:32, 17:22], mean[26:32, 44:49], mean[26:32, 30:34]
@@ -136,7 +139,7 @@ def test_a_chest_has_dark_lungs_between_a_bright_middle_and_a_dark_background():
     assert spine.mean() > left_lung.mean() + 50
 
 
-def test_pneumonia_is_brighter_in_the_lungs_but_not_always():
+def test_pneumonia_is_brighter_in_the_lungs_but_not_always() -> None:
     def brightness(subtype: str) -> np.ndarray:
         scans = [draw_chest(subtype, (0, patient), (0, patient), (64, 64)) for patient in range(40)]
         return np.array([scan[18:40, 14:24].mean() - scan[50:60, 24:40].mean() for scan in scans])
