@@ -22,7 +22,7 @@ Data = Annotated[Path, typer.Argument(help="Folder of scans with their metadata.
 Home = Annotated[Path, typer.Option("--home", envvar="XRAY_HOME", help="Folder that holds data/ and mlruns/.")]
 Recipe = Annotated[str, typer.Option("--recipe", help="A shipped recipe, or a .toml file.")]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the recipe; can be repeated.")
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe; can be repeated.")
 ]
 
 USER_ERROR = 2
@@ -35,8 +35,13 @@ def main() -> None:
         app()
     except XrayError as error:
         _fail(str(error), USER_ERROR)
-    except KeyboardInterrupt:
-        _fail("interrupted; the same command goes on from the last finished epoch", INTERRUPTED)
+    except OSError as error:  # a full disk, a folder taken away: the system's words name it
+        _fail(f"the system refused: {error}", USER_ERROR)
+    except (KeyboardInterrupt, SystemExit) as stop:
+        # Typer answers Ctrl-C itself, with this code and no word.
+        if isinstance(stop, SystemExit) and stop.code != INTERRUPTED:
+            raise
+        _fail("interrupted; given again, the same command goes on from what is finished", INTERRUPTED)
 
 
 @app.command(epilog="Example: [bold]xray run ../coronahack --recipe article --set training.epochs=20[/bold]")
@@ -48,12 +53,15 @@ def run(data: Data, recipe: Recipe = "article", settings: Settings = None, home:
 @app.command(epilog="Example: [bold]xray prepare ../coronahack --set images.height=224 --set images.width=224[/bold]")
 def prepare(data: Data, recipe: Recipe = "article", settings: Settings = None, home: Home = Path()) -> None:
     """Go as far as the catalog and the pixel store, and print the counts and the audit's findings."""
-    request = _request(data, recipe, settings or [], home)
     _settle(home, trains=False)
+    from flows.refusals import checked_request
+
+    request = checked_request(data, recipe, settings or [], home, trains=False)
+    from flows.environment import served
     from flows.pipeline import prepare as prepare_flow
     from flows.screen import console, show_table, watching
 
-    with watching():
+    with served(), watching():
         catalog = prepare_flow(request)
     from xray.data.audit import lines
 
@@ -83,7 +91,11 @@ def predict(
     home: Home = Path(),
 ) -> None:
     """Give the probability of pneumonia, a decision and the model's version for each file."""
-    contents = [_read(path) for path in files]
+    from flows.refusals import read_file, require_store
+
+    contents = [read_file(path) for path in files]
+    if model is None:
+        require_store(home)
     _settle(home, trains=False)
     from flows.screen import SAFETY, console, show_table
     from tasks.libraries import load
@@ -140,6 +152,10 @@ def ui(
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="A free port.")] = 5000, home: Home = Path()
 ) -> None:
     """Start MLflow's own UI on the store under mlruns/, on 127.0.0.1 alone."""
+    from flows.refusals import require_free, require_store
+
+    require_free(port)
+    require_store(home)
     _settle(home, trains=False)
     from xray.config import Places
     from xray.registry.store import ui_command
@@ -153,12 +169,15 @@ DEMO_SCANS = 600
 
 
 def _run(data: Path, recipe: str, settings: list[str], home: Path) -> None:
-    request = _request(data, recipe, settings, home)
     _settle(home, trains=True)
+    from flows.refusals import checked_request
+
+    request = checked_request(data, recipe, settings, home, trains=True)
+    from flows.environment import served
     from flows.pipeline import pipeline
     from flows.screen import SAFETY, console, show_table, watching
 
-    with watching():
+    with served(), watching():
         recorded = pipeline(request)
     from xray.evaluation.report import COLUMNS
 
@@ -174,27 +193,10 @@ def _run(data: Path, recipe: str, settings: list[str], home: Path) -> None:
     console.print(SAFETY, style="dim")
 
 
-def _request(data: Path, recipe: str, settings: list[str], home: Path):  # noqa: ANN202 - see `Request` below
-    from xray.config import Request, load_config
-
-    config = load_config(recipe, settings)
-    from xray.data.metadata import read_coronahack
-
-    read_coronahack(data)  # A folder that cannot be read is known before Prefect and TensorFlow start.
-    return Request(data=data.resolve(), home=home.resolve(), config=config)
-
-
 def _settle(home: Path, trains: bool) -> None:
     from flows.environment import settle
 
     settle(home.resolve(), trains)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise XrayError(f"each file must be readable. Received: {path} ({error.strerror})") from error
 
 
 def _fail(message: str, code: int) -> None:

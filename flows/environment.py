@@ -2,8 +2,15 @@
 
 import os
 import platform
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
 from pathlib import Path
+
+from xray.errors import XrayError
 
 TRAINING_MEMORY = {
     # glibc gives every large block back to the kernel and faults it in again a step later, page by page. Kept, and in
@@ -26,6 +33,9 @@ def quiet_settings(home: Path) -> dict[str, str]:
     return {
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "KERAS_BACKEND": "tensorflow",
+        # Both would write into the user's own home, and Keras would take its arithmetic from a file there.
+        "KERAS_HOME": str(home / ".cache" / "keras"),
+        "MPLCONFIGDIR": str(home / ".cache" / "matplotlib"),
         "DO_NOT_TRACK": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "PREFECT_HOME": str(home / ".prefect"),
@@ -51,3 +61,45 @@ def settle(home: Path, trains: bool) -> None:
         os.environ["GLIBC_TUNABLES"] = ":".join(f"{name}={value}" for name, value in TRAINING_MEMORY.items())
         sys.stdout.flush()
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+@contextmanager
+def served() -> Iterator[None]:
+    """Have a Prefect server for as long as the block lasts: the one that the user named, or a temporary one.
+
+    Raises:
+        XrayError: It does not start, or does not answer.
+    """
+    import httpx
+    from prefect.settings import get_current_settings
+
+    try:
+        if get_current_settings().api.url is None:
+            _start_server()
+        yield
+    except httpx.TransportError as error:
+        raise XrayError(f"Prefect's server must answer; given again, the command goes on. Received: {error}") from error
+
+
+def _start_server() -> None:
+    """Start Prefect's temporary server out of reach of Ctrl-C, which a terminal sends to every process of a command.
+
+    Prefect stops its server itself, once it has told it how the run ended. A process inherits the signals that the
+    starting thread has blocked, hence the thread.
+    """
+    from prefect.server.api.server import SubprocessASGIServer
+
+    failures: list[RuntimeError] = []
+
+    def start() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            SubprocessASGIServer().start()
+        except RuntimeError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=copy_context().run, args=(start,), daemon=True)
+    thread.start()
+    thread.join()
+    if failures:
+        raise XrayError(f"Prefect's server must start. Received: {failures[0]}") from failures[0]

@@ -1,5 +1,7 @@
 """The whole way from a folder of scans to a registered model."""
 
+from typing import Any
+
 from prefect import flow
 
 from tasks.data import audit_and_split, clean, normalize
@@ -10,7 +12,7 @@ from xray.config import Request
 
 
 @flow(name="pipeline", flow_run_name="{request.config.recipe}", persist_result=False)
-def pipeline(request: Request):  # noqa: ANN201 - an annotation would have to import what it names
+def pipeline(request: Request) -> Any:  # the true type would have to be imported, and it is heavy
     """Clean, normalize, audit and split, train, evaluate, register; whatever is done already is reused.
 
     Returns:
@@ -25,7 +27,7 @@ def pipeline(request: Request):  # noqa: ANN201 - an annotation would have to im
 
 
 @flow(name="prepare", flow_run_name="{request.config.recipe}", persist_result=False)
-def prepare(request: Request):  # noqa: ANN201 - as above
+def prepare(request: Request) -> Any:  # as above
     """Clean, normalize, audit and split: as far as the catalog and the pixel store.
 
     Returns:

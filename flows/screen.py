@@ -10,7 +10,7 @@ from rich.table import Table
 
 from tasks.progress import watcher
 
-console = Console(highlight=False)
+console = Console(highlight=False, markup=False, emoji=False)  # a file may be named [/b].png
 
 SAFETY = "It supports a doctor's judgement and never replaces it. It is no medical device."
 
@@ -19,7 +19,7 @@ class _Lines(logging.Handler):
     """Prints above the bars, a line a record, never wrapped."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        console.print(self.format(record), soft_wrap=True, markup=False)
+        console.print(self.format(record), soft_wrap=True)
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def watching() -> Iterator[None]:
     handler = _Lines()
     handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bars: dict[str, TaskID] = {}
 
         def watch(what: str, done: int, total: int) -> None:

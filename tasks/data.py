@@ -27,7 +27,9 @@ def clean(request: Request) -> Cleaned:
 @step(name="normalize")
 def normalize(cleaned: Cleaned, request: Request) -> PixelStore:
     """Decode what the pixel store does not hold yet."""
-    filled = load("xray.data.prepare").normalize(cleaned, request.config, request.places, progress_of("scans"))
+    report = progress_of("scans")
+    filled = load("xray.data.prepare").normalize(cleaned, request.config, request.places, report)
+    report(1, 1)  # reused, it is at its end
     return done(filled.store, filled.decoded == 0, f"{filled.decoded:,} decoded, {filled.reused:,} reused")
 
 

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 @step(name="train")
 def train(catalog: Catalog, store: PixelStore, request: Request) -> Trained:
     """Train to the end, from the last finished epoch if there is one, and send each epoch to MLflow."""
+    report = progress_of("epochs")
     trained = load("xray.registry.record").train_and_track(
-        catalog, store, request.config, request.places, flow_run_id(), progress_of("epochs")
+        catalog, store, request.config, request.places, flow_run_id(), report
     )
+    report(1, 1)  # stopped early or reused, it is at its end
     best = trained.history().best_epoch
     return done(trained, trained.trained_epochs == 0, f"{trained.trained_epochs} epochs trained, best epoch {best}")
 

@@ -4,9 +4,10 @@ The order of the scans in an epoch depends on (seed, epoch) alone, so that a tra
 batches it would have had.
 """
 
-import logging
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +15,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from xray.data.store import PixelStore, RowGroup
-
-log = logging.getLogger(__name__)
+from xray.errors import StoreError
 
 MIXED_ROW_GROUPS = 16
 """Row groups that are shuffled together when streaming: some 2,000 scans, 185 MB at 300 x 300."""
@@ -55,7 +55,8 @@ class Augment:
 
     Attributes:
         draw: From an epoch, counted from 0, to float32 (n, 8): one transform for each of the n scans.
-        apply: From uint8 (b, height, width, 1) and float32 (b, 8) to uint8 (b, height, width, 1), in TensorFlow's graph.
+        apply: From uint8 (b, height, width, 1) and float32 (b, 8) to uint8 (b, height, width, 1), in
+            TensorFlow's graph.
     """
 
     draw: Callable[[int], NDArray[np.float32]]
@@ -76,6 +77,9 @@ def training_batches(
 
     Returns:
         Pairs of uint8 (b, height, width, 1), 0 to 255, and float32 (b, 1), 1 where the scan is normal.
+
+    Raises:
+        StoreError: The store does not hold every scan. What goes wrong later, see `store_errors`.
     """
     read = _reader(scans, batch_size)
 
@@ -108,6 +112,9 @@ def evaluation_batches(scans: Scans, batch_size: int) -> tf.data.Dataset:
 
     Returns:
         Pairs of uint8 (b, height, width, 1), 0 to 255, and float32 (b, 1), 1 where the scan is normal.
+
+    Raises:
+        StoreError: The store does not hold every scan. What goes wrong later, see `store_errors`.
     """
     read = _reader(scans, batch_size)
 
@@ -120,10 +127,35 @@ def evaluation_batches(scans: Scans, batch_size: int) -> tf.data.Dataset:
     return dataset.apply(tf.data.experimental.assert_cardinality(scans.batches(batch_size))).prefetch(4)
 
 
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Take a StoreError out of the error that TensorFlow makes of it, where batches are drawn.
+
+    Raises:
+        StoreError: A shard could not be read while streaming.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        found = re.search(r"StoreError: (.+)", error.message)
+        if found is None:
+            raise
+        raise StoreError(found[1]) from error
+
+
 def _reader(scans: Scans, batch_size: int) -> Callable[[np.random.Generator | None], Iterator[Batch]]:
     """Choose how an epoch's batches are read; an order of None means none: as they come."""
     if not scans.in_memory:
-        return lambda order: _streamed_epoch(scans, batch_size, order)
+        places_of: dict[str, list[int]] = {}  # Files with the same bytes share a digest, and each has a place.
+        for place, digest in enumerate(scans.sha256):
+            places_of.setdefault(digest, []).append(place)
+        groups = scans.store.row_groups(set(places_of))
+        absent = len(places_of) - sum(group.rows for group in groups)
+        if absent:
+            raise StoreError(
+                f"{scans.store.folder} must hold every scan that is read. Received: {absent} it does not hold"
+            )
+        return lambda order: _streamed_epoch(scans.store, groups, places_of, batch_size, order)
     pixels = scans.store.read(scans.sha256)
 
     def in_memory_epoch(order: np.random.Generator | None) -> Iterator[Batch]:
@@ -135,21 +167,23 @@ def _reader(scans: Scans, batch_size: int) -> Callable[[np.random.Generator | No
     return in_memory_epoch
 
 
-def _streamed_epoch(scans: Scans, batch_size: int, order: np.random.Generator | None) -> Iterator[Batch]:
-    places_of: dict[str, list[int]] = {}  # Files with the same bytes share a digest, and each has a place.
-    for place, digest in enumerate(scans.sha256):
-        places_of.setdefault(digest, []).append(place)
-    groups = scans.store.row_groups(set(places_of))
+def _streamed_epoch(
+    store: PixelStore,
+    groups: list[RowGroup],
+    places_of: dict[str, list[int]],
+    batch_size: int,
+    order: np.random.Generator | None,
+) -> Iterator[Batch]:
     if order is not None:
         groups = [groups[index] for index in order.permutation(len(groups))]
     windows = [groups[start : start + MIXED_ROW_GROUPS] for start in range(0, len(groups), MIXED_ROW_GROUPS)]
-    left = _empty(scans.store)
+    left = _empty(store)
     with ThreadPoolExecutor(max_workers=1) as reader:
-        read_ahead = reader.submit(_window, scans.store, windows[0], places_of)
+        read_ahead = reader.submit(_window, store, windows[0], places_of)
         for number in range(len(windows)):
             window = read_ahead.result()
             if number + 1 < len(windows):
-                read_ahead = reader.submit(_window, scans.store, windows[number + 1], places_of)
+                read_ahead = reader.submit(_window, store, windows[number + 1], places_of)
             pixels, places = _joined([left, window])
             if order is not None:
                 mixed = order.permutation(len(places))

@@ -1,5 +1,7 @@
 """Cut the official TRAIN scans into folds that share neither a patient nor identical pixels."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -32,21 +34,40 @@ def assign_folds(rows: pd.DataFrame, split: Split) -> pd.DataFrame:
     Raises:
         TrainingError: There are no TRAIN or no TEST rows, or a split is without one of the labels.
     """
-    if split.validation_fold >= split.folds:
-        raise TrainingError(
-            f"split.validation_fold must be below split.folds. Received: {split.validation_fold} of {split.folds}"
-        )
+    require_splittable(rows, split)
     rows = rows.sort_values("image_id", ignore_index=True)
     in_train = (rows["official"] == "train").to_numpy()
-    if not in_train.any() or in_train.all():
-        missing = "TEST" if in_train.all() else "TRAIN"
-        raise TrainingError(f"the data set must have both TRAIN and TEST scans. Received: no {missing} scans")
     fold = np.full(len(rows), TEST_FOLD, dtype=np.int64)
     fold[in_train] = _train_folds(rows[in_train], split)
     names = np.where(fold == split.validation_fold, "validation", "train")
     assigned = rows.assign(split=np.where(in_train, names, "test"), fold=fold)
-    _require_both_labels(assigned)
+    _require_both_labels(assigned, "split", ("train", "validation", "test"))
     return assigned
+
+
+def require_splittable(rows: pd.DataFrame, split: Split) -> None:
+    """Refuse what no seed could split: known from the metadata alone, before a scan is decoded.
+
+    Args:
+        rows: One row a scan, with `label, official`.
+        split: Folds.
+
+    Raises:
+        TrainingError: As `assign_folds`.
+    """
+    if split.validation_fold >= split.folds:
+        raise TrainingError(
+            f"split.validation_fold must be below split.folds. Received: {split.validation_fold} of {split.folds}"
+        )
+    for official in ("train", "test"):
+        if not (rows["official"] == official).any():
+            raise TrainingError(
+                f"the data set must have both TRAIN and TEST scans. Received: no {official.upper()} scans"
+            )
+    _require_both_labels(rows, "official", ("train", "test"))
+    fewest = rows.loc[rows["official"] == "train", "label"].value_counts().min()
+    if fewest < split.folds:
+        raise TrainingError(f"each label must have at least {split.folds} TRAIN scans. Received: {fewest}")
 
 
 def linked_groups(*keys: pd.Series) -> NDArray[np.int32]:
@@ -72,29 +93,29 @@ def linked_groups(*keys: pd.Series) -> NDArray[np.int32]:
 
 
 def _train_folds(rows: pd.DataFrame, split: Split) -> NDArray[np.int64]:
-    fewest = rows["label"].value_counts().min()
-    if fewest < split.folds:
-        raise TrainingError(f"each label must have at least {split.folds} TRAIN scans. Received: {fewest}")
     strata = rows["label"] + "/" + rows["subtype"]
     # A subtype with fewer scans than folds cannot be spread over them: it counts with its label's largest.
     rare = strata.map(strata.value_counts()) < split.folds
-    strata = strata.mask(rare, rows["label"].map(strata.groupby(rows["label"]).agg(lambda each: each.mode()[0]))).to_numpy(dtype=str)
+    largest = rows["label"].map(strata.groupby(rows["label"]).agg(lambda each: each.mode()[0]))
+    strata = strata.mask(rare, largest).to_numpy(dtype=str)
     fold = np.empty(len(rows), dtype=np.int64)
     if split.group_by == "none":
         parts = StratifiedKFold(split.folds, shuffle=True, random_state=split.seed).split(strata, strata)
     else:
         groups = linked_groups(rows["patient_id"], rows["pixels_sha256"])
+        if (several := len(np.unique(groups))) < split.folds:
+            raise TrainingError(f"TRAIN must have scans of at least {split.folds} patients. Received: {several}")
         parts = StratifiedGroupKFold(split.folds, shuffle=True, random_state=split.seed).split(strata, strata, groups)
     for number, (_, held_out) in enumerate(parts):
         fold[held_out] = number
     return fold
 
 
-def _require_both_labels(rows: pd.DataFrame) -> None:
-    for name in ("train", "validation", "test"):
-        present = set(rows.loc[rows["split"] == name, "label"])
+def _require_both_labels(rows: pd.DataFrame, column: str, names: Sequence[str]) -> None:
+    for name in names:
+        present = set(rows.loc[rows[column] == name, "label"])
         missing = [label for label in LABELS if label not in present]
         if missing:
             raise TrainingError(
-                f"each split must have scans of {' and '.join(LABELS)}. Received: no {' and no '.join(missing)} in {name}"
+                f"each split must have scans of both labels. Received: no {' and no '.join(missing)} in {name}"
             )

@@ -129,20 +129,10 @@ def ui_command(places: Places, port: int = 5000) -> list[str]:
     store = store_of(places)
     if store.is_server:
         raise RegistryError(f"{URI_VARIABLE} names a server: open it in a browser. Received: {store.shown}")
-    options = ["--backend-store-uri", store.uri, "--artifacts-destination", str(store.artifacts)]
-    return [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        *options,
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-    ]
+    # without jobs: seven worker processes that nothing here uses, and that outlive a killed server
+    command = ["env", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", sys.executable, "-m", "mlflow", "server"]
+    stores = ["--backend-store-uri", store.uri, "--artifacts-destination", str(store.artifacts)]
+    return [*command, *stores, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
 
 
 @contextmanager

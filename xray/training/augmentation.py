@@ -30,7 +30,24 @@ def draw_transforms(
     zoom, turn, mirror = np.random.Generator(np.random.Philox(key=[seed, epoch])).random((count, 3)).T
     scale = 1.0 + augmentation.zoom * (2.0 * zoom - 1.0)
     angle = 2.0 * np.pi * augmentation.rotation * (2.0 * turn - 1.0)
-    side = np.where(augmentation.flip & (mirror < 0.5), -1.0, 1.0)
+    return affine_rows(images, scale, angle, augmentation.flip & (mirror < 0.5))
+
+
+def affine_rows(
+    images: Images, scale: NDArray[np.float64], angle: NDArray[np.float64], mirrored: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Write transforms about a scan's centre as the rows that `apply_transforms` takes.
+
+    Args:
+        images: The size of a normalized scan.
+        scale: float64 (n,), above 0; above 1 shows more than the scan, so it looks smaller.
+        angle: float64 (n,), radians, counter-clockwise.
+        mirrored: bool (n,), left and right.
+
+    Returns:
+        float32 (n, 8), as of `draw_transforms`.
+    """
+    side = np.where(mirrored, -1.0, 1.0)
     a0, a1 = side * scale * np.cos(angle), -scale * np.sin(angle)
     b0, b1 = side * scale * np.sin(angle), scale * np.cos(angle)
     x, y = (images.width - 1) / 2, (images.height - 1) / 2

@@ -43,14 +43,26 @@ def newest_checkpoint(training: Path) -> Checkpoint | None:
     Args:
         training: A training folder.
     """
-    for draft in training.glob("*.tmp"):
+    for draft in training.glob("epoch-*.tmp"):
         shutil.rmtree(draft, ignore_errors=True)
-    folders = sorted(training.glob("epoch-????"))
+    folders = sorted(training.glob("epoch-*"), key=lambda folder: int(folder.name.removeprefix("epoch-")))
     return Checkpoint(folders[-1]) if folders else None
 
 
+def drop_checkpoints(training: Path, but: Path | None = None) -> None:
+    """Remove every checkpoint, also those that an interrupted removal left.
+
+    Args:
+        training: A training folder.
+        but: The one to keep, if any.
+    """
+    for folder in training.glob("epoch-*"):
+        if folder != but:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def save_checkpoint(training: Path, network: keras.Model, history: History) -> Checkpoint:
-    """Keep the state after the last epoch of `history`, and drop the one before.
+    """Keep the state after the last epoch of `history`, and drop those before.
 
     Args:
         training: A training folder.
@@ -73,7 +85,6 @@ def save_checkpoint(training: Path, network: keras.Model, history: History) -> C
         folder = draft.rename(training / f"epoch-{number:04d}")
     except OSError as error:
         shutil.rmtree(draft, ignore_errors=True)
-        raise StoreError(f"the training folder {training} must be writable. Received: {error}") from error
-    if before is not None:
-        shutil.rmtree(before.folder, ignore_errors=True)
+        raise StoreError(f"the training folder {training} must be writable and have room. Received: {error}") from error
+    drop_checkpoints(training, but=folder)
     return Checkpoint(folder)

@@ -14,11 +14,12 @@ BFLOAT16_GPU_CAPABILITY = (8, 0)
 """NVIDIA's Ampere, the first with bfloat16 tensor cores."""
 
 
-def choose_precision(precision: str) -> str:
+def choose_precision(precision: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """Settle `auto`: mixed_bfloat16 where every device gains from it, else float32.
 
     Args:
         precision: `auto`, `float32` or `mixed_bfloat16`; the last two come back as they are.
+        cpuinfo: Where Linux lists the processor's flags; asked where there is no GPU.
     """
     if precision != "auto":
         return precision
@@ -27,7 +28,7 @@ def choose_precision(precision: str) -> str:
         details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
         gains = all(detail.get("compute_capability", (0, 0)) >= BFLOAT16_GPU_CAPABILITY for detail in details)
     else:
-        gains = bool(BFLOAT16_CPU_FLAGS & _cpu_flags())
+        gains = bool(BFLOAT16_CPU_FLAGS & _cpu_flags(cpuinfo))
     return "mixed_bfloat16" if gains else "float32"
 
 
@@ -46,9 +47,9 @@ def choose_strategy(devices: Sequence[str] | None = None) -> tf.distribute.Strat
     return tf.distribute.get_strategy()
 
 
-def _cpu_flags() -> set[str]:
+def _cpu_flags(cpuinfo: Path) -> set[str]:
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
     except OSError:  # Not Linux: nothing known, so nothing gained.
         return set()
     return next((set(line.split(":", 1)[1].split()) for line in lines if line.startswith("flags")), set())

@@ -2,10 +2,9 @@
 
 import json
 import logging
-import os
-import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,15 @@ from filelock import FileLock, Timeout
 from xray.config import Config, digest_of
 from xray.data.catalog import Catalog
 from xray.data.images import normalizer_digest
-from xray.data.loader import Augment, Scans, evaluation_batches, training_batches
+from xray.data.loader import Augment, Scans, evaluation_batches, store_errors, training_batches
 from xray.data.shards import PixelStore
 from xray.errors import StoreError, TrainingError
 from xray.labels import label_index
 from xray.training.architectures import build
 from xray.training.augmentation import apply_transforms, draw_transforms
-from xray.training.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
+from xray.training.checkpoint import Checkpoint, drop_checkpoints, newest_checkpoint, save_checkpoint
 from xray.training.devices import choose_precision, choose_strategy
+from xray.training.export import arithmetic, export
 from xray.training.history import Epoch, History
 
 log = logging.getLogger(__name__)
@@ -98,19 +98,32 @@ def train(
         TrainingError: Another trainer works in this folder, or there are fewer training scans than a batch.
         StoreError: The folder could not be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / "lock", timeout=0):
-            if (folder / "manifest.json").is_file():
-                return Trained(folder, folder.name, 0)
+    trained_epochs = 0
+    with _only_trainer(folder):
+        if not (folder / "manifest.json").is_file():
             before, last = _train_to_the_end(catalog, store, config, folder, on_epoch)
             trained_epochs = len(last.history().epochs) - before
-            _finish(folder, last, config)
-            return Trained(folder, folder.name, trained_epochs)
+            export(folder, last, config)
+        drop_checkpoints(folder)  # The article's are 965 MB each.
+    return Trained(folder, folder.name, trained_epochs)
+
+
+@contextmanager
+def _only_trainer(folder: Path) -> Iterator[None]:
+    lock = FileLock(folder / "lock", timeout=0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
     except Timeout as error:
         raise TrainingError(
             f"one trainer at a time may work in a training folder. Received: {folder} is in use"
         ) from error
+    except OSError as error:
+        raise StoreError(f"the training folder {folder} must be writable and have room. Received: {error}") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _train_to_the_end(
@@ -126,28 +139,26 @@ def _train_to_the_end(
             call(history)
         if history.is_over(settings.epochs, settings.patience):
             return done, checkpoint
-    train_scans, validation_scans = _scans(catalog, store, config, "train"), _scans(catalog, store, config, "validation")
+    train_scans = _scans(catalog, store, config, "train")
+    validation_scans = _scans(catalog, store, config, "validation")
     if len(train_scans) < settings.batch_size:
         raise TrainingError(
             f"training needs at least one batch of {settings.batch_size} scans. Received: {len(train_scans)}"
         )
     keras.utils.set_random_seed(settings.seed)
-    keras.config.set_dtype_policy(history.precision)
-    with choose_strategy().scope():
+    with arithmetic(history.precision), choose_strategy().scope():
         network = keras.models.load_model(checkpoint.state) if checkpoint else _compiled(config)
-    saver = _EpochSaver(folder, history, config, on_epoch)
-    network.fit(
-        training_batches(
-            train_scans, settings.batch_size, settings.seed, range(done, settings.epochs), _augment(config, len(train_scans))
-        ),
-        validation_data=evaluation_batches(validation_scans, settings.batch_size),
-        steps_per_epoch=train_scans.batches(settings.batch_size),
-        initial_epoch=done,
-        epochs=settings.epochs,
-        shuffle=False,  # the batches come shuffled
-        callbacks=[saver],
-        verbose=0,
-    )
+    with store_errors():
+        network.fit(
+            _batches(config, train_scans, range(done, settings.epochs)),
+            validation_data=evaluation_batches(validation_scans, settings.batch_size),
+            steps_per_epoch=train_scans.batches(settings.batch_size),
+            initial_epoch=done,
+            epochs=settings.epochs,
+            shuffle=False,  # the batches come shuffled
+            callbacks=[_EpochSaver(folder, history, config, on_epoch)],
+            verbose=0,
+        )
     last = newest_checkpoint(folder)
     if last is None:
         raise TrainingError(f"training must end with a checkpoint. Received: none in {folder}")
@@ -201,13 +212,14 @@ def _gains_from_xla() -> bool:
     return bool(keras.distribution.list_devices("gpu"))
 
 
-def _augment(config: Config, count: int) -> Augment | None:
-    if config.augmentation == type(config.augmentation)():
-        return None
-    return Augment(
-        lambda epoch: draw_transforms(config.augmentation, config.images, config.training.seed, epoch, count),
-        apply_transforms,
-    )
+def _batches(config: Config, scans: Scans, epochs: range) -> Any:
+    settings, augment = config.training, None
+    if config.augmentation != type(config.augmentation)():
+        augment = Augment(
+            lambda epoch: draw_transforms(config.augmentation, config.images, settings.seed, epoch, len(scans)),
+            apply_transforms,
+        )
+    return training_batches(scans, settings.batch_size, settings.seed, epochs, augment)
 
 
 def _scans(catalog: Catalog, store: PixelStore, config: Config, split: str) -> Scans:
@@ -216,27 +228,3 @@ def _scans(catalog: Catalog, store: PixelStore, config: Config, split: str) -> S
     in_memory = megabytes <= config.training.memory_budget_mb
     log.info("%s: %d scans, %.0f MB, %s", split, len(rows), megabytes, "in memory" if in_memory else "streamed")
     return Scans(store, tuple(rows["sha256"]), label_index(rows["label"]), in_memory)
-
-
-def _finish(folder: Path, last: Checkpoint, config: Config) -> None:
-    """Export the best weights in float32, then drop the checkpoints: one network is 320 MB, three states are 3 GB."""
-    keras.config.set_dtype_policy("float32")
-    try:
-        # The same weights under float32 arithmetic, whatever they were trained in.
-        network = build(config.model, config.images)
-        network.set_weights(keras.models.load_model(last.best, compile=False).get_weights())
-        network.save(folder / "model.tmp.keras")
-        os.replace(folder / "model.tmp.keras", folder / "model.keras")
-        history = last.history()
-        early = history.stopped_early(config.training.patience)
-        _write_json(folder / "history.json", {**history.to_json(), "stopped_early": early})
-        _write_json(folder / "manifest.json", {"digest": folder.name, "best_epoch": history.best_epoch})
-    except OSError as error:
-        raise StoreError(f"the training folder {folder} must be writable. Received: {error}") from error
-    shutil.rmtree(last.folder, ignore_errors=True)
-
-
-def _write_json(path: Path, values: dict[str, Any]) -> None:
-    draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps(values, indent=2), encoding="utf-8")
-    os.replace(draft, path)

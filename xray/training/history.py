@@ -70,5 +70,3 @@ class History:
     def with_epoch(self, epoch: Epoch) -> "History":
         """Add one epoch at the end."""
         return History((*self.epochs, epoch), self.precision)
-
-

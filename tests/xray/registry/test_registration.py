@@ -29,7 +29,8 @@ def test_registering_twice_makes_one_version(opened: Callable[[], Tracker], netw
     assert version.description == "# the card"
     assert version.tags["catalog"] == "0123" and version.tags["run_id"] == run_id
     assert version.run_id == run_id and "git_commit" not in version.tags
-    assert len(client.get_run(run_id).outputs.model_outputs) == 1
+    outputs = client.get_run(run_id).outputs
+    assert outputs is not None and len(outputs.model_outputs) == 1
 
 
 def test_a_kill_between_logging_and_registering_logs_nothing_again(

@@ -22,9 +22,10 @@ def test_params_tags_and_the_data_set_with_our_own_digest(places: Places, folder
     assert run.data.params == {"training.epochs": "3", "images.fit": "stretch"}
     assert run.data.tags["recipe"] == "quick"
     assert "git_commit" not in run.data.tags
+    assert run.inputs is not None
     (entry,) = run.inputs.dataset_inputs
     assert (entry.dataset.name, entry.dataset.digest) == ("coronahack", "0123456789abcdef")
-    assert json.loads(entry.dataset.profile) == {"train": 80}
+    assert json.loads(entry.dataset.profile or "") == {"train": 80}
     assert [(tag.key, tag.value) for tag in entry.tags] == [("mlflow.data.context", "training")]
 
 

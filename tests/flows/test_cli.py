@@ -1,0 +1,241 @@
+"""The command line: help that costs nothing, and every mistake of a user's answered in one line, before anything starts.
+
+All mistakes are made in one child, which never starts Prefect, TensorFlow or MLflow: what it had loaded after the last
+of them is what none of them needed.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+METADATA = "Chest_xray_Corona_Metadata.csv"
+COMMANDS = ["run", "prepare", "demo", "predict", "phantom", "download", "ui"]
+SLOW_TO_START = {"tensorflow", "keras", "mlflow", "prefect"}
+
+CALL = """
+import contextlib, io, json, sys, traceback
+from flows.cli import main
+answers = {}
+for name, arguments in json.load(sys.stdin).items():
+    sys.argv, code = ["xray", *arguments], 0
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code
+        except BaseException:
+            code = traceback.format_exc()
+    answers[name] = {"code": code, "out": out.getvalue(), "err": err.getvalue()}
+print(json.dumps({"answers": answers, "loaded": sorted({name.partition(".")[0] for name in sys.modules})}))
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command ended with."""
+
+    code: int | str
+    out: str
+    err: str
+
+
+def called(folder: Path, commands: dict[str, list[str]]) -> tuple[dict[str, Answer], set[str]]:
+    """Call the command several times in one child; give the answers, and the packages loaded by then."""
+    # GLIBC_TUNABLES: with it, a training does not start its process again.
+    environment = os.environ | {"PYTHONPATH": str(PROJECT), "COLUMNS": "100", "GLIBC_TUNABLES": "glibc.malloc.check=0"}
+    child = subprocess.run(
+        [sys.executable, "-c", CALL],
+        cwd=folder, env=environment, input=json.dumps(commands), capture_output=True, text=True, check=False, timeout=200,
+    )  # fmt: skip
+    assert child.returncode == 0, child.stderr
+    found = json.loads(child.stdout)
+    return {name: Answer(**answer) for name, answer in found["answers"].items()}, set(found["loaded"])
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A command that is refused.
+
+    Attributes:
+        arguments: From the folder of mistakes to the command's arguments.
+        words: What its one line says.
+        spoil: From the metadata of good phantoms to that of the folder `data`, which is a copy of them.
+    """
+
+    arguments: list[str]
+    words: list[str]
+    spoil: Callable[[str], bytes | None] | None = None
+
+
+def without(*words: str) -> Callable[[str], bytes]:
+    """Leave out every row that has all these words."""
+    return lambda text: "".join(
+        line for line in text.splitlines(keepends=True) if not all(f",{word}," in line for word in words)
+    ).encode()
+
+
+def spoilt(words: list[str], spoil: Callable[[str], bytes | None], *settings: str) -> Mistake:
+    """A run on phantoms whose metadata is spoilt."""
+    options = [part for setting in settings for part in ("--set", setting)]
+    return Mistake(["run", "data", "--recipe", "quick", *options], words, spoil)
+
+
+def kept(text: str) -> bytes:
+    """Spoil nothing."""
+    return text.encode()
+
+
+MISTAKES = {
+    "unknown recipe": Mistake(["run", "good", "--recipe", "artcle"], ["one of article, quick", "Received: artcle"]),
+    "unknown key": Mistake(
+        ["run", "good", "--set", "training.epoch=3"], ["did you mean training.epochs?", "Received: training.epoch"]
+    ),
+    "value out of bounds": Mistake(["run", "good", "--set", "training.epochs=0"], ["training.epochs", "Received: 0"]),
+    "value of another kind": Mistake(
+        ["prepare", "good", "--set", "images.width=wide"], ["images.width", "Received: 'wide'"]
+    ),
+    "setting without a value": Mistake(["run", "good", "--set", "training.epochs"], ["KEY=VALUE"]),
+    "no such folder": Mistake(["run", "nowhere"], ["an existing folder", "Received: nowhere"]),
+    "a file for a folder": Mistake(["prepare", "a file"], ["an existing folder", "Received: a file"]),
+    "no metadata": spoilt([f"must hold {METADATA}"], lambda text: None),
+    "empty metadata": spoilt([METADATA, "an empty file"], lambda text: b""),
+    "a header alone": spoilt([METADATA, "a header alone"], lambda text: text.splitlines()[0].encode()),
+    "not CSV": spoilt([METADATA, "must be CSV", "line 3"], lambda text: b'%s\n1,"a"b"' % b"\n".join(text.encode().splitlines()[:2])),
+    "a row too short": spoilt([METADATA, "line 42", "6 fields. Received: 2"], lambda text: f"{text}1,a\n".encode()),
+    "not UTF-8": spoilt([METADATA, "must be UTF-8", "line 42"], lambda text: text.encode() + b"1,caf\xe9.png,,,,\n"),
+    "column missing": spoilt(["column Label_1_Virus_category"], lambda text: text.replace(",Label_1_Virus_category", ",x").encode()),
+    "column misspelled": spoilt(["column Label.", "Lable (misspelled?)"], lambda text: text.replace(",Label,", ",Lable,").encode()),
+    "unknown labels": spoilt(["at most 5% of the rows", "Received: 10 of 40", "line "], lambda text: text.replace(",Normal,", ",Healthy,").encode()),
+    "no TEST rows": spoilt(["Received: no TEST scans"], without("TEST")),
+    "no TRAIN rows": spoilt(["Received: no TRAIN scans"], without("TRAIN")),
+    "one class missing in TRAIN": spoilt(["no normal in train"], without("Normal", "TRAIN")),
+    "one class missing in TEST": spoilt(["no pneumonia in test"], without("Pnemonia", "TEST")),
+    "a fold that is not there": spoilt(["split.validation_fold", "Received: 5 of 5"], kept, "split.validation_fold=5"),
+    "fewer scans of a class than folds": spoilt(["at least 20 TRAIN scans"], kept, "split.folds=20"),
+    "fewer scans than a batch": spoilt(["batch of 64 scans", "Received: 34"], kept, "training.batch_size=64"),
+    "a home that is a file": Mistake(["prepare", "good", "--home", "a file"], ["--home", "Received: a file"]),
+    "a home below a file": Mistake(["run", "good", "--home", "a file/home"], ["--home", "Received: a file/home"]),
+    "a scan that is not there": Mistake(["predict", "a file", "nowhere.png"], ["Received: nowhere.png (No such file"]),
+    "a folder for a scan": Mistake(["predict", "good"], ["Received: good (Is a directory)"]),
+    "no model yet": Mistake(["predict", "a file"], ["start with xray demo", "mlruns"]),
+    "nothing to look at": Mistake(["ui", "--port", "{free port}"], ["start with xray demo", "mlruns"]),
+    "a port that is taken": Mistake(["ui", "--port", "{taken port}"], ["--port must be free", "{taken port}"]),
+    "a size that is none": Mistake(["phantom", "new", "--size", "224"], ["WxH", "Received: 224"]),
+    "a size out of bounds": Mistake(["phantom", "new", "--size", "8x8"], ["32 to 4096", "Received: 8x8"]),
+    "too few phantoms": Mistake(["phantom", "new", "--scans", "3"], ["at least 40", "scans=3"]),
+    "phantoms among files": Mistake(["phantom", "good"], ["an empty folder", "Received: good"]),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def ports() -> Iterator[dict[str, str]]:
+    """A port that something listens on, and one that was just let go."""
+    with socket.socket() as taken, socket.socket() as free:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        free.bind(("127.0.0.1", 0))
+        ports = {"{taken port}": str(taken.getsockname()[1]), "{free port}": str(free.getsockname()[1])}
+        free.close()
+        yield ports
+
+
+@pytest.fixture(scope="module")
+def refused(
+    tmp_path_factory: pytest.TempPathFactory, ports: dict[str, str]
+) -> tuple[dict[str, Answer], set[str], dict[str, Path]]:
+    """Every mistake's answer, the packages loaded after the last, and the home of each."""
+    from xray.data.phantom import write_phantoms
+
+    root = tmp_path_factory.mktemp("mistakes")
+    write_phantoms(root / "good", scans=40, seed=0, size=(32, 32))
+    (root / "a file").write_text("no scan")
+    text = (root / "good" / METADATA).read_text()
+    commands, homes = {}, {}
+    for name, mistake in MISTAKES.items():
+        arguments = [ports.get(part, part) for part in mistake.arguments]
+        if mistake.spoil is not None:
+            folder = root / name.replace(" ", "-")
+            folder.mkdir()
+            for official in ("train", "test"):
+                (folder / official).symlink_to(root / "good" / official)
+            spoilt_text = mistake.spoil(text)
+            if spoilt_text is not None:
+                (folder / METADATA).write_bytes(spoilt_text)
+            arguments = [folder.name if part == "data" else part for part in arguments]
+        if "--home" not in arguments and arguments[0] != "phantom":
+            homes[name] = root / "homes" / name
+            arguments += ["--home", str(homes[name])]
+        commands[name] = arguments
+    answers, loaded = called(root, commands)
+    return answers, loaded, homes
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_ends_in_one_line_and_code_2(name: str, refused, ports: dict[str, str]) -> None:
+    answer = refused[0][name]
+    assert (answer.code, answer.out) == (2, ""), answer
+    assert answer.err.startswith("xray: ")
+    assert answer.err.count("\n") == 1, answer.err
+    for words in MISTAKES[name].words:
+        assert ports.get(words, words) in answer.err
+
+
+def test_no_mistake_starts_prefect_or_tensorflow(refused) -> None:
+    assert refused[1] & SLOW_TO_START == set()
+
+
+@pytest.mark.parametrize("name", [name for name, each in MISTAKES.items() if "--home" not in each.arguments])
+def test_a_mistake_leaves_nothing_behind(name: str, refused) -> None:
+    home = refused[2].get(name)
+    assert home is None or not home.exists()
+
+
+@pytest.fixture(scope="module")
+def helped(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Answer], set[str]]:
+    """Each command's help and some mistyped commands, and the packages loaded after all of them."""
+    commands = {name: [name, "--help"] for name in COMMANDS}
+    mistyped = {"no argument": ["run"], "no such option": ["prepare", "data", "--recip", "quick"], "no command": ["rnu"]}
+    return called(tmp_path_factory.mktemp("help"), {"": ["--help"], **commands, **mistyped})
+
+
+def test_the_help_lists_every_command(helped) -> None:
+    answer = helped[0][""]
+    assert answer.code == 0
+    assert all(f" {name} " in answer.out for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_each_command_shows_an_example(name: str, helped) -> None:
+    answer = helped[0][name]
+    assert answer.code == 0
+    assert f"Example: xray {name}" in answer.out
+
+
+def test_help_loads_nothing_heavy(helped) -> None:
+    assert helped[1] & (SLOW_TO_START | {"pandas", "pandera", "numpy", "sklearn", "matplotlib", "PIL"}) == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("no argument", "Missing argument"), ("no such option", "--recip"), ("no command", "No such command")],
+)
+def test_a_mistyped_command_ends_with_its_usage_and_code_2(name: str, words: str, helped) -> None:
+    answer = helped[0][name]
+    assert answer.code == 2
+    assert "Usage: " in answer.err
+    assert words in answer.err
+
+
+def test_phantoms_are_drawn_by_the_command(tmp_path: Path) -> None:
+    answers, loaded = called(tmp_path, {"drawn": ["phantom", "new", "--scans", "40", "--size", "48x32"]})
+    assert answers["drawn"] == Answer(0, "40 phantoms in new\n", "")
+    assert len(list((tmp_path / "new").glob("t*/*.jpeg"))) == 40
+    assert loaded & SLOW_TO_START == set()

@@ -1,0 +1,91 @@
+"""A command's process: the user's own settings win, and a training starts its process once more, once."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.environment import TRAINING_MEMORY, quiet_settings, settle
+
+PROJECT = Path(__file__).parents[2]
+
+START = """
+import json, os, sys
+from pathlib import Path
+from flows.environment import settle
+with open("starts", "a") as file:
+    print(os.getpid(), file=file)
+settle(Path.cwd(), trains=sys.argv[1] == "trains")
+print(json.dumps({"tunables": os.environ.get("GLIBC_TUNABLES"), "arguments": sys.argv[1:]}))
+"""
+
+needs_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc reads GLIBC_TUNABLES")
+
+
+def started(folder: Path, *arguments: str, tunables: str | None = None) -> tuple[dict, list[str]]:
+    """Settle in a child; give what it found after that, and the process id at each start of it."""
+    environment = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"}
+    environment |= {"PYTHONPATH": str(PROJECT)} | ({"GLIBC_TUNABLES": tunables} if tunables else {})
+    command = [sys.executable, "-c", START, *arguments]
+    child = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert child.returncode == 0, child.stderr
+    return json.loads(child.stdout), (folder / "starts").read_text().split()
+
+
+@needs_glibc
+def test_a_training_starts_its_process_again_once_with_its_arguments(tmp_path: Path) -> None:
+    found, starts = started(tmp_path, "trains", "a b", "--set")
+    assert len(starts) == 2
+    assert len(set(starts)) == 1, "the same process, not a child"
+    assert found["arguments"] == ["trains", "a b", "--set"]
+    assert dict(pair.split("=") for pair in found["tunables"].split(":")) == TRAINING_MEMORY
+
+
+@needs_glibc
+def test_a_user_who_set_the_allocator_keeps_it(tmp_path: Path) -> None:
+    found, starts = started(tmp_path, "trains", tunables="glibc.malloc.arena_max=2")
+    assert len(starts) == 1
+    assert found["tunables"] == "glibc.malloc.arena_max=2"
+
+
+def test_a_command_that_does_not_train_starts_once(tmp_path: Path) -> None:
+    found, starts = started(tmp_path, "looks")
+    assert len(starts) == 1
+    assert found["tunables"] is None
+
+
+def test_what_the_user_has_set_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = {name: f"own {name}" for name in quiet_settings(tmp_path)}
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+    settle(tmp_path, trains=False)
+    assert {name: os.environ[name] for name in own} == own
+
+
+def test_what_nobody_has_set_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = quiet_settings(tmp_path)
+    for name in wanted:
+        monkeypatch.setenv(name, "")  # so that it is restored afterwards
+        monkeypatch.delenv(name)
+    settle(tmp_path, trains=False)
+    assert {name: os.environ[name] for name in wanted} == wanted
+
+
+def test_every_folder_that_a_library_keeps_lies_in_the_home_of_the_command(tmp_path: Path) -> None:
+    settings = quiet_settings(tmp_path)
+    folders = [settings[name] for name in ("PREFECT_HOME", "KERAS_HOME", "MPLCONFIGDIR")]
+    assert all(Path(folder).is_relative_to(tmp_path) for folder in folders)
+    assert len(set(folders)) == 3
+
+
+def test_settling_makes_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in quiet_settings(tmp_path):
+        monkeypatch.setenv(name, os.environ.get(name, "own"))
+    settle(tmp_path / "home", trains=False)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,61 @@
+"""What the command shows: our log lines as they come, and tables that never break their first column."""
+
+import logging
+from collections.abc import Callable
+
+import pytest
+
+from flows import screen
+from tasks.progress import watcher
+
+
+@pytest.fixture
+def shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
+    """Reads what the command's console has written, at 40 columns."""
+    monkeypatch.setattr(screen.console, "_width", 40)
+    return lambda: capsys.readouterr().out
+
+
+def test_our_log_lines_are_shown_whole_and_as_they_are(shown: Callable[[], str]) -> None:
+    line = "a path in [brackets] that is far longer than forty columns: /data/pixels/0123456789abcdef"
+    with screen.watching():
+        logging.getLogger("xray.data.shards").info(line)
+    assert shown().splitlines()[0].endswith(line)
+
+
+def test_other_libraries_lines_are_not_shown(shown: Callable[[], str]) -> None:
+    with screen.watching():
+        logging.getLogger("another.library").error("a remark")
+    assert "a remark" not in shown()
+
+
+def test_after_the_block_nobody_watches_any_more(shown: Callable[[], str]) -> None:
+    with pytest.raises(ValueError, match="failed"), screen.watching():
+        assert watcher.get() is not None
+        raise ValueError("failed")
+    assert watcher.get() is None
+    logging.getLogger("xray").info("too late")
+    assert "too late" not in shown()
+
+
+def test_what_a_task_counts_leaves_no_bar_behind_where_there_is_no_terminal(shown: Callable[[], str]) -> None:
+    with screen.watching():
+        watch = watcher.get()
+        assert watch is not None
+        for done in range(4):
+            watch("epochs", done, 3)
+    assert shown() == ""
+
+
+def test_a_table_keeps_its_first_column_on_one_line(shown: Callable[[], str]) -> None:
+    screen.show_table("Audit", ("finding", "value"), [("patients in both splits", "a long value " * 5)])
+    text = shown()
+    assert text.splitlines()[0].strip() == "Audit"
+    assert "patients in both splits" in text
+
+
+def test_a_table_cell_with_brackets_is_shown_as_it_is(shown: Callable[[], str]) -> None:
+    screen.show_table("Left out", ("reason", "file"), [("unreadable", "scan [1].png"), ("no-file", "[/bold].png")])
+    text = shown()
+    assert "scan [1].png" in text
+    assert "[/bold].png" in text

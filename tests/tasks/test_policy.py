@@ -1,0 +1,111 @@
+"""What can pass is tried again, what is wrong stays wrong, and a state says what was reused."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from tasks.policy import done, flow_run_id, outcome, step
+from xray.errors import DataError, ImageError, RegistryError, StoreError, TrainingError
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+
+class Calls:
+    """A body for a task: fails the first few times, and counts."""
+
+    def __init__(self, error: Exception, failures: int) -> None:
+        self.error, self.failures, self.count = error, failures, 0
+
+    def __call__(self) -> str:
+        self.count += 1
+        if self.count <= self.failures:
+            raise self.error
+        return "through"
+
+
+def at_once(body: Callable[[], Any]) -> Any:
+    """A task with our policy, apart from the waiting."""
+
+    def tried() -> Any:
+        return body()
+
+    return step(name="tried")(tried).with_options(retry_delay_seconds=0)
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(5, "a network folder was away"), ConnectionResetError("gone"), RegistryError("locked")]
+)
+def test_what_can_pass_is_tried_again(error: Exception) -> None:
+    calls = Calls(error, failures=2)
+    assert at_once(calls)() == "through"
+    assert calls.count == 3
+
+
+@pytest.mark.parametrize(
+    "error",
+    [DataError("no column"), TrainingError("one class"), StoreError("full"), ImageError("unreadable", "cut"), KeyError()],
+)
+def test_what_is_wrong_stays_wrong(error: Exception) -> None:
+    calls = Calls(error, failures=9)
+    with pytest.raises(type(error)):
+        at_once(calls)()
+    assert calls.count == 1
+
+
+def test_what_does_not_pass_ends_with_its_own_error_after_three_more_tries() -> None:
+    calls = Calls(RegistryError("tracking store must answer"), failures=9)
+    with pytest.raises(RegistryError, match="must answer"):
+        at_once(calls)()
+    assert calls.count == 4
+
+
+def test_each_try_waits_longer_than_the_one_before() -> None:
+    waits = step(name="tried")(lambda: None).retry_delay_seconds
+    assert waits == [2, 4, 8]
+
+
+@pytest.mark.parametrize(("reused", "name"), [(True, "Reused"), (False, "Completed")])
+def test_a_state_says_whether_its_result_was_there_already(reused: bool, name: str) -> None:
+    @step(name="counted")
+    def counted() -> int:
+        return done(7, reused, "7 scans")
+
+    state = counted(return_state=True)
+    assert (state.name, state.message, state.is_completed()) == (name, "7 scans", True)
+    assert state.result() == 7
+
+
+def test_a_flow_hands_on_what_a_state_carries() -> None:
+    @step(name="first")
+    def first() -> int:
+        return done(7, True, "there already")
+
+    @step(name="second")
+    def second(number: int) -> int:
+        return done(number + 1, False, "one more")
+
+    @flow(persist_result=False)
+    def both() -> int:
+        return outcome(second(first()))
+
+    assert both() == 8
+
+
+def test_the_outcome_is_what_a_task_gave_in_a_state_or_bare() -> None:
+    state = done([1, 2], False, "two")
+    assert isinstance(state, State)
+    assert outcome(state) == [1, 2]
+    assert outcome("bare") == "bare"
+
+
+def test_a_flow_run_is_named_within_it_and_not_outside() -> None:
+    @flow(persist_result=False)
+    def named() -> str | None:
+        return flow_run_id()
+
+    state = named(return_state=True)
+    assert state.result() == str(state.state_details.flow_run_id)
+    assert flow_run_id() is None

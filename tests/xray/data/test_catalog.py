@@ -1,0 +1,41 @@
+"""The catalog, named by its content."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from xray.data.catalog import COLUMNS, REJECT_COLUMNS, write_catalog
+
+
+@pytest.fixture
+def rows() -> pd.DataFrame:
+    table = pd.DataFrame({name: [f"{name}-{place}" for place in (2, 0, 1)] for name in COLUMNS})
+    return table.assign(width=224, height=200, fold=[0, 1, -1], split=["validation", "train", "test"], extra="not kept")
+
+
+REJECTS = pd.DataFrame([["a.png", "train/a.png", "no-row", ""]], columns=REJECT_COLUMNS)
+
+
+def test_what_was_written_is_read_back_in_order(rows: pd.DataFrame, tmp_path: Path) -> None:
+    catalog = write_catalog(rows, REJECTS, {"notes": ["é"]}, tmp_path, tmp_path / "prepared")
+    assert catalog.rows().columns.tolist() == COLUMNS
+    assert catalog.rows()["image_id"].tolist() == ["image_id-0", "image_id-1", "image_id-2"]
+    assert catalog.rows("train")["split"].tolist() == ["train"]
+    assert catalog.rejects().to_numpy().tolist() == REJECTS.to_numpy().tolist()
+    assert catalog.findings() == {"notes": ["é"]}
+    assert catalog.folder.name == catalog.digest
+
+
+def test_the_same_content_is_the_same_folder_whatever_the_order(rows: pd.DataFrame, tmp_path: Path) -> None:
+    first = write_catalog(rows, REJECTS, {}, tmp_path, tmp_path / "prepared")
+    again = write_catalog(rows[::-1], REJECTS, {}, tmp_path, tmp_path / "prepared")
+    assert (first.reused, again.reused) == (False, True)
+    assert again.folder == first.folder
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_another_value_is_another_folder(rows: pd.DataFrame, tmp_path: Path, column: str) -> None:
+    first = write_catalog(rows, REJECTS, {}, tmp_path, tmp_path / "prepared")
+    changed = rows.assign(**{column: [7, 8, 9]}) if rows[column].dtype == int else rows.assign(**{column: ["x", "y", "z"]})
+    assert write_catalog(changed, REJECTS, {}, tmp_path, tmp_path / "prepared").digest != first.digest

@@ -1,0 +1,92 @@
+"""From a folder of scans to a catalog and a pixel store."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from xray.config import Config, Places, load_config
+from xray.data.catalog import Catalog
+from xray.data.prepare import clean, normalize, write_prepared
+
+SMALL = ["images.height=32", "images.width=32"]
+
+
+def prepare(data: Path, config: Config, home: Path) -> tuple[Catalog, int]:
+    """Prepare a folder, and count the scans that were decoded."""
+    places = Places(home=home)
+    cleaned = clean(data, places)
+    filled = normalize(cleaned, config, places)
+    return write_prepared(cleaned, filled.store, config, places), filled.decoded
+
+
+@pytest.fixture
+def data(phantoms: Path, tmp_path: Path) -> Path:
+    """A copy of the phantoms to change."""
+    return Path(shutil.copytree(phantoms, tmp_path / "data"))
+
+
+def test_a_second_run_decodes_nothing_and_finds_the_same_catalog(phantoms: Path, tmp_path: Path) -> None:
+    first, decoded = prepare(phantoms, load_config("quick", SMALL), tmp_path)
+    again, decoded_again = prepare(phantoms, load_config("quick", SMALL), tmp_path)
+    assert (decoded, decoded_again) == (240, 0)
+    assert (first.reused, again.reused) == (False, True)
+    assert again.digest == first.digest
+
+
+@pytest.mark.parametrize("setting", ["split.seed=1", "split.validation_fold=2", "split.group_by=none"])
+def test_another_split_decodes_nothing(phantoms: Path, tmp_path: Path, setting: str) -> None:
+    first, _ = prepare(phantoms, load_config("quick", SMALL), tmp_path)
+    other, decoded = prepare(phantoms, load_config("quick", [*SMALL, setting]), tmp_path)
+    assert decoded == 0
+    assert other.digest != first.digest
+
+
+def test_another_size_lies_beside_the_first(phantoms: Path, tmp_path: Path) -> None:
+    prepare(phantoms, load_config("quick", SMALL), tmp_path)
+    _, decoded = prepare(phantoms, load_config("quick", ["images.height=48", "images.width=32"]), tmp_path)
+    assert decoded == 240
+    assert len(list(Places(home=tmp_path).pixels.iterdir())) == 2
+
+
+def test_a_broken_scan_is_rejected_with_the_reason_and_stops_nothing(data: Path, tmp_path: Path) -> None:
+    scans = sorted((data / "train").iterdir())
+    scans[0].write_bytes(b"")
+    scans[1].write_bytes(scans[1].read_bytes()[:500])
+    scans[2].write_text("<html>404</html>")
+    catalog, decoded = prepare(data, load_config("quick", SMALL), tmp_path)
+    reasons = catalog.rejects().set_index("image_id")["reason"]
+    assert decoded == 240
+    assert {scan.name: reasons[scan.name] for scan in scans[:3]} == {
+        scans[0].name: "not-an-image",
+        scans[1].name: "unreadable",
+        scans[2].name: "not-an-image",
+    }
+    assert len(catalog.rows()) == 237
+
+
+def test_a_scan_that_is_also_a_test_scan_is_kept_out_of_training(data: Path, tmp_path: Path) -> None:
+    metadata = pd.read_csv(data / "Chest_xray_Corona_Metadata.csv")
+    normal = metadata[metadata["Label"] == "Normal"]
+    train, test = (normal[normal["Dataset_type"] == name]["X_ray_image_name"].iloc[0] for name in ("TRAIN", "TEST"))
+    shutil.copyfile(data / "test" / test, data / "train" / train)
+    catalog, _ = prepare(data, load_config("quick", SMALL), tmp_path)
+    rejects = catalog.rejects().set_index("image_id")["reason"]
+    assert rejects[train] == "duplicate-of-test"
+    assert test in set(catalog.rows("test")["image_id"])
+
+
+@pytest.mark.real_data
+def test_the_real_scans_give_the_known_counts(real_scans: Path, tmp_path: Path) -> None:
+    catalog, _ = prepare(real_scans, load_config("quick", SMALL), tmp_path)
+    rows = catalog.rows()
+    assert (rows["split"] != "test").sum() == 5282
+    assert (rows["split"] == "test").sum() == 308
+    assert catalog.rejects()["reason"].value_counts().to_dict() == {"no-file": 320, "no-row": 23}
+    assert rows[rows["split"] == "test"]["label"].value_counts().to_dict() == {"pneumonia": 181, "normal": 127}
+    train = rows[rows["split"] != "test"]
+    assert (train.groupby("patient_id")["split"].nunique() == 1).all()
+    assert (train.groupby("pixels_sha256")["split"].nunique() == 1).all()
+    identical = catalog.findings()["identical_pixels"]
+    assert (identical["files"], identical["groups"], identical["crossing_groups"]) == (56, 27, 0)

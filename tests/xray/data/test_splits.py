@@ -1,0 +1,113 @@
+"""Folds that share neither a patient nor identical pixels."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xray.config import Split
+from xray.data.splits import TEST_FOLD, assign_folds, linked_groups
+from xray.errors import TrainingError
+
+SUBTYPES = {"normal": ["normal"], "pneumonia": ["bacterial", "viral"]}
+
+
+def rows_of(patients: list[int], pixels: list[int], test: int = 8) -> pd.DataFrame:
+    """TRAIN rows with the given patients and pixels, labels in turn, and some TEST rows."""
+    n = len(patients)
+    labels = ["pneumonia" if place % 4 else "normal" for place in range(n)]
+    train = pd.DataFrame(
+        {
+            "image_id": [f"train-{place:04d}.jpeg" for place in range(n)],
+            "label": labels,
+            "subtype": [SUBTYPES[label][place % len(SUBTYPES[label])] for place, label in enumerate(labels)],
+            "patient_id": [f"patient{number}" for number in patients],
+            "pixels_sha256": [f"pixels{number}" for number in pixels],
+            "official": "train",
+        }
+    )
+    later = train.head(test).assign(
+        image_id=[f"test-{place}.jpeg" for place in range(test)], official="test", patient_id="other", pixels_sha256="x"
+    )
+    return pd.concat([train, later], ignore_index=True)
+
+
+ROWS = rows_of([place // 3 for place in range(300)], list(range(300)))
+
+
+def test_a_fifth_of_train_is_validation_and_test_is_the_official_one() -> None:
+    assigned = assign_folds(ROWS, Split())
+    assert assigned["split"].value_counts().to_dict() == {"train": 240, "validation": 60, "test": 8}
+    assert (assigned["split"] == "test").equals(assigned["official"] == "test")
+    assert set(assigned.loc[assigned["split"] == "validation", "fold"]) == {0}
+    assert set(assigned.loc[assigned["split"] == "train", "fold"]) == {1, 2, 3, 4}
+    assert set(assigned.loc[assigned["split"] == "test", "fold"]) == {TEST_FOLD}
+
+
+def test_each_fold_has_its_share_of_every_subtype() -> None:
+    assigned = assign_folds(ROWS, Split())
+    shares = pd.crosstab(assigned["fold"], assigned["subtype"], normalize="index").drop(index=TEST_FOLD)
+    assert (shares.max() - shares.min()).max() < 0.05
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_no_patient_and_no_pixels_lie_in_two_folds(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    rows = rows_of(draw.integers(0, 80, 160).tolist(), draw.integers(0, 800, 160).tolist())
+    train = assign_folds(rows, Split(seed=seed)).query("official == 'train'")
+    assert (train.groupby("patient_id")["fold"].nunique() == 1).all()
+    assert (train.groupby("pixels_sha256")["fold"].nunique() == 1).all()
+
+
+def test_links_reach_through_others() -> None:
+    # 0 and 1 share a patient, 1 and 2 share pixels, 3 stands alone, and a missing value links nothing.
+    patients = pd.Series(["a", "a", "b", "c", None, None])
+    pixels = pd.Series(["p", "q", "q", "r", "s", "t"])
+    groups = linked_groups(patients, pixels)
+    assert groups[0] == groups[1] == groups[2]
+    assert len(set(groups)) == 4
+
+
+def test_the_same_seed_gives_the_same_folds_whatever_the_order_of_the_rows() -> None:
+    shuffled = ROWS.sample(frac=1, random_state=1)
+    pd.testing.assert_frame_equal(assign_folds(ROWS, Split()), assign_folds(shuffled, Split()))
+
+
+def test_another_seed_gives_other_folds() -> None:
+    one, other = (assign_folds(ROWS, Split(seed=seed))["fold"].to_numpy() for seed in (0, 1))
+    assert not np.array_equal(one, other)
+
+
+def test_without_grouping_patients_are_torn_apart_as_in_the_article() -> None:
+    assigned = assign_folds(ROWS, Split(group_by="none"))
+    train = assigned[assigned["official"] == "train"]
+    assert (train.groupby("patient_id")["fold"].nunique() > 1).any()
+
+
+def test_a_subtype_with_fewer_scans_than_folds_is_no_obstacle() -> None:
+    rows = ROWS.copy()
+    rows.loc[rows["image_id"].isin(["train-0001.jpeg", "train-0002.jpeg"]), "subtype"] = "ards"
+    assert assign_folds(rows, Split())["split"].value_counts()["validation"] == 60
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (ROWS[ROWS["official"] == "train"], "no TEST scans"),
+        (ROWS[ROWS["official"] == "test"], "no TRAIN scans"),
+        (ROWS[(ROWS["official"] == "test") | (ROWS["label"] == "pneumonia")], "no normal in train"),
+        (ROWS[(ROWS["official"] == "train") | (ROWS["label"] == "normal")], "no pneumonia in test"),
+        (ROWS.groupby(["official", "label"]).head(4), "at least 5 TRAIN scans"),
+        (rows_of([0] * 40, list(range(40))), "at least 5 patients"),
+    ],
+)
+def test_a_split_without_one_of_the_labels_is_refused(rows: pd.DataFrame, words: str) -> None:
+    with pytest.raises(TrainingError, match=words):
+        assign_folds(rows, Split())
+
+
+def test_the_validation_fold_must_be_one_of_the_folds() -> None:
+    with pytest.raises(TrainingError, match=r"Received: 5 of 5"):
+        assign_folds(ROWS, Split(validation_fold=5))

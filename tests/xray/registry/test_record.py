@@ -1,0 +1,98 @@
+"""One MLflow run holds the whole story, and one version its network."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.xray.conftest import Learned
+from xray.config import Places
+from xray.evaluation.judge import Judged, judge
+from xray.registry.promotion import resolve, score_files
+from xray.registry.record import Recorded, record, train_and_track
+from xray.registry.store import store_of
+from xray.training.fit import Trained
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Places:
+    return Places(home=tmp_path_factory.mktemp("recorded"))
+
+
+@pytest.fixture(scope="module")
+def trained(home: Places, prepared: Learned) -> Trained:
+    return train_and_track(prepared.catalog, prepared.store, prepared.config, home, flow_run="a-flow-run")
+
+
+@pytest.fixture(scope="module")
+def judged(trained: Trained, prepared: Learned) -> Judged:
+    return judge(trained, prepared.catalog, prepared.store, prepared.config)
+
+
+@pytest.fixture(scope="module")
+def recorded(trained: Trained, judged: Judged, home: Places, prepared: Learned) -> Recorded:
+    return record(trained, judged, prepared.catalog, prepared.config, home)
+
+
+def test_the_run_holds_params_epochs_figures_data_and_files(
+    recorded: Recorded, trained: Trained, judged: Judged, home: Places, prepared: Learned
+) -> None:
+    client = store_of(home).client()
+    run = client.get_run(recorded.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["training.epochs"] == "2"
+    assert run.data.tags["prefect_flow_run"] == "a-flow-run"
+    assert run.data.tags["catalog"] == prepared.catalog.digest
+    assert run.inputs.dataset_inputs[0].dataset.digest == prepared.catalog.digest
+    losses = [(each.step, each.value) for each in client.get_metric_history(recorded.run_id, "val_loss")]
+    assert losses == [(epoch.epoch, epoch.val_loss) for epoch in trained.history().epochs]
+    assert run.data.metrics["test.auc"] == judged.report()["metrics"]["test.auc"]
+    assert {each.path for each in client.list_artifacts(recorded.run_id)} >= {
+        "audit.json", "evaluation.json", "figures", "history.json", "model_card.md", "rejects.parquet", "scores.parquet"
+    }  # fmt: skip
+    assert len(client.list_artifacts(recorded.run_id, "figures")) == 8
+
+
+def test_the_version_bears_the_digests_and_the_card(recorded: Recorded, home: Places, trained: Trained) -> None:
+    version = store_of(home).client().get_model_version(recorded.registered.name, recorded.registered.version)
+    assert version.tags["training"] == trained.digest
+    assert version.tags["recipe"] == "quick"
+    assert "never replaces it" in version.description
+    assert not recorded.registered.challenger
+
+
+def test_the_cards_figures_are_the_runs(recorded: Recorded, home: Places) -> None:
+    client = store_of(home).client()
+    card = client.get_model_version(recorded.registered.name, recorded.registered.version).description
+    for name in ("auc", "accuracy", "sensitivity"):
+        assert f"{client.get_run(recorded.run_id).data.metrics[f'test.{name}']:.3f}" in card
+
+
+def test_recorded_again_it_is_the_same_run_and_version(
+    recorded: Recorded, trained: Trained, judged: Judged, home: Places, prepared: Learned
+) -> None:
+    again = record(trained, judged, prepared.catalog, prepared.config, home)
+    assert again.run_id == recorded.run_id
+    assert again.registered.version == recorded.registered.version
+    assert again.registered.reused
+
+
+def test_a_score_from_the_file_is_the_score_from_the_shard(
+    recorded: Recorded, judged: Judged, home: Places, prepared: Learned, phantoms: Path
+) -> None:
+    rows = prepared.catalog.rows("test").head(20)
+    choice = resolve(home, recorded.registered.name)
+    assert (choice.version, choice.how) == (recorded.registered.version, "newest")
+    answers = score_files(home, choice.uri, [(phantoms / path).read_bytes() for path in rows["path"]])
+    scores = judged.scores().set_index("image_id").loc[rows["image_id"]]
+    for answer, (_, score) in zip(answers, scores.iterrows(), strict=True):
+        assert answer["p_pneumonia"] == pytest.approx(score["p_pneumonia"], abs=1e-5)
+        assert (answer["label"], answer["decision"]) == (score["predicted_label"], score["decision"])
+
+
+def test_the_answer_is_json(recorded: Recorded, home: Places, phantoms: Path) -> None:
+    file = next((phantoms / "test").iterdir()).read_bytes()
+    answers = score_files(home, recorded.registered.uri, [file, b"no scan"])
+    assert json.loads(json.dumps(answers)) == answers
+    assert answers[1]["p_pneumonia"] is None
+    assert answers[1]["error"].startswith("not-an-image")

@@ -1,0 +1,127 @@
+"""Recipes, and the one way to change a value of them."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from xray.config import Config, Places, digest_of, load_config, recipe_names
+from xray.errors import ConfigError
+
+
+def test_the_shipped_recipes_are_valid_and_say_what_to_expect() -> None:
+    assert recipe_names() == ["article", "quick"]
+    for name in recipe_names():
+        config = load_config(name)
+        assert config.recipe == name
+        assert config.about.source
+        assert config.about.expect
+
+
+def test_the_article_recipe_is_the_articles() -> None:
+    article = load_config("article")
+    assert (article.images.height, article.images.width, article.images.fit) == (300, 300, "stretch")
+    assert (article.training.epochs, article.training.learning_rate) == (60, 1e-4)
+    assert article.augmentation.zoom > 0
+    assert article.augmentation.rotation > 0
+    assert article.augmentation.flip
+
+
+def test_only_the_quick_recipe_stays_out_of_the_challenge() -> None:
+    assert {name: load_config(name).registry.challenger for name in recipe_names()} == {"article": True, "quick": False}
+
+
+@pytest.mark.parametrize(
+    ("setting", "key", "value"),
+    [
+        ("training.epochs=3", "training.epochs", 3),
+        ("training.learning_rate=1e-3", "training.learning_rate", 0.001),
+        ("images.fit=pad", "images.fit", "pad"),
+        ('images.fit="pad"', "images.fit", "pad"),
+        ("augmentation.flip=false", "augmentation.flip", False),
+        (" split.group_by = none ", "split.group_by", "none"),
+    ],
+)
+def test_a_setting_changes_one_value_and_no_other(setting: str, key: str, value: object) -> None:
+    changed, before = load_config("article", [setting]).flat(), load_config("article").flat()
+    assert changed[key] == value
+    assert {name for name in before if before[name] != changed[name]} == {key}
+
+
+def test_the_last_of_two_settings_holds() -> None:
+    assert load_config("quick", ["training.epochs=3", "training.epochs=4"]).training.epochs == 4
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("training.epoch=3", "did you mean training.epochs"),
+        ("epochs=3", "did you mean training.epochs"),
+        ("trainning.epochs=3", "did you mean training.epochs"),
+        ("about.source=me", "Received: about.source"),
+        ("recipe=other", "Received: recipe"),
+        ("training.epochs", "KEY=VALUE"),
+        ("training.epochs=0", "training.epochs"),
+        ("training.epochs=many", "training.epochs"),
+        ("images.fit=zoom", "'stretch' or 'pad'"),
+        ("training.learning_rate=nan", "training.learning_rate"),
+    ],
+)
+def test_a_wrong_setting_is_refused_in_one_line_that_names_it(setting: str, words: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load_config("article", [setting])
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_recipe_can_be_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[about]\nsource = "me"\nexpect = "little"\n[training]\nepochs = 2\n')
+    assert load_config(str(path)).recipe == "mine"
+    assert load_config(str(path)).training.epochs == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[about]\nsource = 'me'\nexpect = 'little'\n[training]\nepoch = 2\n", "did you mean training.epochs"),
+        ("[about]\nsource = 'me'\n", "about.expect"),
+        ("not TOML", "must be TOML"),
+    ],
+)
+def test_a_wrong_recipe_file_is_refused_in_one_line(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=words):
+        load_config(str(path))
+
+
+def test_an_unknown_recipe_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match=r"article, quick.*Received: default"):
+        load_config("default")
+
+
+def test_a_configuration_is_frozen() -> None:
+    with pytest.raises(ValidationError):
+        load_config("quick").training.epochs = 3  # type: ignore[misc]
+
+
+def test_every_value_has_a_description_for_prefects_form() -> None:
+    sections = [field.annotation for field in Config.model_fields.values() if hasattr(field.annotation, "model_fields")]
+    assert len(sections) == 8
+    for section in sections:
+        for name, field in section.model_fields.items():  # type: ignore[union-attr]
+            assert field.description, name
+
+
+def test_a_digest_depends_on_content_and_not_on_the_order_of_keys() -> None:
+    assert digest_of({"a": 1, "b": [2]}) == digest_of({"b": [2], "a": 1})
+    assert digest_of({"a": 1}) != digest_of({"a": 2})
+    assert len(digest_of(None)) == 16
+
+
+def test_everything_is_kept_below_one_folder(tmp_path: Path) -> None:
+    places = Places(home=tmp_path)
+    kept = [places.pixels, places.cleaned, places.prepared, places.trainings, places.digest_index, places.mlruns]
+    assert all(path.is_relative_to(tmp_path) for path in kept)
+    assert len(set(kept)) == len(kept)

@@ -1,0 +1,135 @@
+"""What a scan is turned into follows from (seed, epoch, scan) alone."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from xray.config import Augmentation, Images
+from xray.training.augmentation import affine_rows, apply_transforms, draw_transforms
+
+IMAGES = Images(height=32, width=40)
+ALL_OF_IT = Augmentation(zoom=0.3, rotation=0.1, flip=True)
+
+
+@pytest.fixture(scope="module")
+def scans() -> NDArray[np.uint8]:
+    """Eighteen scans of noise."""
+    return np.random.default_rng(1).integers(0, 256, (18, IMAGES.height, IMAGES.width, 1), np.uint8)
+
+
+def applied(scans: NDArray[np.uint8], rows: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return np.asarray(apply_transforms(scans, rows))
+
+
+class TestHandWorked:
+    """A 3 x 4 scan (3 rows, 4 columns), small enough to turn in the head."""
+
+    def turned(self, scan: list[list[int]], scale: float, angle: float, mirrored: bool) -> list[list[int]]:
+        pixels = np.array(scan, np.uint8)[np.newaxis, ..., np.newaxis]
+        images = Images.model_construct(height=pixels.shape[1], width=pixels.shape[2])
+        rows = affine_rows(images, np.array([scale]), np.array([angle]), np.array([mirrored]))
+        return applied(pixels, rows)[0, ..., 0].tolist()
+
+    def test_nothing_changes_nothing(self) -> None:
+        scan = [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]]
+        assert self.turned(scan, 1, 0, False) == scan
+
+    def test_a_mirrored_scan_is_exact(self) -> None:
+        scan = [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]]
+        assert self.turned(scan, 1, 0, True) == [[4, 3, 2, 1], [8, 7, 6, 5], [12, 11, 10, 9]]
+
+    def test_a_quarter_turn_moves_the_top_right_corner_to_the_top_left(self) -> None:
+        scan = [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
+        assert self.turned(scan, 1, np.pi / 2, False) == [[3, 6, 9], [2, 5, 8], [1, 4, 7]]
+
+    def test_a_mirrored_quarter_turn_is_mirrored_left_and_right_after_it(self) -> None:
+        scan = [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
+        assert self.turned(scan, 1, np.pi / 2, True) == [[9, 6, 3], [8, 5, 2], [7, 4, 1]]
+
+    def test_what_lies_beyond_the_border_is_mirrored_in_it(self) -> None:
+        # The middle of a 2 x 4 scan seen twice as wide: columns at -1.5, 0.5, 2.5, 4.5, rows at -0.5 and 1.5.
+        # Mirrored at the border, -1.5 is 0.5 and 4.5 is 2.5; halves lie between two columns.
+        scan = [[0, 20, 40, 60], [0, 20, 40, 60]]
+        assert self.turned(scan, 2, 0, False) == [[10, 10, 50, 50], [10, 10, 50, 50]]
+
+
+class TestDraw:
+    def test_zero_ranges_leave_every_scan_as_it_is(self, scans: NDArray[np.uint8]) -> None:
+        rows = draw_transforms(Augmentation(), IMAGES, 0, 0, 18)
+        assert rows.dtype == np.float32
+        assert rows.tolist() == 18 * [[1, 0, 0, 0, 1, 0, 0, 0]]
+        np.testing.assert_array_equal(applied(scans, rows), scans)
+
+    def test_flip_alone_mirrors_about_half_of_them_exactly(self, scans: NDArray[np.uint8]) -> None:
+        turned = applied(scans, draw_transforms(Augmentation(flip=True), IMAGES, 0, 0, 18))
+        kept = [bool((after == before).all()) for after, before in zip(turned, scans, strict=True)]
+        mirrored = [bool((after == before[:, ::-1]).all()) for after, before in zip(turned, scans, strict=True)]
+        assert [one != other for one, other in zip(kept, mirrored, strict=True)] == 18 * [True]
+        many = draw_transforms(Augmentation(flip=True), IMAGES, 0, 0, 10_000)
+        assert 4_800 < (many[:, 0] < 0).sum() < 5_200  # four standard deviations of a fair coin
+
+    def test_depends_on_seed_epoch_and_scan(self) -> None:
+        rows = draw_transforms(ALL_OF_IT, IMAGES, 1, 2, 50)
+        np.testing.assert_array_equal(rows, draw_transforms(ALL_OF_IT, IMAGES, 1, 2, 50))
+        np.testing.assert_array_equal(rows[:20], draw_transforms(ALL_OF_IT, IMAGES, 1, 2, 20))
+        assert (rows != draw_transforms(ALL_OF_IT, IMAGES, 2, 2, 50)).any(axis=1).all()
+        assert (rows != draw_transforms(ALL_OF_IT, IMAGES, 1, 3, 50)).any(axis=1).all()
+        assert len(np.unique(rows, axis=0)) == 50
+
+    @settings(max_examples=50, deadline=None)
+    @given(
+        zoom=st.floats(0, 0.9),
+        rotation=st.floats(0, 0.5),
+        flip=st.booleans(),
+        seed=st.integers(0, 2**32 - 1),
+        epoch=st.integers(0, 9_999),
+        height=st.integers(32, 400),
+        width=st.integers(32, 400),
+    )
+    def test_stays_within_the_ranges_about_the_centre(
+        self, zoom: float, rotation: float, flip: bool, seed: int, epoch: int, height: int, width: int
+    ) -> None:
+        images = Images(height=height, width=width)
+        rows = draw_transforms(Augmentation(zoom=zoom, rotation=rotation, flip=flip), images, seed, epoch, 20)
+        a0, a1, a2, b0, b1, b2, *rest = rows.astype(np.float64).T
+        scale, angle = np.hypot(a1, b1), np.arctan2(-a1, b1)
+        assert np.abs(scale - 1).max() <= zoom + 1e-5
+        assert np.abs(angle).max() <= 2 * np.pi * rotation + 1e-4
+        determinant = a0 * b1 - a1 * b0
+        np.testing.assert_allclose(np.abs(determinant), scale**2, rtol=1e-4, atol=1e-6)  # no shear, one zoom for both
+        assert flip or (determinant > 0).all()
+        x, y = (width - 1) / 2, (height - 1) / 2
+        np.testing.assert_allclose([a0 * x + a1 * y + a2, b0 * x + b1 * y + b2], np.tile([[x], [y]], 20), atol=1e-3)
+        assert not np.any(rest)
+
+
+class TestApply:
+    def test_gives_bytes_of_the_same_shape(self, scans: NDArray[np.uint8]) -> None:
+        turned = applied(scans, draw_transforms(ALL_OF_IT, IMAGES, 0, 0, 18))
+        assert turned.dtype == np.uint8
+        assert turned.shape == scans.shape
+        assert (turned != scans).any(axis=(1, 2, 3)).all()
+
+    def test_white_stays_white_and_black_black(self) -> None:
+        ends = np.repeat(np.array([0, 255], np.uint8), 10).reshape(20, 1, 1, 1) * np.ones((1, 32, 40, 1), np.uint8)
+        np.testing.assert_array_equal(applied(ends, draw_transforms(ALL_OF_IT, IMAGES, 0, 0, 20)), ends)
+
+    def test_a_scan_is_the_same_in_any_batch(self, scans: NDArray[np.uint8]) -> None:
+        rows = draw_transforms(ALL_OF_IT, IMAGES, 0, 0, 18)
+        together = applied(scans, rows)
+        alone = np.concatenate([applied(scans[[place]], rows[[place]]) for place in range(18)])
+        np.testing.assert_array_equal(alone, together)
+
+    @pytest.mark.parametrize("threads", [1, 4])
+    def test_a_scan_is_the_same_inside_tf_data_on_any_number_of_threads(
+        self, scans: NDArray[np.uint8], threads: int
+    ) -> None:
+        rows = draw_transforms(ALL_OF_IT, IMAGES, 0, 0, 18)
+        dataset = tf.data.Dataset.from_tensor_slices((scans, rows)).batch(4)
+        dataset = dataset.map(apply_transforms, num_parallel_calls=threads)
+        batches = list(dataset.as_numpy_iterator())
+        assert {batch.dtype for batch in batches} == {np.dtype(np.uint8)}
+        np.testing.assert_array_equal(np.concatenate(batches), applied(scans, rows))

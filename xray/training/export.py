@@ -1,0 +1,61 @@
+"""The end of a training: its best weights as a network that computes in float32, whatever they were trained in."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from xray.config import Config
+from xray.errors import StoreError
+from xray.training.architectures import build
+from xray.training.checkpoint import Checkpoint
+
+
+@contextmanager
+def arithmetic(policy: str) -> Iterator[None]:
+    """Build networks under a Keras dtype policy, and leave the process with the one it had.
+
+    Args:
+        policy: `float32` or `mixed_bfloat16`.
+    """
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def export(folder: Path, last: Checkpoint, config: Config) -> None:
+    """Write `model.keras`, `history.json` and, last, `manifest.json`.
+
+    Args:
+        folder: A training folder.
+        last: The training's last checkpoint.
+        config: The whole configuration.
+
+    Raises:
+        StoreError: They could not be written; the checkpoint is still there.
+    """
+    with arithmetic("float32"):
+        network = build(config.model, config.images)
+        network.set_weights(keras.models.load_model(last.best, compile=False).get_weights())
+    history = last.history()
+    early = history.stopped_early(config.training.patience)
+    try:
+        network.save(folder / "model.tmp.keras")
+        os.replace(folder / "model.tmp.keras", folder / "model.keras")
+        _write_json(folder / "history.json", {**history.to_json(), "stopped_early": early})
+        _write_json(folder / "manifest.json", {"digest": folder.name, "best_epoch": history.best_epoch})
+    except OSError as error:
+        raise StoreError(f"the training folder {folder} must be writable and have room. Received: {error}") from error
+
+
+def _write_json(path: Path, values: dict[str, Any]) -> None:
+    draft = path.with_suffix(".tmp")
+    draft.write_text(json.dumps(values, indent=2), encoding="utf-8")
+    os.replace(draft, path)
