@@ -15,8 +15,9 @@ from xray.registry.evidence import Evidence, log_evidence
 from xray.registry.model import Settings
 from xray.registry.registration import Registered, Registration, register
 from xray.registry.runs import DataSet, RunFacts, git_commit
-from xray.registry.tracking import Tracker, open_run
-from xray.training.fit import History, Trained, train, training_digest
+from xray.registry.tracking import open_run
+from xray.training.fit import Trained, train, training_digest
+from xray.training.history import History
 
 PROJECT = Path(__file__).parents[2]
 
@@ -39,7 +40,9 @@ class Recorded:
 
     def markdown(self) -> str:
         """Say where to find the run, for Prefect's UI."""
-        address = f"http://127.0.0.1:5000/#/experiments/{self.experiment_id}/runs/{self.run_id}"
+        # Without the workflow's type MLflow opens the page that it has for language models.
+        page = f"#/experiments/{self.experiment_id}/runs/{self.run_id}?workflowType=machine_learning"
+        address = f"http://127.0.0.1:5000/{page}"
         return (
             f"Model **{self.registered.name}**, version {self.registered.version}.\n\n"
             f"Run [{self.run_id}]({address}) in MLflow's UI, once `xray ui` has started it."

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -21,9 +22,6 @@ from xray.errors import RegistryError
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 REGISTRY_VARIABLE = "MLFLOW_REGISTRY_URI"
 PROGRESS_VARIABLE = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
-TRAINS_MODELS = {"mlflow.experimentKind": "custom_model_development"}
-"""What MLflow's UI goes by when it shows an experiment as model training and not as chats."""
-
 NOISY_LOGGERS = ("mlflow.store.db.utils", "mlflow.system_metrics", "mlflow.tracking", "mlflow.models", "mlflow.pyfunc")
 STORE_ERRORS = (MlflowException, sqlalchemy.exc.SQLAlchemyError, requests.RequestException, OSError)
 """Whatever a store that is away, locked or full may raise through MLflow."""
@@ -52,6 +50,12 @@ class Store:
     def is_server(self) -> bool:
         """Whether a server answers there, rather than a database."""
         return urlsplit(self.uri).scheme in ("http", "https")
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it is a database file that the first use has to make."""
+        scheme, _, path = self.uri.partition(":///")
+        return scheme == "sqlite" and not Path(path).is_file()
 
     def client(self) -> MlflowClient:
         """Connect, creating a database that is not there yet.
@@ -91,7 +95,7 @@ class Store:
             if found is None:
                 location = None if self.artifacts is None else f"{self.artifacts}/{name}"
                 try:
-                    return str(client.create_experiment(name, artifact_location=location, tags=TRAINS_MODELS))
+                    return str(client.create_experiment(name, artifact_location=location))
                 except MlflowException:  # another process may have been first
                     found = client.get_experiment_by_name(name)
                     if found is None:

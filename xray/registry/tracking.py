@@ -21,8 +21,8 @@ from xray.registry.runs import RunFacts, run_of
 from xray.registry.store import Store, first_line, reached, store_of
 
 PATIENCE_SECONDS = 20.0
-CREATION_SECONDS = 300.0
-"""Longest wait for a database: the first use of one makes its tables, which takes a busy machine over 20 s."""
+CREATION_SECONDS = 120.0
+"""Longest wait for a database file that is not there yet: making its tables took a busy machine 20 s."""
 
 SYSTEM_SAMPLE_SECONDS = 5
 NOT_METRICS = ("epoch", "ended_ms")
@@ -75,7 +75,7 @@ class Tracker:
         Returns:
             Whether the run is open.
         """
-        seconds = self._patience if self.store.is_server else CREATION_SECONDS
+        seconds = CREATION_SECONDS if self.store.is_new else self._patience
         return self._within_patience(self.require, "the run is opened later", seconds)
 
     def log_epochs(self, epochs: Sequence[Mapping[str, Any]]) -> list[int]:

@@ -46,12 +46,14 @@ def export(folder: Path, last: Checkpoint, config: Config) -> None:
         network.set_weights(keras.models.load_model(last.best, compile=False).get_weights())
     history = last.history()
     early = history.stopped_early(config.training.patience)
+    draft = folder / "model.tmp.keras"
     try:
-        network.save(folder / "model.tmp.keras")
-        os.replace(folder / "model.tmp.keras", folder / "model.keras")
+        network.save(draft)
+        os.replace(draft, folder / "model.keras")
         _write_json(folder / "history.json", {**history.to_json(), "stopped_early": early})
         _write_json(folder / "manifest.json", {"digest": folder.name, "best_epoch": history.best_epoch})
     except OSError as error:
+        draft.unlink(missing_ok=True)
         raise StoreError(f"the training folder {folder} must be writable and have room. Received: {error}") from error
 
 

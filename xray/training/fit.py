@@ -95,8 +95,9 @@ def train(
         The finished training. Killed and called again, it ends on a processor with the same history, to rounding.
 
     Raises:
-        TrainingError: Another trainer works in this folder, or there are fewer training scans than a batch.
-        StoreError: The folder could not be written.
+        TrainingError: Another trainer works in this folder, there are fewer training scans than a batch, a batch cannot
+            be shared out evenly, or the loss is no number.
+        StoreError: The folder could not be written, or a scan not be read.
     """
     trained_epochs = 0
     with _only_trainer(folder):
@@ -145,13 +146,22 @@ def _train_to_the_end(
         raise TrainingError(
             f"training needs at least one batch of {settings.batch_size} scans. Received: {len(train_scans)}"
         )
+    strategy = choose_strategy()
+    devices = strategy.num_replicas_in_sync
+    if settings.batch_size % devices:
+        raise TrainingError(
+            f"training.batch_size must be a multiple of the {devices} devices. Received: {settings.batch_size}"
+        )
     keras.utils.set_random_seed(settings.seed)
-    with arithmetic(history.precision), choose_strategy().scope():
+    with arithmetic(history.precision), strategy.scope():
         network = keras.models.load_model(checkpoint.state) if checkpoint else _compiled(config)
     with store_errors():
         network.fit(
             _batches(config, train_scans, range(done, settings.epochs)),
-            validation_data=evaluation_batches(validation_scans, settings.batch_size),
+            # Keras cannot start with a batch that does not come out even over the devices; it can end with one.
+            validation_data=evaluation_batches(
+                validation_scans, min(settings.batch_size, len(validation_scans) // devices * devices)
+            ),
             steps_per_epoch=train_scans.batches(settings.batch_size),
             initial_epoch=done,
             epochs=settings.epochs,

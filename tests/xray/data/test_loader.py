@@ -152,7 +152,9 @@ class TestAugment:
 
 
 class TestErrors:
-    @pytest.mark.parametrize("batches", [evaluation_batches, lambda scans, size: training_batches(scans, size, 0, range(1))])
+    @pytest.mark.parametrize(
+        "batches", [evaluation_batches, lambda scans, size: training_batches(scans, size, 0, range(1))]
+    )
     def test_a_scan_that_the_store_lacks_is_refused_at_once(
         self, scans: Scans, batches: Callable[[Scans, int], tf.data.Dataset]
     ) -> None:

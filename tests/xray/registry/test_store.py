@@ -16,6 +16,13 @@ def test_it_lies_under_mlruns(places: Places) -> None:
     assert store.artifacts == f"file://{places.mlruns / 'artifacts'}"
 
 
+def test_it_is_new_until_its_database_is_made(places: Places) -> None:
+    assert not store_of(places).is_new
+    (places.mlruns / "mlflow.db").unlink()
+    assert store_of(places).is_new
+    assert not Store("https://mlflow.example:5000", None).is_new
+
+
 def test_a_server_named_by_the_environment_wins_and_keeps_its_own_artifacts(
     places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:

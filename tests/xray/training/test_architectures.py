@@ -26,7 +26,9 @@ class TestArticle:
     def test_convolves_by_3_x_3_with_32_64_and_128_filters_and_relu(self, article: keras.Model) -> None:
         found = [layer.get_config() for layer in article.layers if isinstance(layer, keras.layers.Conv2D)]
         assert [config["filters"] for config in found] == [32, 64, 128]
-        shared = {(config["kernel_size"], config["strides"], config["padding"], config["activation"]) for config in found}
+        shared = {
+            (config["kernel_size"], config["strides"], config["padding"], config["activation"]) for config in found
+        }
         assert shared == {((3, 3), (1, 1), "valid", "relu")}
 
     def test_pools_by_2_x_2(self, article: keras.Model) -> None:

@@ -36,7 +36,7 @@ def mark(network: keras.Model, value: float) -> keras.Model:
 def marks(checkpoint: Checkpoint) -> tuple[float, float]:
     """The marks of the state and of the best network."""
     state, best = keras.models.load_model(checkpoint.state), keras.models.load_model(checkpoint.best)
-    return float(state.layers[-1].bias[0]), float(best.layers[-1].bias[0])
+    return state.layers[-1].bias.numpy().item(), best.layers[-1].bias.numpy().item()
 
 
 def names(folder: Path) -> list[str]:
@@ -53,7 +53,7 @@ class TestSave:
         assert saved.history() == history(0.7)
         again = keras.models.load_model(saved.state)
         for kept, had in zip(again.optimizer.variables, compiled.optimizer.variables, strict=True):
-            np.testing.assert_array_equal(kept, had)
+            np.testing.assert_array_equal(kept.numpy(), had.numpy())
         assert names(training) == ["epoch-0001"]
         assert names(saved.folder) == ["best.keras", "history.json", "state.keras"]
 
@@ -65,7 +65,7 @@ class TestSave:
             assert names(training) == [f"epoch-{number:04d}"]
         assert found == [(1, 1), (2, 2), (3, 2), (4, 2), (5, 5)]
 
-    def test_the_hundredth_hundred_is_followed_by_the_next(self, training: Path) -> None:
+    def test_epoch_10000_follows_9999(self, training: Path) -> None:
         for number in (999, 9_999, 10_000):
             (training / f"epoch-{number:04d}").mkdir()
         newest = newest_checkpoint(training)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from tests.xray.training.conftest import Prepared
+from tests.xray.conftest import TINY, Learned
 from xray.training.devices import choose_precision, choose_strategy
 
 PROJECT = Path(__file__).parents[3]
@@ -23,6 +23,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 from xray.config import load_config
 from xray.data.catalog import Catalog
 from xray.data.store import PixelStore
+from xray.errors import TrainingError
 from xray.training.devices import choose_strategy
 from xray.training.fit import train
 
@@ -33,6 +34,10 @@ found = {"one": train(catalog, store, config, Path(folder, "one")).history().to_
 strategy = choose_strategy(["CPU:0", "CPU:1"])
 with strategy.scope():
     found["two"] = train(catalog, store, config, Path(folder, "two")).history().to_json()
+    try:
+        train(catalog, store, load_config("quick", [*settings, "training.batch_size=63"]), Path(folder, "odd"))
+    except TrainingError as error:
+        found["refused"] = str(error)
 print(json.dumps({**found, "replicas": strategy.num_replicas_in_sync}))
 """
 
@@ -71,10 +76,14 @@ class TestStrategy:
         for devices in (None, [], ["CPU:0"]):
             assert not isinstance(choose_strategy(devices), tf.distribute.MirroredStrategy)
 
-    def test_two_devices_train_together_and_end_as_one_does(self, prepared: Prepared, tmp_path: Path) -> None:
+    @pytest.mark.system
+    @pytest.mark.timeout(900)
+    def test_two_devices_train_together_and_end_as_one_does(self, prepared: Learned, tmp_path: Path) -> None:
         # In a child, since logical devices are set before TensorFlow starts.
-        config = prepared.config("training.epochs=3", "training.patience=0", "training.learning_rate=1e-3")
-        settings = [f"{key}={value}" for key, value in config.flat().items() if key.startswith(("images.", "training."))]
+        # Validation is less than a batch and odd, and the last batch of training is odd.
+        settings = [*TINY, "training.epochs=3", "training.batch_size=64", "training.precision=float32"]
+        assert len(prepared.catalog.rows("validation")) % 2 == len(prepared.catalog.rows("train")) % 64 % 2 == 1
+        assert len(prepared.catalog.rows("validation")) < 64
         places = [str(prepared.catalog.folder), str(prepared.store.folder), str(tmp_path)]
         child = subprocess.run(
             [sys.executable, "-c", TRAIN, *places, *settings], cwd=PROJECT, capture_output=True, text=True, check=False
@@ -82,6 +91,7 @@ class TestStrategy:
         assert child.returncode == 0, child.stderr
         found = json.loads(child.stdout.splitlines()[-1])
         assert found["replicas"] == 2
+        assert found["refused"] == "training.batch_size must be a multiple of the 2 devices. Received: 63"
         one, two = found["one"]["epochs"], found["two"]["epochs"]
         assert [epoch["epoch"] for epoch in two] == [1, 2, 3]
         for name in ("loss", "val_loss"):

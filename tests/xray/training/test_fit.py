@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.xray.training.conftest import Prepared
-from xray.config import Config
+from tests.xray.conftest import TINY, Learned
+from xray.config import Config, load_config
 from xray.data.catalog import Catalog, write_catalog
 from xray.data.store import PixelStore
 from xray.errors import StoreError, TrainingError
@@ -26,6 +26,10 @@ from xray.training.predict import predict
 FINISHED = ["history.json", "lock", "manifest.json", "model.keras"]
 STOPS_EARLY = ("training.epochs=30", "training.patience=2", "training.learning_rate=0.03")
 FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy", "val_auc")
+
+
+def config_of(*settings: str) -> Config:
+    return load_config("quick", [*TINY, "training.precision=float32", "training.batch_size=16", *settings])
 
 
 class Interrupted(Exception):
@@ -40,7 +44,7 @@ def interrupt_after(epoch: int) -> OnEpoch:
     return on_epoch
 
 
-def run(prepared: Prepared, config: Config, folder: Path, *on_epoch: OnEpoch) -> Trained:
+def run(prepared: Learned, config: Config, folder: Path, *on_epoch: OnEpoch) -> Trained:
     return train(prepared.catalog, prepared.store, config, folder, on_epoch)
 
 
@@ -62,9 +66,9 @@ class Unbroken:
 
 
 @pytest.fixture(scope="module")
-def unbroken(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Unbroken:
+def unbroken(prepared: Learned, tmp_path_factory: pytest.TempPathFactory) -> Unbroken:
     """Too large steps on few scans: validation loss soon rises, and training stops early."""
-    config = prepared.config(*STOPS_EARLY)
+    config = config_of(*STOPS_EARLY)
     told: list[History] = []
     trained = run(prepared, config, tmp_path_factory.mktemp("unbroken") / "abc", told.append)
     return Unbroken(config, trained, told)
@@ -91,7 +95,7 @@ class TestToTheEnd:
         assert [epoch.epoch for epoch in epochs] == list(range(1, len(epochs) + 1))
         assert sorted(epoch.ended_ms for epoch in epochs) == [epoch.ended_ms for epoch in epochs]
 
-    def test_the_network_has_the_best_epochs_weights(self, unbroken: Unbroken, prepared: Prepared) -> None:
+    def test_the_network_has_the_best_epochs_weights(self, unbroken: Unbroken, prepared: Learned) -> None:
         history = unbroken.trained.history()
         rows = prepared.catalog.rows("validation")
         p = 1 - predict(keras.models.load_model(unbroken.trained.model), prepared.store.read(rows["sha256"].tolist()))
@@ -100,7 +104,7 @@ class TestToTheEnd:
         assert by_hand == pytest.approx(history.epochs[history.best_epoch - 1].val_loss, rel=1e-3)
         assert by_hand < history.epochs[-1].val_loss
 
-    def test_called_again_it_trains_nothing(self, unbroken: Unbroken, prepared: Prepared) -> None:
+    def test_called_again_it_trains_nothing(self, unbroken: Unbroken, prepared: Learned) -> None:
         before = {path: path.stat().st_mtime_ns for path in unbroken.trained.folder.iterdir() if path.name != "lock"}
         told: list[History] = []
         again = run(prepared, unbroken.config, unbroken.trained.folder, told.append)
@@ -108,22 +112,19 @@ class TestToTheEnd:
         assert told == []
         assert {path: path.stat().st_mtime_ns for path in before} == before
 
-    def test_streamed_it_learns_as_well(self, prepared: Prepared, tmp_path: Path) -> None:
-        config = prepared.config("training.epochs=2", "training.memory_budget_mb=0")
+    def test_streamed_it_learns_as_well(self, prepared: Learned, tmp_path: Path) -> None:
+        config = config_of("training.epochs=2", "training.memory_budget_mb=0")
         history = run(prepared, config, tmp_path / "streamed").history()
         assert history.epochs[1].loss < history.epochs[0].loss
+        assert json.loads((tmp_path / "streamed" / "history.json").read_text())["stopped_early"] is False
 
-    def test_all_epochs_are_no_early_stop(self, prepared: Prepared, tmp_path: Path) -> None:
-        trained = run(prepared, prepared.config("training.epochs=1"), tmp_path / "one")
-        assert json.loads((trained.folder / "history.json").read_text())["stopped_early"] is False
-
-    def test_mixed_precision_trains_and_exports_float32(self, prepared: Prepared, tmp_path: Path) -> None:
+    def test_mixed_precision_trains_and_exports_float32(self, prepared: Learned, tmp_path: Path) -> None:
         before = keras.config.dtype_policy().name
         settings = ("training.epochs=2", "training.patience=0", "training.precision=mixed_bfloat16")
         with pytest.raises(Interrupted):
-            run(prepared, prepared.config(*settings), tmp_path / "mixed", interrupt_after(1))
+            run(prepared, config_of(*settings), tmp_path / "mixed", interrupt_after(1))
         assert keras.config.dtype_policy().name == before
-        trained = run(prepared, prepared.config(*settings), tmp_path / "mixed")
+        trained = run(prepared, config_of(*settings), tmp_path / "mixed")
         assert keras.config.dtype_policy().name == before
         assert trained.history().precision == "mixed_bfloat16"
         network = keras.models.load_model(trained.model)
@@ -135,7 +136,7 @@ class TestToTheEnd:
 class TestInterrupted:
     @pytest.mark.parametrize("back", [1, 0], ids=["while-waiting-for-a-lower-loss", "after-the-last-epoch"])
     def test_it_ends_with_the_history_of_an_unbroken_one(
-        self, unbroken: Unbroken, prepared: Prepared, tmp_path: Path, back: int
+        self, unbroken: Unbroken, prepared: Learned, tmp_path: Path, back: int
     ) -> None:
         expected = unbroken.trained.history()
         last = len(expected.epochs)
@@ -155,7 +156,7 @@ class TestInterrupted:
             np.testing.assert_allclose(mine, other, rtol=1e-3, atol=1e-5)
 
     def test_a_kill_after_the_manifest_leaves_no_checkpoint_for_good(
-        self, unbroken: Unbroken, prepared: Prepared, tmp_path: Path
+        self, unbroken: Unbroken, prepared: Learned, tmp_path: Path
     ) -> None:
         folder = Path(shutil.copytree(unbroken.trained.folder, tmp_path / "abc"))
         (folder / "epoch-0007").mkdir()
@@ -164,8 +165,8 @@ class TestInterrupted:
 
 
 class TestRefused:
-    def test_a_second_trainer(self, prepared: Prepared, tmp_path: Path) -> None:
-        config = prepared.config("training.epochs=1")
+    def test_a_second_trainer(self, prepared: Learned, tmp_path: Path) -> None:
+        config = config_of("training.epochs=1")
         seen: list[str] = []
 
         def second(_: History) -> None:
@@ -176,14 +177,14 @@ class TestRefused:
         assert run(prepared, config, tmp_path / "abc", second).trained_epochs == 1
         assert len(seen) == 1
 
-    def test_fewer_scans_than_a_batch(self, prepared: Prepared, tmp_path: Path) -> None:
+    def test_fewer_scans_than_a_batch(self, prepared: Learned, tmp_path: Path) -> None:
         count = len(prepared.catalog.rows("train"))
         with pytest.raises(TrainingError, match=f"at least one batch of {count + 1} scans. Received: {count}"):
-            run(prepared, prepared.config(f"training.batch_size={count + 1}"), tmp_path / "abc")
+            run(prepared, config_of(f"training.batch_size={count + 1}"), tmp_path / "abc")
         assert names(tmp_path / "abc") == ["lock"]
 
-    def test_a_loss_that_is_no_number(self, prepared: Prepared, tmp_path: Path) -> None:
-        config = prepared.config("training.epochs=3")
+    def test_a_loss_that_is_no_number(self, prepared: Learned, tmp_path: Path) -> None:
+        config = config_of("training.epochs=3")
         # Beyond what a recipe may ask for, so that it surely diverges.
         config = config.model_copy(update={"training": config.training.model_copy(update={"learning_rate": 1e38})})
         with pytest.raises(TrainingError, match="loss must stay finite; lower training.learning_rate. Received: "):
@@ -192,18 +193,18 @@ class TestRefused:
 
 
 class TestUnwritable:
-    def test_a_folder_that_cannot_be_made(self, prepared: Prepared, tmp_path: Path) -> None:
+    def test_a_folder_that_cannot_be_made(self, prepared: Learned, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         with pytest.raises(StoreError, match="training folder .* must be writable and have room. Received: "):
-            run(prepared, prepared.config(), tmp_path / "file" / "abc")
+            run(prepared, config_of(), tmp_path / "file" / "abc")
 
     def test_a_disk_that_is_full_when_the_network_is_exported(
         self,
-        prepared: Prepared,
+        prepared: Learned,
         tmp_path: Path,
         disk_with_room_for: Callable[[int], AbstractContextManager[None]],
     ) -> None:
-        config = prepared.config("training.epochs=1")
+        config = config_of("training.epochs=1")
         with pytest.raises(Interrupted):
             run(prepared, config, tmp_path / "abc", interrupt_after(1))
         with pytest.raises(StoreError, match="must be writable and have room"), disk_with_room_for(10_000):
@@ -212,41 +213,41 @@ class TestUnwritable:
         assert run(prepared, config, tmp_path / "abc").trained_epochs == 0
         assert names(tmp_path / "abc") == FINISHED
 
-    def test_a_shard_that_breaks_while_it_is_streamed(self, prepared: Prepared, tmp_path: Path) -> None:
+    def test_a_shard_that_breaks_while_it_is_streamed(self, prepared: Learned, tmp_path: Path) -> None:
         store = PixelStore.open(Path(shutil.copytree(prepared.store.folder, tmp_path / "store")))
         shard = store.folder / store.shards[0].name
 
         def spoil(_: History) -> None:
             shard.write_bytes(b"no longer a shard")
 
-        config = prepared.config("training.epochs=20", "training.patience=0", "training.memory_budget_mb=0")
+        config = config_of("training.epochs=20", "training.patience=0", "training.memory_budget_mb=0")
         with pytest.raises(StoreError, match=f"{shard.name} must be a whole shard"):
             train(prepared.catalog, store, config, tmp_path / "abc", [spoil])
 
 
 class TestDigest:
     @staticmethod
-    def changed(prepared: Prepared, root: Path, change: Callable[[pd.DataFrame], Any]) -> Catalog:
+    def changed(prepared: Learned, root: Path, change: Callable[[pd.DataFrame], Any]) -> Catalog:
         rows = prepared.catalog.rows()
         change(rows)
         return write_catalog(rows, prepared.catalog.rejects(), {}, prepared.catalog.data, root)
 
-    def test_test_scans_do_not_count_and_are_never_read(self, prepared: Prepared, tmp_path: Path) -> None:
+    def test_test_scans_do_not_count_and_are_never_read(self, prepared: Learned, tmp_path: Path) -> None:
         def lose(rows: pd.DataFrame) -> None:
             rows.loc[rows["split"] == "test", "sha256"] = "f" * 64  # in no store
 
-        catalog, config = self.changed(prepared, tmp_path, lose), prepared.config("training.epochs=1")
+        catalog, config = self.changed(prepared, tmp_path, lose), config_of("training.epochs=1")
         assert training_digest(catalog, config) == training_digest(prepared.catalog, config)
         assert train(catalog, prepared.store, config, tmp_path / "abc").trained_epochs == 1
 
-    def test_the_memory_budget_does_not_count(self, prepared: Prepared) -> None:
+    def test_the_memory_budget_does_not_count(self, prepared: Learned) -> None:
         digests = {
-            training_digest(prepared.catalog, prepared.config(*settings))
+            training_digest(prepared.catalog, config_of(*settings))
             for settings in ([], ["training.memory_budget_mb=0"], ["evaluation.seed=5"], ["registry.challenger=true"])
         }
         assert len(digests) == 1
 
-    def test_a_label_or_a_split_counts(self, prepared: Prepared, tmp_path: Path) -> None:
+    def test_a_label_or_a_split_counts(self, prepared: Learned, tmp_path: Path) -> None:
         def relabel(rows: pd.DataFrame) -> None:
             first = rows.index[(rows["split"] == "train") & (rows["label"] == "normal")][0]
             rows.loc[first, "label"] = "pneumonia"
@@ -255,12 +256,18 @@ class TestDigest:
             rows.loc[rows.index[rows["split"] == "train"][0], "split"] = "validation"
 
         catalogs = [prepared.catalog, *(self.changed(prepared, tmp_path, change) for change in (relabel, move))]
-        assert len({training_digest(catalog, prepared.config()) for catalog in catalogs}) == 3
+        assert len({training_digest(catalog, config_of()) for catalog in catalogs}) == 3
 
     @pytest.mark.parametrize(
         "setting",
-        ["training.seed=1", "training.epochs=9", "images.fit=pad", "model.architecture=article", "augmentation.zoom=0.2"],
+        [
+            "training.seed=1",
+            "training.epochs=9",
+            "images.fit=pad",
+            "model.architecture=article",
+            "augmentation.zoom=0.2",
+        ],
     )
-    def test_what_decides_the_weights_counts(self, prepared: Prepared, setting: str) -> None:
-        changed = training_digest(prepared.catalog, prepared.config(setting))
-        assert changed != training_digest(prepared.catalog, prepared.config())
+    def test_what_decides_the_weights_counts(self, prepared: Learned, setting: str) -> None:
+        changed = training_digest(prepared.catalog, config_of(setting))
+        assert changed != training_digest(prepared.catalog, config_of())
