@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -76,9 +77,11 @@ def demo(home: Home = Path()) -> None:
     """Make a phantom data set and run the whole pipeline on it, in under three minutes."""
     _settle(home, trains=True)
     data = home / "data" / "phantoms"
-    if not data.exists():
-        from xray.data.phantom import write_phantoms
+    from xray.data.metadata import METADATA_NAME
+    from xray.data.phantom import write_phantoms
 
+    if not (data / METADATA_NAME).is_file():  # it comes last
+        shutil.rmtree(data, ignore_errors=True)  # what a demo left that was killed
         write_phantoms(data, scans=DEMO_SCANS, seed=0, size=(224, 224))
     _run(data, "quick", ["registry.experiment=xray-demo", "registry.model_name=xray-classifier-demo"], home)
 
@@ -94,14 +97,14 @@ def predict(
     from flows.refusals import read_file, require_store
 
     contents = [read_file(path) for path in files]
-    if model is None:
+    if model is None or model.startswith(("models:", "runs:")):
         require_store(home)
     _settle(home, trains=False)
     from flows.screen import SAFETY, console, show_table
     from tasks.libraries import load
     from xray.config import Places, Registry
 
-    load("xray.training.predict")
+    load("xray.training.architectures")  # Keras and TensorFlow, which loading the model would start with their noise
     promotion = load("xray.registry.promotion")
     places = Places(home=home.resolve())
     choice = promotion.Choice(model, None, "as asked") if model else promotion.resolve(places, Registry().model_name)
@@ -109,14 +112,17 @@ def predict(
     rows = [{"file": str(path), **row, "model": choice.uri} for path, row in zip(files, scores, strict=True)]
     if as_json:
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")
-        return
-    cells = [
-        (row["file"], row["error"], "", "") if row["error"]
-        else (row["file"], f"{row['p_pneumonia']:.4f}", row["decision"], f"{row['threshold']:.4f}")
-        for row in rows
-    ]  # fmt: skip
-    show_table(f"{choice.uri} ({choice.how})", ("file", "p_pneumonia", "decision", "threshold"), cells)
-    console.print(SAFETY, style="dim")
+    else:
+        cells = [
+            (row["file"], row["error"], "", "") if row["error"]
+            else (row["file"], f"{row['p_pneumonia']:.4f}", row["decision"], f"{row['threshold']:.4f}")
+            for row in rows
+        ]  # fmt: skip
+        show_table(f"{choice.uri} ({choice.how})", ("file", "p_pneumonia", "decision", "threshold"), cells)
+        console.print(SAFETY, style="dim")
+    unread = sum(row["error"] is not None for row in rows)
+    if unread:
+        raise XrayError(f"each file must be a scan; the answer above says why not. Received: {unread} that are none")
 
 
 @app.command(epilog="Example: [bold]xray phantom phantoms --scans 400 --size 224x224[/bold]")

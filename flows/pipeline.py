@@ -1,6 +1,6 @@
 """The whole way from a folder of scans to a registered model."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from prefect import flow
 
@@ -10,13 +10,17 @@ from tasks.policy import outcome
 from tasks.registering import register
 from xray.config import Request
 
+if TYPE_CHECKING:
+    from xray.data.catalog import Catalog
+    from xray.registry.record import Recorded
+
 
 @flow(name="pipeline", flow_run_name="{request.config.recipe}", persist_result=False)
-def pipeline(request: Request) -> Any:  # the true type would have to be imported, and it is heavy
+def pipeline(request: Request) -> "Recorded":
     """Clean, normalize, audit and split, train, evaluate, register; whatever is done already is reused.
 
     Returns:
-        What was recorded in MLflow, as `xray.registry.record.Recorded`.
+        What was recorded in MLflow.
     """
     cleaned = clean(request)
     store = normalize(cleaned, request)
@@ -27,11 +31,11 @@ def pipeline(request: Request) -> Any:  # the true type would have to be importe
 
 
 @flow(name="prepare", flow_run_name="{request.config.recipe}", persist_result=False)
-def prepare(request: Request) -> Any:  # as above
+def prepare(request: Request) -> "Catalog":
     """Clean, normalize, audit and split: as far as the catalog and the pixel store.
 
     Returns:
-        The catalog, as `xray.data.catalog.Catalog`.
+        The catalog.
     """
     cleaned = clean(request)
     store = normalize(cleaned, request)

@@ -33,5 +33,6 @@ if [ -z "${UV_CACHE_DIR:-}" ] && ! mkdir -p "${XDG_CACHE_HOME:-${HOME:-/nonexist
     export UV_NO_CACHE=1
 fi
 export VIRTUAL_ENV=$PWD/.venv
-.venv/bin/uv pip install --quiet --require-hashes --no-deps -r "requirements/$lock.txt"
+# Compiled now, once: where Python may not write its bytecode, each process would compile TensorFlow's files again.
+.venv/bin/uv pip install --quiet --compile-bytecode --require-hashes --no-deps -r "requirements/$lock.txt"
 .venv/bin/uv pip install --quiet --no-deps --no-build-isolation --editable .

@@ -1,6 +1,7 @@
 """What all our tasks share: no cache but our own, retries for what can pass, and a state that says what was reused."""
 
-from typing import Any, TypeVar, cast
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar, cast
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -11,6 +12,7 @@ from prefect.tasks import Task, exponential_backoff
 
 from xray.errors import RegistryError
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -19,14 +21,20 @@ def can_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     return isinstance(state.data, (OSError, RegistryError))
 
 
-step = task(
-    cache_policy=NO_CACHE,
-    persist_result=False,
-    retries=3,
-    retry_delay_seconds=exponential_backoff(backoff_factor=2),
-    retry_condition_fn=can_pass,
-)
-"""The decorator of every task."""
+def step(name: str) -> Callable[[Callable[P, T]], Task[P, T]]:
+    """Make the decorator of every task.
+
+    Args:
+        name: What Prefect's UI calls it.
+    """
+    return task(
+        name=name,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+        retries=3,
+        retry_delay_seconds=exponential_backoff(backoff_factor=2),
+        retry_condition_fn=can_pass,
+    )
 
 
 def done(result: T, reused: bool, message: str) -> T:

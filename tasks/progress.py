@@ -4,6 +4,8 @@ import logging
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
+from typing import cast
+from uuid import UUID
 
 import httpx
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
@@ -30,7 +32,8 @@ def progress_of(what: str) -> Callable[[int, int], None]:
     Args:
         what: A word or two, lower case, such as `epochs`.
     """
-    artifact = create_progress_artifact(progress=0.0, key=f"progress-{what}", description=f"Progress: {what}")
+    created = create_progress_artifact(progress=0.0, key=f"progress-{what}", description=f"Progress: {what}")
+    artifact = cast(UUID, created)  # a coroutine only where a loop runs, which is in no task of ours
     watch = watcher.get()
     due = time.monotonic() + SECONDS_BETWEEN_UPDATES
 

@@ -24,4 +24,6 @@ def register(trained: Trained, judged: Judged, catalog: Catalog, request: Reques
         trained, judged, catalog, request.config, request.places, flow_run_id()
     )
     create_markdown_artifact(recorded.markdown(), key="mlflow-run")
-    return done(recorded, recorded.registered.reused, f"{recorded.registered.name} version {recorded.registered.version}")
+    return done(
+        recorded, recorded.registered.reused, f"{recorded.registered.name} version {recorded.registered.version}"
+    )

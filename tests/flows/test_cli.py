@@ -1,4 +1,4 @@
-"""The command line: help that costs nothing, and every mistake of a user's answered in one line, before anything starts.
+"""The command line: help that costs nothing, and every mistake of a user's answered in one line, at once.
 
 All mistakes are made in one child, which never starts Prefect, TensorFlow or MLflow: what it had loaded after the last
 of them is what none of them needed.
@@ -53,7 +53,8 @@ def called(folder: Path, commands: dict[str, list[str]]) -> tuple[dict[str, Answ
     environment = os.environ | {"PYTHONPATH": str(PROJECT), "COLUMNS": "100", "GLIBC_TUNABLES": "glibc.malloc.check=0"}
     child = subprocess.run(
         [sys.executable, "-c", CALL],
-        cwd=folder, env=environment, input=json.dumps(commands), capture_output=True, text=True, check=False, timeout=200,
+        cwd=folder, env=environment, input=json.dumps(commands), capture_output=True, text=True, check=False,
+        timeout=200,
     )  # fmt: skip
     assert child.returncode == 0, child.stderr
     found = json.loads(child.stdout)
@@ -82,6 +83,16 @@ def without(*words: str) -> Callable[[str], bytes]:
     ).encode()
 
 
+def swapped(old: str, new: str) -> Callable[[str], bytes]:
+    """Write something else in its place, everywhere."""
+    return lambda text: text.replace(old, new).encode()
+
+
+def added(line: str) -> Callable[[str], bytes]:
+    """Add a line, which is number 42."""
+    return lambda text: f"{text}{line}\n".encode()
+
+
 def spoilt(words: list[str], spoil: Callable[[str], bytes | None], *settings: str) -> Mistake:
     """A run on phantoms whose metadata is spoilt."""
     options = [part for setting in settings for part in ("--set", setting)]
@@ -92,6 +103,12 @@ def kept(text: str) -> bytes:
     """Spoil nothing."""
     return text.encode()
 
+
+Refused = tuple[dict[str, Answer], set[str], dict[str, Path]]
+"""Answers, packages loaded after the last, and homes, by the mistake's name."""
+
+Helped = tuple[dict[str, Answer], set[str]]
+"""Answers by the command's name, and packages loaded after the last."""
 
 MISTAKES = {
     "unknown recipe": Mistake(["run", "good", "--recipe", "artcle"], ["one of article, quick", "Received: artcle"]),
@@ -108,12 +125,12 @@ MISTAKES = {
     "no metadata": spoilt([f"must hold {METADATA}"], lambda text: None),
     "empty metadata": spoilt([METADATA, "an empty file"], lambda text: b""),
     "a header alone": spoilt([METADATA, "a header alone"], lambda text: text.splitlines()[0].encode()),
-    "not CSV": spoilt([METADATA, "must be CSV", "line 3"], lambda text: b'%s\n1,"a"b"' % b"\n".join(text.encode().splitlines()[:2])),
-    "a row too short": spoilt([METADATA, "line 42", "6 fields. Received: 2"], lambda text: f"{text}1,a\n".encode()),
+    "not CSV": spoilt([METADATA, "must be CSV", "line 42"], added('1,"a"b"')),
+    "a row too short": spoilt([METADATA, "line 42", "6 fields. Received: 2"], added("1,a")),
     "not UTF-8": spoilt([METADATA, "must be UTF-8", "line 42"], lambda text: text.encode() + b"1,caf\xe9.png,,,,\n"),
-    "column missing": spoilt(["column Label_1_Virus_category"], lambda text: text.replace(",Label_1_Virus_category", ",x").encode()),
-    "column misspelled": spoilt(["column Label.", "Lable (misspelled?)"], lambda text: text.replace(",Label,", ",Lable,").encode()),
-    "unknown labels": spoilt(["at most 5% of the rows", "Received: 10 of 40", "line "], lambda text: text.replace(",Normal,", ",Healthy,").encode()),
+    "column missing": spoilt(["column Label_1_Virus_category"], swapped(",Label_1_Virus_category", ",x")),
+    "column misspelled": spoilt(["column Label.", "Lable (misspelled?)"], swapped(",Label,", ",Lable,")),
+    "unknown labels": spoilt(["at most 5% of the rows", "10 of 40"], swapped(",Normal,", ",Healthy,")),
     "no TEST rows": spoilt(["Received: no TEST scans"], without("TEST")),
     "no TRAIN rows": spoilt(["Received: no TRAIN scans"], without("TRAIN")),
     "one class missing in TRAIN": spoilt(["no normal in train"], without("Normal", "TRAIN")),
@@ -148,9 +165,7 @@ def ports() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def refused(
-    tmp_path_factory: pytest.TempPathFactory, ports: dict[str, str]
-) -> tuple[dict[str, Answer], set[str], dict[str, Path]]:
+def refused(tmp_path_factory: pytest.TempPathFactory, ports: dict[str, str]) -> Refused:
     """Every mistake's answer, the packages loaded after the last, and the home of each."""
     from xray.data.phantom import write_phantoms
 
@@ -179,7 +194,7 @@ def refused(
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_ends_in_one_line_and_code_2(name: str, refused, ports: dict[str, str]) -> None:
+def test_a_mistake_ends_in_one_line_and_code_2(name: str, refused: Refused, ports: dict[str, str]) -> None:
     answer = refused[0][name]
     assert (answer.code, answer.out) == (2, ""), answer
     assert answer.err.startswith("xray: ")
@@ -188,38 +203,42 @@ def test_a_mistake_ends_in_one_line_and_code_2(name: str, refused, ports: dict[s
         assert ports.get(words, words) in answer.err
 
 
-def test_no_mistake_starts_prefect_or_tensorflow(refused) -> None:
+def test_no_mistake_starts_prefect_or_tensorflow(refused: Refused) -> None:
     assert refused[1] & SLOW_TO_START == set()
 
 
 @pytest.mark.parametrize("name", [name for name, each in MISTAKES.items() if "--home" not in each.arguments])
-def test_a_mistake_leaves_nothing_behind(name: str, refused) -> None:
+def test_a_mistake_leaves_nothing_behind(name: str, refused: Refused) -> None:
     home = refused[2].get(name)
     assert home is None or not home.exists()
 
 
 @pytest.fixture(scope="module")
-def helped(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Answer], set[str]]:
+def helped(tmp_path_factory: pytest.TempPathFactory) -> Helped:
     """Each command's help and some mistyped commands, and the packages loaded after all of them."""
     commands = {name: [name, "--help"] for name in COMMANDS}
-    mistyped = {"no argument": ["run"], "no such option": ["prepare", "data", "--recip", "quick"], "no command": ["rnu"]}
+    mistyped = {
+        "no argument": ["run"],
+        "no such option": ["prepare", "data", "--recip", "quick"],
+        "no command": ["rnu"],
+    }
     return called(tmp_path_factory.mktemp("help"), {"": ["--help"], **commands, **mistyped})
 
 
-def test_the_help_lists_every_command(helped) -> None:
+def test_the_help_lists_every_command(helped: Helped) -> None:
     answer = helped[0][""]
     assert answer.code == 0
     assert all(f" {name} " in answer.out for name in COMMANDS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_help_of_each_command_shows_an_example(name: str, helped) -> None:
+def test_the_help_of_each_command_shows_an_example(name: str, helped: Helped) -> None:
     answer = helped[0][name]
     assert answer.code == 0
     assert f"Example: xray {name}" in answer.out
 
 
-def test_help_loads_nothing_heavy(helped) -> None:
+def test_help_loads_nothing_heavy(helped: Helped) -> None:
     assert helped[1] & (SLOW_TO_START | {"pandas", "pandera", "numpy", "sklearn", "matplotlib", "PIL"}) == set()
 
 
@@ -227,7 +246,7 @@ def test_help_loads_nothing_heavy(helped) -> None:
     ("name", "words"),
     [("no argument", "Missing argument"), ("no such option", "--recip"), ("no command", "No such command")],
 )
-def test_a_mistyped_command_ends_with_its_usage_and_code_2(name: str, words: str, helped) -> None:
+def test_a_mistyped_command_ends_with_its_usage_and_code_2(name: str, words: str, helped: Helped) -> None:
     answer = helped[0][name]
     assert answer.code == 2
     assert "Usage: " in answer.err

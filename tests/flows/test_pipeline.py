@@ -2,14 +2,13 @@
 
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, FlowRunFilter, FlowRunFilterId
-from prefect.client.schemas.objects import Artifact, TaskRun
+from prefect.client.schemas.objects import Artifact, State, TaskRun
 
 from flows.pipeline import pipeline, prepare
 from xray.config import Request, load_config
@@ -46,8 +45,9 @@ class Run:
     artifacts: dict[str, Artifact]
 
 
-def ended(flow_run: UUID, result: Any = None, least: int = len(TASKS)) -> Run:
+def ended(state: State[Any], result: Any = None, least: int = len(TASKS)) -> Run:
     """Ask Prefect's API for a flow run, once it knows how each of its tasks ended: it learns that a little later."""
+    flow_run = cast(UUID, state.state_details.flow_run_id)
     only_this = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run]))
     deadline = time.monotonic() + 120
     with get_client(sync_client=True) as client:
@@ -64,9 +64,13 @@ def ended(flow_run: UUID, result: Any = None, least: int = len(TASKS)) -> Run:
     return Run(flow_run, result, tasks, {str(artifact.key): artifact for artifact in found})
 
 
+def state_after(request: Request) -> State[Any]:
+    return cast(State[Any], pipeline(request, return_state=True))
+
+
 def run_of(request: Request) -> Run:
-    state = pipeline(request, return_state=True)
-    return ended(state.state_details.flow_run_id, state.result())
+    state = state_after(request)
+    return ended(state, state.result())
 
 
 @pytest.fixture(scope="module")
@@ -149,11 +153,11 @@ def test_what_no_training_can_use_is_refused_at_once_and_nothing_is_done_again(
     second: Run, request_of: Request
 ) -> None:
     config = load_config("quick", [*SETTINGS, "training.batch_size=4096"])
-    state = pipeline(Request(data=request_of.data, home=request_of.home, config=config), return_state=True)
+    state = state_after(Request(data=request_of.data, home=request_of.home, config=config))
     assert state.is_failed()
     with pytest.raises(TrainingError, match="at least one batch of 4096 scans"):
         state.result()
-    run = ended(state.state_details.flow_run_id, least=4)
+    run = ended(state, least=4)
     assert {name: task.state_name for name, task in run.tasks.items()} == {
         "clean": "Reused", "normalize": "Reused", "audit and split": "Reused", "train": "Failed",
     }  # fmt: skip

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.xray.conftest import TINY, Learned
-from xray.config import Places
+from xray.config import Places, load_config
+from xray.data.prepare import clean, normalize, write_prepared
 
 PROJECT = Path(__file__).parents[2]
 SECONDS = 300
@@ -88,6 +89,15 @@ def while_writing_a_later_epoch(folder: Path) -> bool:
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def prepared(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Learned:
+    """The phantoms, cleaned, normalized to 32 x 32 and split."""
+    config, places = load_config("quick", SETTINGS), Places(home=tmp_path_factory.mktemp("prepared"))
+    cleaned = clean(phantoms, places)
+    store = normalize(cleaned, config, places).store
+    return Learned(places, config, write_prepared(cleaned, store, config, places), store)
 
 
 @pytest.fixture(scope="module")

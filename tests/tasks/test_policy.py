@@ -46,7 +46,13 @@ def test_what_can_pass_is_tried_again(error: Exception) -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [DataError("no column"), TrainingError("one class"), StoreError("full"), ImageError("unreadable", "cut"), KeyError()],
+    [
+        DataError("no column"),
+        TrainingError("one class"),
+        StoreError("full"),
+        ImageError("unreadable", "cut"),
+        KeyError(),
+    ],
 )
 def test_what_is_wrong_stays_wrong(error: Exception) -> None:
     calls = Calls(error, failures=9)
@@ -95,7 +101,7 @@ def test_a_flow_hands_on_what_a_state_carries() -> None:
 
 
 def test_the_outcome_is_what_a_task_gave_in_a_state_or_bare() -> None:
-    state = done([1, 2], False, "two")
+    state: Any = done([1, 2], False, "two")
     assert isinstance(state, State)
     assert outcome(state) == [1, 2]
     assert outcome("bare") == "bare"

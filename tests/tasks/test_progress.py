@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from prefect import flow
+from prefect.artifacts import update_progress_artifact
 
 from tasks import progress
 from tasks.progress import progress_of, watcher
@@ -19,13 +20,12 @@ class Server:
     def __init__(self) -> None:
         self.told: list[float] = []
         self.away = 0
-        self._update = progress.update_progress_artifact
 
     def update(self, artifact_id: Any, progress: float) -> Any:
         self.told.append(progress)
         if len(self.told) <= self.away:
             raise httpx.ConnectError("connection refused")
-        return self._update(artifact_id, progress=progress)
+        return update_progress_artifact(artifact_id, progress=progress)
 
 
 @pytest.fixture

@@ -1,0 +1,101 @@
+"""The real command, in a process of its own, with a user's home folder of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+OUTSIDE = ("PREFECT_", "MLFLOW_", "XRAY_", "TF_", "KERAS_", "MPL", "XDG_", "COV_", "GLIBC_", "DO_NOT_TRACK")
+"""Variables that a fresh user does not have; the tests' own are among them."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command that has ended.
+
+    Attributes:
+        code: Its exit code.
+        out: What it printed.
+        err: What it wrote to standard error.
+        most_memory: The most that any process of it held at a time, in bytes.
+        left: Processes of it that went on.
+    """
+
+    code: int
+    out: str
+    err: str
+    most_memory: int
+    left: list[str]
+
+
+class Command:
+    """`xray`, for a user whose home folder is new.
+
+    Attributes:
+        user: That home folder; a command writes nothing there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.user = folder, folder / "user"
+        self.user.mkdir()
+
+    def __call__(
+        self, *arguments: str, seen: Callable[[str], bool] | None = None, before: Callable[[], None] | None = None
+    ) -> Ended:
+        """Call the command; press Ctrl-C, as a terminal does, once `seen` says so of what it has printed so far."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(OUTSIDE)}
+        environment |= {"HOME": str(self.user), "PYTHONPATH": str(PROJECT), "CUDA_VISIBLE_DEVICES": "-1"}
+
+        def prepare() -> None:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # which a background job of a shell ignores
+            if before is not None:
+                before()
+
+        out, err = self.folder / "out", self.folder / "err"
+        with out.open("wb") as out_file, err.open("wb") as err_file:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "flows.cli", *arguments],
+                cwd=self.folder, env=environment, stdout=out_file, stderr=err_file,
+                stdin=subprocess.DEVNULL, start_new_session=True,
+                preexec_fn=prepare,  # noqa: PLW1509 - no thread runs beside a test
+            )  # fmt: skip
+        try:
+            while seen is not None and child.poll() is None:
+                if seen(out.read_text()):
+                    os.killpg(child.pid, signal.SIGINT)
+                    break
+                time.sleep(0.1)
+            # Not child.wait(), for this says what the memory was, too.
+            status, usage = os.wait4(child.pid, 0)[1:]
+            child.returncode = os.waitstatus_to_exitcode(status)
+            left = processes_of(child.pid)
+        finally:
+            if processes_of(child.pid):
+                os.killpg(child.pid, signal.SIGKILL)
+        return Ended(child.returncode, out.read_text(), err.read_text(), usage.ru_maxrss * 1024, left)
+
+
+def processes_of(session: int) -> list[str]:
+    """List the processes of a session that are not yet gone."""
+    listing = subprocess.run(
+        ["ps", "-o", "stat=,args=", "--sid", str(session)], capture_output=True, text=True, check=False
+    )
+    return [line for line in listing.stdout.splitlines() if not line.startswith("Z")]
+
+
+def written_below(folder: Path) -> Sequence[str]:
+    """List what lies below a folder."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+@pytest.fixture(scope="module")
+def xray(tmp_path_factory: pytest.TempPathFactory) -> Command:
+    """The command, in a folder of the test file's own."""
+    return Command(tmp_path_factory.mktemp("command"))
