@@ -223,7 +223,9 @@ def _validated(values: Mapping[str, Any]) -> Config:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            raise ConfigError(f"recipe must hold known keys only{_nearest(key, _known_keys(Config))}. Received: {key}") from error
+            raise ConfigError(
+                f"recipe must hold known keys only{_nearest(key, _known_keys(Config))}. Received: {key}"
+            ) from error
         raise ConfigError(f"{key}: {first['msg'].lower()}. Received: {first['input']!r}") from error
 
 

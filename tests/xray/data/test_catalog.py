@@ -37,5 +37,6 @@ def test_the_same_content_is_the_same_folder_whatever_the_order(rows: pd.DataFra
 @pytest.mark.parametrize("column", COLUMNS)
 def test_another_value_is_another_folder(rows: pd.DataFrame, tmp_path: Path, column: str) -> None:
     first = write_catalog(rows, REJECTS, {}, tmp_path, tmp_path / "prepared")
-    changed = rows.assign(**{column: [7, 8, 9]}) if rows[column].dtype == int else rows.assign(**{column: ["x", "y", "z"]})
+    values = [7, 8, 9] if rows[column].dtype == int else ["x", "y", "z"]
+    changed = rows.assign(**{column: values})
     assert write_catalog(changed, REJECTS, {}, tmp_path, tmp_path / "prepared").digest != first.digest

@@ -74,6 +74,7 @@ def test_done_again_it_is_reused(judged: Judged, trained: Trained, prepared: Lea
 
 def test_other_settings_are_judged_beside_it(judged: Judged, trained: Trained, prepared: Learned) -> None:
     evaluation = prepared.config.evaluation.model_copy(update={"seed": 1})
-    other = judge(trained, prepared.catalog, prepared.store, prepared.config.model_copy(update={"evaluation": evaluation}))
+    config = prepared.config.model_copy(update={"evaluation": evaluation})
+    other = judge(trained, prepared.catalog, prepared.store, config)
     assert other.folder != judged.folder
     pd.testing.assert_frame_equal(other.scores(), judged.scores())

@@ -43,6 +43,7 @@ def test_the_run_holds_params_epochs_figures_data_and_files(
     assert run.data.params["training.epochs"] == "2"
     assert run.data.tags["prefect_flow_run"] == "a-flow-run"
     assert run.data.tags["catalog"] == prepared.catalog.digest
+    assert run.inputs is not None
     assert run.inputs.dataset_inputs[0].dataset.digest == prepared.catalog.digest
     losses = [(each.step, each.value) for each in client.get_metric_history(recorded.run_id, "val_loss")]
     assert losses == [(epoch.epoch, epoch.val_loss) for epoch in trained.history().epochs]
@@ -57,7 +58,7 @@ def test_the_version_bears_the_digests_and_the_card(recorded: Recorded, home: Pl
     version = store_of(home).client().get_model_version(recorded.registered.name, recorded.registered.version)
     assert version.tags["training"] == trained.digest
     assert version.tags["recipe"] == "quick"
-    assert "never replaces it" in version.description
+    assert "never replaces it" in str(version.description)
     assert not recorded.registered.challenger
 
 
@@ -65,7 +66,7 @@ def test_the_cards_figures_are_the_runs(recorded: Recorded, home: Places) -> Non
     client = store_of(home).client()
     card = client.get_model_version(recorded.registered.name, recorded.registered.version).description
     for name in ("auc", "accuracy", "sensitivity"):
-        assert f"{client.get_run(recorded.run_id).data.metrics[f'test.{name}']:.3f}" in card
+        assert f"{client.get_run(recorded.run_id).data.metrics[f'test.{name}']:.3f}" in str(card)
 
 
 def test_recorded_again_it_is_the_same_run_and_version(
