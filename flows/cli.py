@@ -167,6 +167,8 @@ def ui(
     from xray.registry.store import ui_command
 
     command = ui_command(Places(home=home.resolve()), port)
+    # Without the workflow's type MLflow opens the page that it has for language models.
+    typer.echo(f"http://127.0.0.1:{port}/#/experiments?workflowType=machine_learning (Ctrl-C ends it)")
     sys.stdout.flush()
     os.execvp(command[0], command)
 

@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.environment import TRAINING_MEMORY, quiet_settings, settle
+from flows.environment import TRAINING_MEMORY, quiet_settings, served, settle
+from xray.errors import XrayError
 
 PROJECT = Path(__file__).parents[2]
 
@@ -89,3 +92,13 @@ def test_settling_makes_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv(name, os.environ.get(name, "own"))
     settle(tmp_path / "home", trains=False)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_is_named_and_does_not_answer_is_said_in_one_line() -> None:
+    nobody = "http://127.0.0.1:1/api"
+    with (
+        temporary_settings({PREFECT_API_URL: nobody}),
+        pytest.raises(XrayError, match="Prefect's server must answer"),
+        served(),
+    ):
+        httpx.get(nobody)

@@ -134,7 +134,8 @@ def ui_command(places: Places, port: int = 5000) -> list[str]:
     if store.is_server:
         raise RegistryError(f"{URI_VARIABLE} names a server: open it in a browser. Received: {store.shown}")
     # without jobs: seven worker processes that nothing here uses, and that outlive a killed server
-    command = ["env", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", sys.executable, "-m", "mlflow", "server"]
+    settings = ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", "PYTHONWARNINGS=ignore"]
+    command = ["env", *settings, sys.executable, "-m", "mlflow", "server", "--uvicorn-opts", "--log-level warning"]
     stores = ["--backend-store-uri", store.uri, "--artifacts-destination", str(store.artifacts)]
     return [*command, *stores, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
 

@@ -77,7 +77,7 @@ def test_a_deleted_experiment_is_refused(places: Places) -> None:
 def test_the_ui_is_bound_to_this_machine(places: Places) -> None:
     command = ui_command(places, port=5055)
     assert command[:2] == ["env", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false"]
-    assert command[3:6] == ["-m", "mlflow", "server"]
+    assert command[4:7] == ["-m", "mlflow", "server"]
     assert command[command.index("--host") + 1] == "127.0.0.1"
     assert command[command.index("--port") + 1] == "5055"
     assert command[command.index("--backend-store-uri") + 1] == store_of(places).uri
