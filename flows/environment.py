@@ -73,12 +73,24 @@ def served() -> Iterator[None]:
     import httpx
     from prefect.settings import get_current_settings
 
+    url = get_current_settings().api.url
+    if url is None:
+        _start_server()
+    else:
+        _require_answer(url)
     try:
-        if get_current_settings().api.url is None:
-            _start_server()
         yield
     except httpx.TransportError as error:
         raise XrayError(f"Prefect's server must answer; given again, the command goes on. Received: {error}") from error
+
+
+def _require_answer(url: str) -> None:
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        error = client.api_healthcheck()
+    if error is not None:
+        raise XrayError(f"PREFECT_API_URL must name a server that answers. Received: {url} ({error})")
 
 
 def _start_server() -> None:

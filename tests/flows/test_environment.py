@@ -94,11 +94,18 @@ def test_settling_makes_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert list(tmp_path.iterdir()) == []
 
 
+NOBODY = "http://127.0.0.1:1/api"
+
+
 def test_a_server_that_is_named_and_does_not_answer_is_said_in_one_line() -> None:
-    nobody = "http://127.0.0.1:1/api"
     with (
-        temporary_settings({PREFECT_API_URL: nobody}),
-        pytest.raises(XrayError, match="Prefect's server must answer"),
+        temporary_settings({PREFECT_API_URL: NOBODY}),
+        pytest.raises(XrayError, match=f"must name a server that answers. Received: {NOBODY}"),
         served(),
     ):
-        httpx.get(nobody)
+        pytest.fail("nothing is begun")
+
+
+def test_a_server_that_goes_away_is_said_in_one_line(prefect_server: None) -> None:
+    with pytest.raises(XrayError, match="Prefect's server must answer"), served():
+        httpx.get(NOBODY)

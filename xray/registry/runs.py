@@ -19,6 +19,8 @@ from xray.registry.store import Store, first_line
 RUN_FILE = "run.json"
 KEY_TAG = "xray.training_key"
 CHANGED_TAG = "xray.params_changed_later"
+SET_ONCE = frozenset({"git_commit", "mlflow.source.git.commit", "prefect_flow_run"})
+"""Tags that say where a run comes from: a later run that reuses it all has made nothing of it."""
 PARAMS_A_BATCH = 100
 
 
@@ -121,6 +123,7 @@ def _describe(client: MlflowClient, run: Run, facts: RunFacts) -> None:
     changed = {name: value for name, value in params.items() if known.get(name, value) != value}
     source = {"mlflow.source.name": "xray", "mlflow.source.git.commit": facts.tags.get("git_commit")}
     tags = {**source, **facts.tags, CHANGED_TAG: json.dumps(changed) if changed else None}
+    tags = {name: value for name, value in tags.items() if not (name in SET_ONCE and name in run.data.tags)}
     for start in range(0, len(new), PARAMS_A_BATCH):
         client.log_batch(run_id, params=new[start : start + PARAMS_A_BATCH], synchronous=True)
     client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items() if value], synchronous=True)
