@@ -196,9 +196,16 @@ def _run(data: Path, recipe: str, settings: list[str], home: Path) -> None:
     console.print(f"model    {registered.uri}{alias}{' (reused)' if registered.reused else ''}")
     console.print(f"run      {recorded.run_id}")
     console.print(f"scores   {recorded.judged.folder / 'scores.parquet'}", soft_wrap=True)
-    console.print(f"MLflow   xray ui{place}", soft_wrap=True)
-    console.print(f"Prefect  PREFECT_HOME={os.environ['PREFECT_HOME']} prefect server start", soft_wrap=True)
+    console.print(f"MLflow   {_command('xray')} ui{place}", soft_wrap=True)
+    server = f"PREFECT_HOME={os.environ['PREFECT_HOME']} {_command('prefect')} server start"
+    console.print(f"Prefect  {server}", soft_wrap=True)
     console.print(SAFETY, style="dim")
+
+
+def _command(name: str) -> str:
+    """Name a command of this environment so that it can be typed here as it is printed."""
+    path = Path(sys.executable).parent / name
+    return name if shutil.which(name) == str(path) else min(str(path), os.path.relpath(path), key=len)
 
 
 def _settle(home: Path, trains: bool) -> None:
