@@ -109,7 +109,10 @@ def predict(
     places = Places(home=home.resolve())
     choice = promotion.Choice(model, None, "as asked") if model else promotion.resolve(places, Registry().model_name)
     scores = promotion.score_files(places, choice.uri, contents)
-    rows = [{"file": str(path), **row, "model": choice.uri} for path, row in zip(files, scores, strict=True)]
+    rows = [
+        {"file": str(path), **row, "model": choice.uri, "chosen": choice.how}
+        for path, row in zip(files, scores, strict=True)
+    ]
     if as_json:
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")
     else:

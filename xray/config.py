@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from xray.errors import ConfigError
 
@@ -24,8 +24,8 @@ class Section(BaseModel):
 class About(Section):
     """What a recipe says of itself."""
 
-    source: str = Field(description="Where the recipe comes from.")
-    expect: str = Field(description="What to expect of it: score, hours, machine.")
+    source: str = Field("", min_length=1, description="Where the recipe comes from.")
+    expect: str = Field("", min_length=1, description="What to expect of it: score, hours, machine.")
 
 
 class Images(Section):
@@ -101,8 +101,8 @@ class Registry(Section):
 class Config(Section):
     """Everything that decides the outcome of a run, apart from the scans themselves."""
 
-    recipe: str = Field(description="Name of the recipe it came from.")
-    about: About
+    recipe: str = Field(description="Name of the recipe it came from; alone, it stands for all of the recipe's values.")
+    about: About = Field(default_factory=About, description="What the recipe says of itself.")
     images: Images = Images()
     split: Split = Split()
     model: Model = Model()
@@ -110,6 +110,18 @@ class Config(Section):
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
     registry: Registry = Registry()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _over_its_recipe(cls, values: Any) -> Any:
+        """Lay values over the shipped recipe they name, unless they are a whole recipe, which says what it is about."""
+        if not isinstance(values, Mapping) or "about" in values or values.get("recipe") not in recipe_names():
+            return values
+        whole = _read_recipe(values["recipe"])
+        for name, value in values.items():
+            sections = isinstance(value, Mapping) and isinstance(whole.get(name), Mapping)
+            whole[name] = {**whole[name], **value} if sections else value
+        return whole
 
     def flat(self) -> dict[str, Any]:
         """Give every value by its dotted key, as `--set` and MLflow's params name it."""
@@ -190,7 +202,9 @@ def load_config(recipe: str, settings: Iterable[str] = ()) -> Config:
         if key not in known:
             raise ConfigError(f"setting must name a known key{_nearest(key, known)}. Received: {key}")
         section, _, name = key.partition(".")
-        values.setdefault(section, {})[name] = _parse(text.strip())
+        if not isinstance(values.setdefault(section, {}), dict):
+            raise ConfigError(f"recipe's {section} must be a table. Received: {values[section]!r}")
+        values[section][name] = _parse(text.strip())
     return _validated(values)
 
 

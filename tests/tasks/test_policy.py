@@ -1,5 +1,6 @@
 """What can pass is tried again, what is wrong stays wrong, and a state says what was reused."""
 
+import errno
 from collections.abc import Callable
 from typing import Any
 
@@ -35,8 +36,23 @@ def at_once(body: Callable[[], Any]) -> Any:
     return step(name="tried")(tried).with_options(retry_delay_seconds=0)
 
 
+def caused(error: Exception, cause: Exception) -> Exception:
+    """An error of ours, as it is raised from another."""
+    error.__cause__ = cause
+    return error
+
+
+AWAY = caused(RegistryError("tracking store must answer"), RuntimeError("database is locked"))
+
+
 @pytest.mark.parametrize(
-    "error", [OSError(5, "a network folder was away"), ConnectionResetError("gone"), RegistryError("locked")]
+    "error",
+    [
+        OSError(errno.EIO, "a network folder was away"),
+        ConnectionResetError("gone"),
+        caused(StoreError("must be writable"), OSError(errno.ESTALE, "stale file handle")),
+        AWAY,
+    ],
 )
 def test_what_can_pass_is_tried_again(error: Exception) -> None:
     calls = Calls(error, failures=2)
@@ -49,7 +65,8 @@ def test_what_can_pass_is_tried_again(error: Exception) -> None:
     [
         DataError("no column"),
         TrainingError("one class"),
-        StoreError("full"),
+        caused(StoreError("must have room"), OSError(errno.ENOSPC, "no space left")),
+        RegistryError("there is no such model"),
         ImageError("unreadable", "cut"),
         KeyError(),
     ],
@@ -62,7 +79,7 @@ def test_what_is_wrong_stays_wrong(error: Exception) -> None:
 
 
 def test_what_does_not_pass_ends_with_its_own_error_after_three_more_tries() -> None:
-    calls = Calls(RegistryError("tracking store must answer"), failures=9)
+    calls = Calls(AWAY, failures=9)
     with pytest.raises(RegistryError, match="must answer"):
         at_once(calls)()
     assert calls.count == 4

@@ -87,13 +87,25 @@ def test_a_recipe_can_be_a_file(tmp_path: Path) -> None:
         ("[about]\nsource = 'me'\nexpect = 'little'\n[training]\nepoch = 2\n", "did you mean training.epochs"),
         ("[about]\nsource = 'me'\n", "about.expect"),
         ("not TOML", "must be TOML"),
+        ("training = 5\n", "must be a table"),
     ],
 )
 def test_a_wrong_recipe_file_is_refused_in_one_line(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=words):
-        load_config(str(path))
+        load_config(str(path), ["training.epochs=2"])
+
+
+def test_a_recipes_name_alone_stands_for_all_of_its_values() -> None:
+    assert Config.model_validate({"recipe": "article"}) == load_config("article")
+    changed = Config.model_validate({"recipe": "article", "training": {"epochs": 3}})
+    assert changed == load_config("article", ["training.epochs=3"])
+
+
+def test_a_whole_configuration_is_taken_as_it_is() -> None:
+    config = load_config("article", ["augmentation.flip=false", "training.patience=0"])
+    assert Config.model_validate(config.model_dump(mode="json")) == config
 
 
 def test_an_unknown_recipe_is_refused_with_the_known_ones() -> None:

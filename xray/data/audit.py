@@ -86,7 +86,7 @@ def lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     lines += [(f"patients in train and test, rule {rule}", str(count)) for rule, count in patients.items()]
     lines += [(f"rejected: {reason}", f"{scans} scans") for reason, scans in found["rejected"].items()]
-    notes = found["notes"] or ["as the Summary file says"]
+    notes = found["notes"] or ["nothing to note"]
     return lines + [("metadata", note) for note in notes]
 
 

@@ -1,6 +1,7 @@
 """The SHA-256 of every file, computed once as long as path, size and time of change stay the same."""
 
 import contextlib
+import errno
 import hashlib
 import logging
 import os
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from xray.errors import StoreError
+from xray.errors import DataError, StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +20,16 @@ SETTLED_NS = 2_000_000_000
 """A file must have been left alone this long to be remembered: a change within one tick of a file system's clock
 would leave size and time as they were."""
 
+# A file that cannot be read for a reason of its own is a reject; a disk or network that fails would reject good scans.
+_THE_FILES_OWN = {
+    errno.EACCES,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EPERM,
+}
 _COLUMNS = {"path": "str", "size": "int64", "mtime_ns": "int64", "sha256": "str"}
 
 
@@ -64,6 +75,8 @@ def _digest(path: str, known: dict | None) -> dict | None:
             else:
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno not in _THE_FILES_OWN:
+            raise DataError(f"{path} must be readable. Received: {error.strerror}") from error
         logger.warning("%s cannot be read: %s", ascii(path), error)
         return None
     return {"path": path, "size": facts.st_size, "mtime_ns": facts.st_mtime_ns, "sha256": sha256}

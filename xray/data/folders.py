@@ -34,11 +34,14 @@ def write_folder(folder: Path, fill: Callable[[Path], Mapping[str, Any]]) -> boo
         draft.mkdir(parents=True)
         manifest = fill(draft)
         (draft / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True), encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
+        if (folder / MANIFEST).is_file():  # Another process was faster, with the same content.
+            shutil.rmtree(draft)
+            return False
+        shutil.rmtree(folder, ignore_errors=True)  # Never finished.
         draft.rename(folder)
     except OSError as error:
         shutil.rmtree(draft, ignore_errors=True)
-        if (folder / MANIFEST).is_file():  # Another process was faster, with the same content.
+        if (folder / MANIFEST).is_file():
             return False
         raise StoreError(f"{folder.parent} must be writable. Received: {error}") from error
     return True

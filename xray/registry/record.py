@@ -1,6 +1,7 @@
 """Put a training's whole story into one MLflow run, and its network into the registry."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,15 @@ from xray.config import Config, Places
 from xray.data.catalog import Catalog
 from xray.data.images import normalizer_digest
 from xray.data.shards import PixelStore
+from xray.errors import RegistryError
 from xray.evaluation.judge import Judged
 from xray.registry.card import CardFacts, model_card
 from xray.registry.evidence import Evidence, log_evidence
 from xray.registry.model import Settings
 from xray.registry.registration import Registered, Registration, register
 from xray.registry.runs import DataSet, RunFacts, git_commit
-from xray.registry.tracking import open_run
+from xray.registry.store import store_of
+from xray.registry.tracking import Tracker, open_run
 from xray.training.fit import Trained, train, training_digest
 from xray.training.history import History
 
@@ -72,22 +75,24 @@ def train_and_track(
         StoreError: The training folder could not be written.
     """
     folder = places.trainings / training_digest(catalog, config)
-    folder.mkdir(parents=True, exist_ok=True)
-    if (folder / "manifest.json").is_file():
-        return train(catalog, store, config, folder)
-    tracker = open_run(places, folder, _facts(catalog, config, folder.name, flow_run))
+    tracker = Tracker(store_of(places), folder, _facts(catalog, config, folder.name, flow_run))
 
     def on_epoch(history: History) -> None:
         tracker.log_epochs([asdict(epoch) for epoch in history.epochs])
         if progress is not None:
             progress(len(history.epochs), config.training.epochs)
 
-    try:
-        with tracker.system_metrics():
-            return train(catalog, store, config, folder, [on_epoch])
-    except BaseException as error:
-        tracker.finish("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
-        raise
+    @contextmanager
+    def tracked() -> Iterator[None]:
+        tracker.open()
+        try:
+            with tracker.system_metrics():
+                yield
+        except BaseException as error:
+            tracker.finish("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+            raise
+
+    return train(catalog, store, config, folder, [on_epoch], tracked)
 
 
 def record(
@@ -108,7 +113,10 @@ def record(
     """
     tracker = open_run(places, trained.folder, _facts(catalog, config, trained.digest, flow_run))
     client, run_id = tracker.require()
-    tracker.log_epochs([asdict(epoch) for epoch in trained.history().epochs])
+    unsent = tracker.log_epochs([asdict(epoch) for epoch in trained.history().epochs])
+    if unsent:
+        reason = TimeoutError(f"epochs {unsent} are not sent")
+        raise RegistryError(f"every epoch must be in the run. Received: {reason}") from reason
     report = judged.report()
     card = model_card(_card_facts(trained, report, catalog, config))
     log_evidence(

@@ -108,7 +108,10 @@ def _find_run(client: MlflowClient, experiment: str, key: str, run_id: str | Non
     if run_id is not None:
         try:
             run = client.get_run(run_id)
-            return run if run.info.lifecycle_stage == "active" else None
+            if run.info.lifecycle_stage != "active":
+                return None
+            if run.info.experiment_id == experiment:
+                return run
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise

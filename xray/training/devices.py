@@ -40,8 +40,8 @@ def choose_strategy(devices: Sequence[str] | None = None) -> tf.distribute.Strat
     """
     if devices is None:
         devices = [gpu.name.removeprefix("/physical_device:") for gpu in tf.config.list_physical_devices("GPU")]
-        if not devices and Path("/dev/nvidia0").exists():
-            log.warning("a GPU is there and not used: this TensorFlow has no CUDA; see the gpu extra in the README")
+        if not devices and any(Path("/dev").glob("nvidia[0-9]*")):
+            log.warning("a GPU is there and TensorFlow cannot use it; LOCK=gpu make setup installs CUDA libraries")
     if len(devices) > 1:
         return tf.distribute.MirroredStrategy(list(devices))
     return tf.distribute.get_strategy()

@@ -42,7 +42,7 @@ def export(folder: Path, last: Checkpoint, config: Config) -> None:
         StoreError: They could not be written; the checkpoint is still there.
     """
     with arithmetic("float32"):
-        network = build(config.model, config.images)
+        network = build(config.model, config.images, config.training.seed)
         network.set_weights(keras.models.load_model(last.best, compile=False).get_weights())
     history = last.history()
     early = history.stopped_early(config.training.patience)

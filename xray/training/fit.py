@@ -4,7 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from xray.training.history import Epoch, History
 
 log = logging.getLogger(__name__)
 
-TRAINING_VERSION = 1
+TRAINING_VERSION = 2
 """Raised when a change of code makes the same configuration train another network."""
 
 OnEpoch = Callable[[History], None]
@@ -80,7 +80,12 @@ def training_digest(catalog: Catalog, config: Config) -> str:
 
 
 def train(
-    catalog: Catalog, store: PixelStore, config: Config, folder: Path, on_epoch: Sequence[OnEpoch] = ()
+    catalog: Catalog,
+    store: PixelStore,
+    config: Config,
+    folder: Path,
+    on_epoch: Sequence[OnEpoch] = (),
+    session: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Trained:
     """Train to the end, from the last finished epoch if there is one.
 
@@ -90,6 +95,7 @@ def train(
         config: The whole configuration.
         folder: The training folder, named by `training_digest`.
         on_epoch: Called in turn after each saved epoch, and once before the first one when earlier ones were found.
+        session: Entered once the folder is this trainer's alone and something is left to train, and left at the end.
 
     Returns:
         The finished training. Killed and called again, it ends on a processor with the same history, to rounding.
@@ -102,9 +108,10 @@ def train(
     trained_epochs = 0
     with _only_trainer(folder):
         if not (folder / "manifest.json").is_file():
-            before, last = _train_to_the_end(catalog, store, config, folder, on_epoch)
-            trained_epochs = len(last.history().epochs) - before
-            export(folder, last, config)
+            with session():
+                before, last = _train_to_the_end(catalog, store, config, folder, on_epoch)
+                trained_epochs = len(last.history().epochs) - before
+                export(folder, last, config)
         drop_checkpoints(folder)  # The article's are 965 MB each.
     return Trained(folder, folder.name, trained_epochs)
 
@@ -152,7 +159,6 @@ def _train_to_the_end(
         raise TrainingError(
             f"training.batch_size must be a multiple of the {devices} devices. Received: {settings.batch_size}"
         )
-    keras.utils.set_random_seed(settings.seed)
     with arithmetic(history.precision), strategy.scope():
         network = keras.models.load_model(checkpoint.state) if checkpoint else _compiled(config)
     with store_errors():
@@ -207,12 +213,12 @@ class _EpochSaver(keras.callbacks.Callback):
 
 
 def _compiled(config: Config) -> keras.Model:
-    network = build(config.model, config.images)
+    network = build(config.model, config.images, config.training.seed)
     network.compile(
         optimizer=keras.optimizers.Adam(config.training.learning_rate),
         loss=keras.losses.BinaryCrossentropy(),
         metrics=[keras.metrics.BinaryAccuracy(name="accuracy"), keras.metrics.AUC(name="auc")],
-        jit_compile="auto" if keras.config.backend() == "jax" else _gains_from_xla(),
+        jit_compile=_gains_from_xla(),
     )
     return network
 

@@ -7,6 +7,7 @@ import pytest
 
 from tests.xray.conftest import Learned
 from xray.config import Places
+from xray.errors import TrainingError
 from xray.evaluation.judge import Judged, judge
 from xray.registry.promotion import resolve, score_files
 from xray.registry.record import Recorded, record, train_and_track
@@ -89,6 +90,31 @@ def test_a_score_from_the_file_is_the_score_from_the_shard(
     for answer, (_, score) in zip(answers, scores.iterrows(), strict=True):
         assert answer["p_pneumonia"] == pytest.approx(score["p_pneumonia"], abs=1e-5)
         assert (answer["label"], answer["decision"]) == (score["predicted_label"], score["decision"])
+
+
+def test_a_refused_second_trainer_leaves_the_firsts_run_alone(prepared: Learned, tmp_path: Path) -> None:
+    places = Places(home=tmp_path)
+    seen: list[str] = []
+
+    def second(_done: int, _most: int) -> None:
+        with pytest.raises(TrainingError, match="one trainer at a time"):
+            train_and_track(prepared.catalog, prepared.store, prepared.config, places)
+        (run,) = store_of(places).client().search_runs(["1"])
+        seen.append(run.info.status)
+
+    train_and_track(prepared.catalog, prepared.store, prepared.config, places, progress=second)
+    assert seen == ["RUNNING", "RUNNING"]
+
+
+def test_another_experiment_has_a_run_of_its_own(
+    recorded: Recorded, trained: Trained, judged: Judged, home: Places, prepared: Learned
+) -> None:
+    registry = prepared.config.registry.model_copy(update={"experiment": "another"})
+    config = prepared.config.model_copy(update={"registry": registry})
+    other = record(trained, judged, prepared.catalog, config, home)
+    assert other.experiment_id != recorded.experiment_id
+    assert other.run_id != recorded.run_id
+    assert record(trained, judged, prepared.catalog, prepared.config, home).run_id == recorded.run_id
 
 
 def test_the_answer_is_json(recorded: Recorded, home: Places, phantoms: Path) -> None:

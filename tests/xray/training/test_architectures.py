@@ -14,7 +14,7 @@ SMALL = Images(height=32, width=40)
 @pytest.fixture(scope="module")
 def article() -> keras.Model:
     """The article's network at its full size: 320 MB of weights, made once."""
-    return build(Model(architecture="article"), Images(height=300, width=300))
+    return build(Model(architecture="article"), Images(height=300, width=300), seed=0)
 
 
 class TestArticle:
@@ -54,7 +54,7 @@ class TestArticle:
 @pytest.mark.parametrize("name", ARCHITECTURES)
 class TestAny:
     def test_takes_gray_bytes_and_gives_one_share(self, name: str) -> None:
-        network = build(Model.model_validate({"architecture": name}), SMALL)
+        network = build(Model.model_validate({"architecture": name}), SMALL, seed=0)
         assert network.name == name
         assert network.input_shape == (None, 32, 40, 1)
         assert network.input.dtype == "uint8"
@@ -65,17 +65,19 @@ class TestAny:
 
     def test_computes_in_bfloat16_under_the_mixed_policy_but_for_the_sigmoid(self, name: str) -> None:
         with arithmetic("mixed_bfloat16"):
-            network = build(Model.model_validate({"architecture": name}), SMALL)
+            network = build(Model.model_validate({"architecture": name}), SMALL, seed=0)
         *hidden, last = [layer for layer in network.layers if layer.weights]
         assert {layer.compute_dtype for layer in hidden} == {"bfloat16"}
         assert {weight.dtype for weight in network.weights} == {"float32"}
         assert last.compute_dtype == "float32"
         assert network(np.zeros((2, 32, 40, 1), np.uint8)).dtype == "float32"
 
-    def test_the_same_seed_gives_the_same_weights(self, name: str) -> None:
+    def test_the_seed_alone_decides_the_weights(self, name: str) -> None:
+        # Any thread of the process may draw from the global generators: Prefect's and MLflow's do.
         built = []
-        for _ in range(2):
-            keras.utils.set_random_seed(5)
-            built.append(build(Model.model_validate({"architecture": name}), SMALL).get_weights())
-        for first, second in zip(*built, strict=True):
+        for disturbance, seed in ((1, 0), (2, 0), (2, 1)):
+            keras.utils.set_random_seed(disturbance)
+            built.append(build(Model.model_validate({"architecture": name}), SMALL, seed=seed).get_weights())
+        for first, second, other in zip(*built, strict=True):
             np.testing.assert_array_equal(first, second)
+            assert not other.any() or (first != other).any(), "all but the biases, which begin at zero"

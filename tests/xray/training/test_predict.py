@@ -13,7 +13,7 @@ from xray.training.predict import predict
 def network() -> keras.Model:
     """A small network with random weights."""
     keras.utils.set_random_seed(2)
-    return build(Model(architecture="quick"), Images(height=32, width=40))
+    return build(Model(architecture="quick"), Images(height=32, width=40), seed=0)
 
 
 @pytest.fixture(scope="module")
