@@ -14,7 +14,7 @@ from xray.errors import XrayError
 
 TRAINING_MEMORY = {
     # glibc gives every large block back to the kernel and faults it in again a step later, page by page. Kept, and in
-    # large pages, the same step of the article's net took 0.55 to 0.6 of the time: docs/decisions/0003-memory.md.
+    # large pages, the same step of the article's net took 0.61 of the time: docs/decisions/0003-memory.md.
     "glibc.malloc.hugetlb": "1",
     "glibc.malloc.arena_max": "1",
     "glibc.malloc.mmap_max": "0",
