@@ -1,4 +1,7 @@
-"""One frozen configuration, from a recipe file and the user's `--set KEY=VALUE`."""
+"""One frozen configuration, from a recipe file and the user's `--set KEY=VALUE`.
+
+Longer than most files, since all sections stand here together: what can be set is read in one place.
+"""
 
 import difflib
 import hashlib

@@ -90,9 +90,7 @@ def judge(trained: Trained, catalog: Catalog, store: PixelStore, config: Config)
             "rows": on_test.rows(),
         }
         (draft / "evaluation.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
-        (draft / "figures").mkdir()
-        for name, picture in _pictures(trained, catalog, store, test_scores, on_test).items():
-            picture.savefig(draft / "figures" / f"{name}.png")
+        _draw(draft / "figures", _pictures(trained, catalog, store, test_scores, on_test))
         return {"digest": digest, "training": trained.digest}
 
     written = write_folder(folder, fill)
@@ -108,6 +106,12 @@ def _score(trained: Trained, rows: pd.DataFrame, store: PixelStore) -> pd.DataFr
     p = np.concatenate(parts)
     columns = ["image_id", "sha256", "patient_id", "label", "subtype", "source", "split"]
     return rows[columns].assign(p_pneumonia=p, predicted_label=likeliest(p))
+
+
+def _draw(folder: Path, pictures: dict[str, Figure]) -> None:
+    folder.mkdir()
+    for name, picture in pictures.items():
+        picture.savefig(folder / f"{name}.png")
 
 
 def _pictures(

@@ -119,21 +119,7 @@ def record(
         raise RegistryError(f"every epoch must be in the run. Received: {reason}") from reason
     report = judged.report()
     card = model_card(_card_facts(trained, report, catalog, config))
-    log_evidence(
-        tracker,
-        Evidence(
-            metrics={**report["metrics"], "best_epoch": trained.history().best_epoch},
-            pictures=judged.pictures(),
-            scores=judged.scores(),
-            card=card,
-            files=[
-                catalog.folder / "audit.json",
-                catalog.folder / "rejects.parquet",
-                trained.folder / "history.json",
-                judged.folder / "evaluation.json",
-            ],
-        ),
-    )
+    log_evidence(tracker, _evidence(trained, judged, catalog, card))
     registered = register(
         tracker,
         trained.model,
@@ -142,6 +128,21 @@ def record(
     )
     tracker.finish()
     return Recorded(run_id, client.get_run(run_id).info.experiment_id, registered, judged)
+
+
+def _evidence(trained: Trained, judged: Judged, catalog: Catalog, card: str) -> Evidence:
+    return Evidence(
+        metrics={**judged.report()["metrics"], "best_epoch": trained.history().best_epoch},
+        pictures=judged.pictures(),
+        scores=judged.scores(),
+        card=card,
+        files=[
+            catalog.folder / "audit.json",
+            catalog.folder / "rejects.parquet",
+            trained.folder / "history.json",
+            judged.folder / "evaluation.json",
+        ],
+    )
 
 
 def _tags(catalog: Catalog, config: Config, training: str) -> dict[str, str | None]:

@@ -149,16 +149,9 @@ def _train_to_the_end(
             return done, checkpoint
     train_scans = _scans(catalog, store, config, "train")
     validation_scans = _scans(catalog, store, config, "validation")
-    if len(train_scans) < settings.batch_size:
-        raise TrainingError(
-            f"training needs at least one batch of {settings.batch_size} scans. Received: {len(train_scans)}"
-        )
     strategy = choose_strategy()
     devices = strategy.num_replicas_in_sync
-    if settings.batch_size % devices:
-        raise TrainingError(
-            f"training.batch_size must be a multiple of the {devices} devices. Received: {settings.batch_size}"
-        )
+    _require_batches(len(train_scans), settings.batch_size, devices)
     with arithmetic(history.precision), strategy.scope():
         network = keras.models.load_model(checkpoint.state) if checkpoint else _compiled(config)
     with store_errors():
@@ -179,6 +172,13 @@ def _train_to_the_end(
     if last is None:
         raise TrainingError(f"training must end with a checkpoint. Received: none in {folder}")
     return done, last
+
+
+def _require_batches(scans: int, batch_size: int, devices: int) -> None:
+    if scans < batch_size:
+        raise TrainingError(f"training needs at least one batch of {batch_size} scans. Received: {scans}")
+    if batch_size % devices:
+        raise TrainingError(f"training.batch_size must be a multiple of the {devices} devices. Received: {batch_size}")
 
 
 class _EpochSaver(keras.callbacks.Callback):
