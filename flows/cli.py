@@ -76,7 +76,7 @@ def prepare(data: Data, recipe: Recipe = "article", settings: Settings = None, h
 def demo(home: Home = Path()) -> None:
     """Make a phantom data set and run the whole pipeline on it, in under three minutes."""
     _settle(home, trains=True)
-    data = home / "data" / "phantoms"
+    data = home / "data" / "demo-phantoms"
     from xray.data.metadata import METADATA_NAME
     from xray.data.phantom import write_phantoms
 
@@ -100,9 +100,10 @@ def predict(
     if model is None or model.startswith(("models:", "runs:")):
         require_store(home)
     _settle(home, trains=False)
-    from flows.screen import SAFETY, console, show_table
+    from flows.screen import console, show_table
     from tasks.libraries import load
     from xray.config import Places, Registry
+    from xray.registry.card import SAFETY
 
     load("xray.training.architectures")  # Keras and TensorFlow, which loading the model would start with their noise
     promotion = load("xray.registry.promotion")
@@ -186,11 +187,12 @@ def _run(data: Path, recipe: str, settings: list[str], home: Path) -> None:
     request = checked_request(data, recipe, settings, home, trains=True)
     from flows.environment import served
     from flows.pipeline import pipeline
-    from flows.screen import SAFETY, console, show_table, watching
+    from flows.screen import console, show_table, watching
 
     with served(), watching():
         recorded = pipeline(request)
     from xray.evaluation.report import COLUMNS
+    from xray.registry.card import SAFETY
 
     report = recorded.judged.report()
     show_table(f"{request.config.recipe}, on TEST", COLUMNS, report["rows"])

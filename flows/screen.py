@@ -12,8 +12,6 @@ from tasks.progress import watcher
 
 console = Console(highlight=False, markup=False, emoji=False)  # a file may be named [/b].png
 
-SAFETY = "It supports a doctor's judgement and never replaces it. It is no medical device."
-
 
 class _Lines(logging.Handler):
     """Prints above the bars, a line a record, never wrapped."""
