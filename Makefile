@@ -10,7 +10,7 @@ BIN := .venv/bin
 # The stamp bears the locks, the project's own file and this folder's place: a change of any sets up anew.
 KEY := $(shell { pwd; cat requirements/uv.txt requirements/$(LOCK).txt pyproject.toml; } | cksum | tr -s ' ' -)
 READY := .venv/ready-$(LOCK)-$(KEY)
-COMPILE := $(BIN)/uv pip compile pyproject.toml --group dev --extra download \
+COMPILE := $(BIN)/uv pip compile pyproject.toml --group dev --extra download --extra dask \
 	--universal --python-version 3.11 --generate-hashes --no-header --quiet
 
 .PHONY: help

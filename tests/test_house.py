@@ -73,7 +73,8 @@ def test_the_locks_satisfy_what_the_project_asks_for() -> None:
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     asked = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
-    asked += project["project"]["optional-dependencies"]["download"]
+    extras = project["project"]["optional-dependencies"]
+    asked += [requirement for name in ("download", "dask") for requirement in extras[name]]
     text = (ROOT / "requirements" / "dev.txt").read_text()
     pins: dict[str, list[str]] = {}
     for name, version in re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE):

@@ -1,0 +1,43 @@
+"""The Typer application that every command joins, and the options that several share."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Tell pneumonia from normal lungs on chest X-rays. It supports a doctor's judgement and never replaces it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+Data = Annotated[Path, typer.Argument(help="Folder of scans with their metadata.", show_default=False)]
+Home = Annotated[Path, typer.Option("--home", envvar="XRAY_HOME", help="Folder that holds data/ and mlruns/.")]
+Recipe = Annotated[str, typer.Option("--recipe", help="A shipped recipe, or a .toml file.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe; can be repeated.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a program.")]
+
+
+def settled(home: Path, trains: bool = False) -> None:
+    """Set this process's environment, once a command knows that it will go on.
+
+    Args:
+        home: The folder that holds data/ and mlruns/.
+        trains: Whether a network will be trained.
+    """
+    from flows.environment import settle
+
+    settle(home.resolve(), trains)
+
+
+def typed(name: str) -> str:
+    """Name a command of this environment so that it can be typed here as it is printed."""
+    path = Path(sys.executable).parent / name
+    return name if shutil.which(name) == str(path) else min(str(path), os.path.relpath(path), key=len)

@@ -1,0 +1,37 @@
+"""Folders of scans to work on: phantom, download."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.commands.app import app
+from xray.errors import XrayError
+
+
+@app.command(epilog="Example: [bold]xray phantom phantoms --scans 400 --size 224x224[/bold]")
+def phantom(
+    folder: Annotated[Path, typer.Argument(help="A folder that is empty or not there.", show_default=False)],
+    scans: Annotated[int, typer.Option("--scans", help="How many.")] = 400,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed draws the same scans.")] = 0,
+    size: Annotated[str, typer.Option("--size", metavar="WxH", help="Width and height, in pixels.")] = "224x224",
+) -> None:
+    """Draw a synthetic data set in CoronaHack's layout."""
+    from xray.data.phantom import write_phantoms
+
+    width, _, height = size.partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise XrayError(f"--size must be WxH, such as 224x224. Received: {size}")
+    write_phantoms(folder, scans=scans, seed=seed, size=(int(width), int(height)))
+    typer.echo(f"{scans:,} phantoms in {folder}")
+
+
+@app.command(epilog="Example: [bold]xray download coronahack[/bold]")
+def download(
+    folder: Annotated[Path, typer.Argument(help="A folder that is not there yet.", show_default=False)],
+) -> None:
+    """Fetch the public CoronaHack scans from Kaggle."""
+    from xray.data.download import download as fetch
+
+    fetch(folder)
+    typer.echo(f"the scans are in {folder}")

@@ -1,0 +1,77 @@
+"""From a folder of scans to a registered model: run, prepare, demo."""
+
+import os
+import shutil
+from pathlib import Path
+
+from flows.commands.app import Data, Home, Recipe, Settings, app, settled, typed
+
+DEMO_SCANS = 600
+
+
+@app.command(epilog="Example: [bold]xray run ../coronahack --recipe article --set training.epochs=20[/bold]")
+def run(data: Data, recipe: Recipe = "article", settings: Settings = None, home: Home = Path()) -> None:
+    """Clean, audit, split, normalize, train, evaluate and register: the whole pipeline."""
+    _run(data, recipe, settings or [], home)
+
+
+@app.command(epilog="Example: [bold]xray prepare ../coronahack --set images.height=224 --set images.width=224[/bold]")
+def prepare(data: Data, recipe: Recipe = "article", settings: Settings = None, home: Home = Path()) -> None:
+    """Go as far as the catalog and the pixel store, and print the counts and the audit's findings."""
+    settled(home)
+    from flows.refusals import checked_request
+
+    request = checked_request(data, recipe, settings or [], home, trains=False)
+    from flows.environment import served
+    from flows.pipeline import prepare as prepare_flow
+    from flows.screen import console, show_table, watching
+
+    with served(), watching():
+        catalog = prepare_flow(request)
+    from xray.data.audit import lines
+
+    rejects = catalog.rejects()["reason"].value_counts()
+    show_table("Audit", ("finding", "value"), lines(catalog.findings()))
+    show_table("Left out", ("reason", "scans"), [(reason, f"{count:,}") for reason, count in rejects.items()])
+    console.print(f"catalog {catalog.folder}{' (reused)' if catalog.reused else ''}", soft_wrap=True)
+
+
+@app.command(epilog="Example: [bold]xray demo[/bold]")
+def demo(home: Home = Path()) -> None:
+    """Make a phantom data set and run the whole pipeline on it, in under three minutes."""
+    settled(home, trains=True)
+    data = home / "data" / "demo-phantoms"
+    from xray.data.metadata import METADATA_NAME
+    from xray.data.phantom import write_phantoms
+
+    if not (data / METADATA_NAME).is_file():  # it comes last
+        shutil.rmtree(data, ignore_errors=True)  # what a demo left that was killed
+        write_phantoms(data, scans=DEMO_SCANS, seed=0, size=(224, 224))
+    _run(data, "quick", ["registry.experiment=xray-demo", "registry.model_name=xray-classifier-demo"], home)
+
+
+def _run(data: Path, recipe: str, settings: list[str], home: Path) -> None:
+    settled(home, trains=True)
+    from flows.refusals import checked_request
+
+    request = checked_request(data, recipe, settings, home, trains=True)
+    from flows.environment import served
+    from flows.pipeline import pipeline
+    from flows.screen import console, show_table, watching
+
+    with served(), watching():
+        recorded = pipeline(request)
+    from xray.evaluation.report import COLUMNS
+    from xray.registry.card import SAFETY
+
+    report = recorded.judged.report()
+    show_table(f"{request.config.recipe}, on TEST", COLUMNS, report["rows"])
+    registered, place = recorded.registered, "" if home == Path() else f" --home {home}"
+    alias = ", challenger" if registered.challenger else ""
+    console.print(f"model    {registered.uri}{alias}{' (reused)' if registered.reused else ''}")
+    console.print(f"run      {recorded.run_id}")
+    console.print(f"scores   {recorded.judged.folder / 'scores.parquet'}", soft_wrap=True)
+    console.print(f"MLflow   {typed('xray')} ui{place}", soft_wrap=True)
+    server = f"PREFECT_HOME={os.environ['PREFECT_HOME']} {typed('prefect')} server start"
+    console.print(f"Prefect  {server}", soft_wrap=True)
+    console.print(SAFETY, style="dim")
