@@ -1,10 +1,13 @@
 """Import the heavy libraries late and without their start-up noise."""
 
 import importlib
+import importlib.util
 import os
 import sys
 import tempfile
 from types import ModuleType
+
+from xray.errors import XrayError
 
 
 def load(name: str) -> ModuleType:
@@ -31,3 +34,15 @@ def load(name: str) -> ModuleType:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
+
+
+def require_dask() -> None:
+    """Refuse a cluster where the library for it is not installed. Nothing is imported.
+
+    Raises:
+        XrayError: `prefect-dask` is missing.
+    """
+    if importlib.util.find_spec("prefect_dask") is None:
+        raise XrayError(
+            "--dask needs the extra dask: pip install -e '.[dask]'. Received: prefect-dask is not installed"
+        )

@@ -6,12 +6,13 @@ Longer than most files, since all sections stand here together: what can be set 
 import difflib
 import hashlib
 import json
+import shlex
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from xray.errors import ConfigError
 
@@ -93,6 +94,42 @@ class Evaluation(Section):
     calibration_bins: int = Field(15, ge=2, le=100, description="Equal-width bins of the calibration error.")
 
 
+_MARGIN = "Loss against the champion that the 95 % interval must exclude; 1 switches the rule off."
+
+
+class Promotion(Section):
+    """When a challenger takes the champion's place: docs/decisions/0005-promotion-policy.md."""
+
+    scans: Literal["test", "validation"] = Field(
+        "test", description="Which of the challenger's scans both models are judged on."
+    )
+    min_sensitivity: float = Field(0.9, ge=0, le=1, description="Least sensitivity, at the model's own threshold.")
+    min_specificity: float = Field(0.5, ge=0, le=1, description="Least specificity, at the model's own threshold.")
+    max_calibration_error: float = Field(0.2, ge=0, le=1, description="Most calibration error.")
+    margin_auc: float = Field(0.05, ge=0, le=1, description=_MARGIN)
+    margin_sensitivity: float = Field(0.05, ge=0, le=1, description=_MARGIN)
+    margin_specificity: float = Field(0.1, ge=0, le=1, description=_MARGIN)
+
+    @property
+    def margins(self) -> dict[str, float]:
+        """Give the margin of each figure that is compared with the champion's."""
+        return {
+            "auc": self.margin_auc,
+            "sensitivity": self.margin_sensitivity,
+            "specificity": self.margin_specificity,
+        }
+
+
+class Drift(Section):
+    """When new scans are said to differ from the training scans: docs/score-new-scans.md."""
+
+    limit: float = Field(0.25, gt=0, description="Population stability index from which a feature raises the alarm.")
+    least_scans: int = Field(
+        200, ge=20, description="Fewer scans on either side raise no alarm: so few differ as much by chance."
+    )
+    most_scans: int = Field(2000, ge=100, description="Of more new scans, as many are drawn by lot and looked at.")
+
+
 class Registry(Section):
     """Where the run is tracked and the model registered."""
 
@@ -112,6 +149,7 @@ class Config(Section):
     augmentation: Augmentation = Augmentation()
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
+    promotion: Promotion = Promotion()
     registry: Registry = Registry()
 
     @model_validator(mode="before")
@@ -157,6 +195,11 @@ class Places(Section):
         return self.home / "data" / "trainings"
 
     @property
+    def cross_validations(self) -> Path:
+        """Cross-validations, one folder for each set of trainings."""
+        return self.home / "data" / "cross-validations"
+
+    @property
     def digest_index(self) -> Path:
         """The file that remembers digests by (path, size, mtime)."""
         return self.home / "data" / "digests.parquet"
@@ -174,10 +217,26 @@ class Request(Section):
     home: Path = Field(Path(), description="Folder that holds data/ and mlruns/.")
     config: Config = Field(description="The recipe with its changes.")
 
+    @field_validator("data", "home")
+    @classmethod
+    def _absolute(cls, folder: Path) -> Path:
+        """Name a folder in one way only: the paths of scans are part of what is digested."""
+        return folder.resolve()
+
     @property
     def places(self) -> Places:
         """Where everything is kept."""
         return Places(home=self.home.resolve())
+
+    @property
+    def command(self) -> str:
+        """The command that does the same, or goes on with it, to be typed in a shell."""
+        shipped = self.config.recipe in recipe_names()
+        known = load_config(self.config.recipe).flat() if shipped else {}
+        changed = {key: value for key, value in self.config.flat().items() if known.get(key, value) != value}
+        recipe = self.config.recipe if shipped else f"{self.config.recipe}.toml"
+        settings = [part for key, value in changed.items() for part in ("--set", f"{key}={json.dumps(value)}")]
+        return shlex.join(["xray", "run", str(self.data), "--recipe", recipe, *settings, "--home", str(self.home)])
 
 
 def recipe_names() -> list[str]:

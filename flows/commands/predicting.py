@@ -31,10 +31,10 @@ def predict(
     from xray.registry.card import SAFETY
 
     load("xray.training.architectures")  # Keras and TensorFlow, which loading the model would start with their noise
-    promotion = load("xray.registry.promotion")
+    models = load("xray.registry.choice")
     places = Places(home=home.resolve())
-    choice = promotion.Choice(model, None, "as asked") if model else promotion.resolve(places, Registry().model_name)
-    scores = promotion.score_files(places, choice.uri, contents)
+    choice = models.Choice(model, None, "as asked") if model else models.resolve(places, Registry().model_name)
+    scores = models.score_files(places, choice.uri, contents)
     rows = [
         {"file": str(path), **row, "model": choice.uri, "chosen": choice.how}
         for path, row in zip(files, scores, strict=True)

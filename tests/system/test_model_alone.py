@@ -1,16 +1,30 @@
 """The kept model stands alone: a fresh environment with its pins, no project, no folder of ours, no pickle."""
 
+import base64
 import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
+import httpx
 import pytest
+from PIL import Image
 
 from xray import config
+from xray.config import Places
+from xray.registry.choice import resolve, score_files
 from xray.registry.model import Settings, example_image, save
+from xray.registry.registration import Registration, register
+from xray.registry.runs import DataSet, RunFacts
+from xray.registry.store import store_of
+from xray.registry.tracking import open_run
 
 SCORE = """
 import json, sys
@@ -21,6 +35,9 @@ found = model.predict(pandas.DataFrame({"image": [Path(sys.argv[2]).read_bytes()
 import xray
 print(json.dumps({"rows": found.to_dict("records"), "xray": xray.__file__}))
 """
+
+NAME = "xray-alone"
+SETTINGS = Settings.of(config.Images(height=32, width=32), 0.5)
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(1500)]
 
@@ -42,7 +59,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     folder = tmp_path_factory.mktemp("alone")
     model.save(folder / "model.keras")
-    save(folder / "kept", folder / "model.keras", Settings.of(config.Images(height=32, width=32), 0.5))
+    save(folder / "kept", folder / "model.keras", SETTINGS)
     return folder / "kept"
 
 
@@ -58,6 +75,13 @@ def fresh_python(tmp_path_factory: pytest.TempPathFactory, kept: Path) -> Path:
     return python
 
 
+def strangers_variables(**added: str) -> dict[str, str]:
+    """Give the environment of somebody who has MLflow and nothing of ours."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    quiet = {"DO_NOT_TRACK": "true", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return variables | quiet | {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"} | added
+
+
 def test_it_scores_as_here_where_the_project_is_not(kept: Path, fresh_python: Path, tmp_path: Path) -> None:
     import mlflow.pyfunc
     import pandas as pd
@@ -65,12 +89,10 @@ def test_it_scores_as_here_where_the_project_is_not(kept: Path, fresh_python: Pa
     moved = tmp_path / "moved"
     shutil.copytree(kept, moved)
     (tmp_path / "scan.png").write_bytes(example_image())
-    variables = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
-    variables |= {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "DO_NOT_TRACK": "true", "TF_CPP_MIN_LOG_LEVEL": "3"}
     child = subprocess.run(
         [str(fresh_python), "-c", SCORE, str(moved), "scan.png"],
         cwd=tmp_path,
-        env=variables,
+        env=strangers_variables(),
         capture_output=True,
         text=True,
         check=False,
@@ -83,3 +105,67 @@ def test_it_scores_as_here_where_the_project_is_not(kept: Path, fresh_python: Pa
     assert good["p_pneumonia"] == pytest.approx(here["p_pneumonia"][0], abs=1e-5)
     assert good["decision"] == here["decision"][0]
     assert bad["p_pneumonia"] is None and bad["error"].startswith("not-an-image")
+
+
+@pytest.fixture(scope="module")
+def champion(tmp_path_factory: pytest.TempPathFactory, kept: Path) -> Places:
+    """A home in which the network is registered, and champion."""
+    places = Places(home=tmp_path_factory.mktemp("champion"))
+    folder = places.trainings / "one"
+    folder.mkdir(parents=True)
+    places.mlruns.mkdir()
+    tracker = open_run(places, folder, RunFacts("alone", "alone", {}, {}, DataSet("none", "0123", str(folder))))
+    tags = Registration(config.Registry(model_name=NAME), {}, "# the card")
+    registered = register(tracker, kept.parent / "model.keras", SETTINGS, tags)
+    store_of(places).client().set_registered_model_alias(NAME, "champion", registered.version)
+    return places
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, champion: Places, fresh_python: Path) -> Iterator[str]:
+    """The address of `mlflow models serve` on the champion, in the fresh environment, in a folder of its own."""
+    folder = tmp_path_factory.mktemp("served")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    store = {"MLFLOW_TRACKING_URI": store_of(champion).uri}
+    # The environment's own programs come first, as after `activate`: MLflow calls uvicorn by name.
+    store["PATH"] = f"{fresh_python.parent}:{os.environ['PATH']}"
+    words = ["models", "serve", "-m", f"models:/{NAME}@champion", "--env-manager", "local"]
+    command = [str(fresh_python), "-m", "mlflow", *words, "--host", "127.0.0.1", "--port", str(port)]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            command, cwd=folder, env=strangers_variables(**store), stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        deadline = time.monotonic() + 180
+        while not answers(f"http://127.0.0.1:{port}/ping"):
+            assert server.poll() is None and time.monotonic() < deadline, (folder / "log").read_text()
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(30)
+
+
+def answers(address: str) -> bool:
+    try:
+        return httpx.get(address, trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_a_server_of_mlflows_own_gives_the_score_that_predict_prints(champion: Places, served: str) -> None:
+    buffer = BytesIO()
+    Image.open(BytesIO(example_image())).save(buffer, format="JPEG", quality=90)
+    jpeg = buffer.getvalue()
+    body = {"dataframe_split": {"columns": ["image"], "data": [[base64.b64encode(jpeg).decode()]]}}
+    answer = httpx.post(f"{served}/invocations", json=body, timeout=60, trust_env=False)
+    assert answer.status_code == 200, answer.text
+    (row,) = answer.json()["predictions"]
+    choice = resolve(champion, NAME)
+    (here,) = score_files(champion, choice.uri, [jpeg])
+    assert choice.how == "champion"
+    assert row["p_pneumonia"] == pytest.approx(here["p_pneumonia"], abs=1e-6)
+    assert (row["decision"], row["threshold"]) == (here["decision"], here["threshold"])
+    assert row["model_version"] == here["model_version"] == f"{NAME}/1"

@@ -47,7 +47,7 @@ def normalize_all(
         StoreError: A worker was killed.
     """
     chunks = [scans[start : start + CHUNK] for start in range(0, len(scans), CHUNK)]
-    workers = min(workers or _cores(), len(chunks))
+    workers = min(workers or cores(), len(chunks))
     if workers <= 1 or len(scans) < SPAWN_FROM:
         for chunk in chunks:
             yield _normalize_chunk(folder, chunk, images)
@@ -103,7 +103,8 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Count the cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -15,12 +15,14 @@ from xray.data.catalog import Catalog
 from xray.data.folders import write_folder
 from xray.data.shards import PixelStore
 from xray.evaluation import figures, metrics
+from xray.evaluation.reference import FILE as REFERENCE
+from xray.evaluation.reference import write_reference
 from xray.evaluation.report import Evaluation, evaluate, labels_and_scores
 from xray.labels import decide, likeliest
 from xray.training.fit import Trained
 from xray.training.predict import predict
 
-JUDGE_VERSION = 1
+JUDGE_VERSION = 2
 """Raised when a change of code changes a score, a figure or a picture."""
 
 SCANS_AT_ONCE = 512
@@ -31,7 +33,7 @@ class Judged:
     """A finished evaluation on disk.
 
     Attributes:
-        folder: Holds `scores.parquet`, `evaluation.json`, `figures/*.png` and `manifest.json`.
+        folder: Holds `scores.parquet`, `reference.parquet`, `evaluation.json`, `figures/*.png` and `manifest.json`.
         digest: Names the folder; depends on the training, the scans judged and the evaluation's settings.
         reused: Whether the folder was there already.
     """
@@ -81,6 +83,7 @@ def judge(trained: Trained, catalog: Catalog, store: PixelStore, config: Config)
         threshold = metrics.youden_threshold(*labels_and_scores(validation))
         scores = scores.assign(decision=decide(scores["p_pneumonia"].to_numpy(), threshold))
         scores.to_parquet(draft / "scores.parquet", index=False)
+        write_reference(draft / REFERENCE, catalog.rows(), scores, store, config.images)
         on_validation = evaluate(scores[scores["split"] == "validation"], threshold, config.evaluation)
         test_scores = scores[scores["split"] == "test"].reset_index(drop=True)
         on_test = evaluate(test_scores, threshold, config.evaluation)

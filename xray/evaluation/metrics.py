@@ -150,24 +150,29 @@ def ranking_figures(
     """
     cuts = ranking(y, p, weights)
     tp_steps = np.diff(cuts.tp, axis=1, prepend=0)
-    fp_steps = np.diff(cuts.fp, axis=1, prepend=0)
-    positives, negatives = cuts.tp[:, -1], cuts.fp[:, -1]
     # A cut above every drawn scan has no precision; its step of recall is zero, so it adds nothing.
     precision = np.nan_to_num(ratio(cuts.tp, cuts.tp + cuts.fp))
     return {
-        "auc": ratio((fp_steps * (cuts.tp - tp_steps / 2)).sum(axis=1), positives * negatives),
-        "average_precision": ratio((tp_steps * precision).sum(axis=1), positives),
+        "auc": auc(cuts),
+        "average_precision": ratio((tp_steps * precision).sum(axis=1), cuts.tp[:, -1]),
         "brier": weights @ np.square(p - y) / weights.sum(axis=1),
         "calibration_error": calibration_error(y, p, bins, weights),
     }
 
 
+def auc(cuts: Ranking) -> NDArray[np.float64]:
+    """Compute the area under the ROC curve, a tie counted as half: float64 (draws,), NaN where a class is missing."""
+    tp_steps = np.diff(cuts.tp, axis=1, prepend=0)
+    fp_steps = np.diff(cuts.fp, axis=1, prepend=0)
+    return ratio((fp_steps * (cuts.tp - tp_steps / 2)).sum(axis=1), cuts.tp[:, -1] * cuts.fp[:, -1])
+
+
 def decision_figures(
-    y: NDArray[np.bool_], p: NDArray[np.float64], threshold: float, weights: NDArray[np.float64]
+    y: NDArray[np.bool_], p: NDArray[np.float64], threshold: float | NDArray[np.float64], weights: NDArray[np.float64]
 ) -> dict[str, NDArray[np.float64]]:
     """Compute the figures of one threshold: accuracy, sensitivity, specificity, f1.
 
-    Arguments and result are as for `ranking_figures`; `threshold` is 0 to 1.
+    Arguments and result are as for `ranking_figures`; `threshold` is 0 to 1, one for all scans or float64 (n,).
     """
     counts = confusion(y, p, threshold, weights)
     return {
@@ -179,7 +184,7 @@ def decision_figures(
 
 
 def confusion(
-    y: NDArray[np.bool_], p: NDArray[np.float64], threshold: float, weights: NDArray[np.float64]
+    y: NDArray[np.bool_], p: NDArray[np.float64], threshold: float | NDArray[np.float64], weights: NDArray[np.float64]
 ) -> Confusion:
     """Count right and wrong decisions at a threshold, by weight; a scan is called pneumonia from the threshold on."""
     called = p >= threshold

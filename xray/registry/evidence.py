@@ -49,7 +49,7 @@ def log_evidence(tracker: Tracker, evidence: Evidence) -> None:
     """
     client, run_id = tracker.require()
     with reached(tracker.store):
-        _log_metrics(client, run_id, evidence.metrics)
+        log_metrics(client, run_id, evidence.metrics)
         for picture in evidence.pictures:
             client.log_artifact(run_id, str(picture), "figures")
         _log_scores(client, run_id, evidence.scores)
@@ -59,7 +59,12 @@ def log_evidence(tracker: Tracker, evidence: Evidence) -> None:
         client.set_tag(run_id, NOTE_TAG, evidence.card)
 
 
-def _log_metrics(client: MlflowClient, run_id: str, metrics: Mapping[str, float]) -> None:
+def log_metrics(client: MlflowClient, run_id: str, metrics: Mapping[str, float]) -> None:
+    """Give a run its final figures; one that it has already gets no second value.
+
+    Raises:
+        MlflowException: The store cannot be reached.
+    """
     known = client.get_run(run_id).data.metrics
     now = int(time.time() * 1000)
     new = [Metric(name, float(value), now, 0) for name, value in metrics.items() if known.get(name) != float(value)]

@@ -1,87 +1,179 @@
-"""Which registered model is used: the champion, else the challenger, else the newest."""
+"""Make a version the champion, or the one before it again; whatever comes of it is recorded."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
-
-import mlflow.pyfunc
-import pandas as pd
 from mlflow.exceptions import MlflowException
 
 from xray.config import Places
 from xray.errors import RegistryError
-from xray.registry.store import first_line, reached, store_of
-
-ALIASES = ("champion", "challenger")
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A model to score with.
-
-    Attributes:
-        uri: Its address, for `load`.
-        version: Version of the registered model; None for an address that names no version.
-        how: Why it was chosen, in words: "champion", "challenger", "newest" or "as asked".
-    """
-
-    uri: str
-    version: str | None
-    how: str
-
-
-def resolve(places: Places, model_name: str) -> Choice:
-    """Choose a version: `@champion`, else `@challenger`, else the newest.
-
-    Raises:
-        RegistryError: No version of that name is registered, or the store cannot be reached.
-    """
-    store = store_of(places)
-    client = store.client()
-    with reached(store):
-        versions = client.search_model_versions(f"name = '{model_name}'")
-        aliases = client.get_registered_model(model_name).aliases if versions else {}
-    for alias in ALIASES:
-        if alias in aliases:
-            return Choice(f"models:/{model_name}/{aliases[alias]}", str(aliases[alias]), alias)
-    if not versions:
-        raise RegistryError(
-            f"{model_name} must have a registered version: train one first. Received: none in {store.shown}"
-        )
-    newest = max(int(each.version) for each in versions)
-    return Choice(f"models:/{model_name}/{newest}", str(newest), "newest")
+from xray.registry.answers import Decision
+from xray.registry.decisions import Book
+from xray.registry.intents import carry_out, settle_book
+from xray.registry.judgement import Judgement, Unjudged
+from xray.registry.records import (
+    PROMOTE,
+    PROMOTED,
+    REFUSED,
+    RETURNED,
+    ROLLBACK,
+    Bout,
+    Draft,
+    Owner,
+    Record,
+    champions,
+    last_move,
+)
+from xray.registry.registration import CHALLENGER, CHAMPION
+from xray.registry.store import reached
 
 
-def load(places: Places, uri: str) -> Any:
-    """Load a registered or logged model, or one in a folder: an MLflow pyfunc.
-
-    Its `predict` takes a DataFrame whose column `image` holds the bytes of image files; see `scorer.COLUMNS`.
-
-    Raises:
-        RegistryError: There is no such model, or the store cannot be reached.
-    """
-    store = store_of(places)
-    with store.current():
-        try:
-            return mlflow.pyfunc.load_model(uri)
-        except (MlflowException, OSError) as error:
-            raise RegistryError(f"model {uri} must be loadable. Received: {first_line(error)}") from error
-
-
-def score_files(places: Places, uri: str, files: Sequence[bytes]) -> list[dict[str, Any]]:
-    """Score image files with a model.
+def bout(places: Places, model_name: str, version: int | None = None) -> Bout:
+    """Find out who challenges whom.
 
     Args:
         places: Where MLflow's store lies.
-        uri: The model's address.
-        files: The bytes of image files.
-
-    Returns:
-        An entry a file, in order, with `scorer.COLUMNS`.
+        model_name: The registered model.
+        version: The version that would be champion; None for the one that bears the alias `challenger`.
 
     Raises:
-        RegistryError: There is no such model, or the store cannot be reached.
+        RegistryError: There is no such version, no challenger, it is champion already, or the store cannot be reached.
     """
-    answer = load(places, uri).predict(pd.DataFrame({"image": list(files)}))
-    rows: list[dict[str, Any]] = answer.to_dict("records")
-    return rows
+    book = Book(places, model_name)
+    settle_book(book)
+    aliases = book.aliases()
+    challenger = aliases.get(CHALLENGER) if version is None else str(version)
+    if challenger is None:
+        raise RegistryError(
+            f"a version must bear the alias `{CHALLENGER}`, or be named. Received: none of {model_name} does"
+        )
+    if challenger == aliases.get(CHAMPION):
+        raise RegistryError(f"a version must not be champion already. Received: {model_name} version {challenger}")
+    _require_version(book, challenger)
+    last = last_move(book.records())
+    return Bout(model_name, challenger, aliases.get(CHAMPION), 1 if last is None else last.draft.number + 1)
+
+
+def decide(
+    places: Places,
+    asked: Bout,
+    judgement: Judgement | Unjudged,
+    force: bool = False,
+    reason: str = "",
+    flow_run: str | None = None,
+) -> Decision:
+    """Promote a challenger that the policy lets pass, or that somebody forces; record it either way.
+
+    Args:
+        places: Where MLflow's store lies.
+        asked: Who challenges whom.
+        judgement: What came of judging it; only force gets past one that could not be judged.
+        force: Whether to promote it whatever the judgement says.
+        reason: Why; needed with `force`.
+        flow_run: The Prefect flow run, if any.
+
+    Returns:
+        The decision: promoted, refused, or withdrawn where another move was first.
+
+    Raises:
+        RegistryError: Force without a reason, no judgement without force, or the store cannot be reached.
+    """
+    if force and not reason.strip():
+        raise RegistryError("a forced promotion must say why; give a reason. Received: none")
+    judged = None if isinstance(judgement, Unjudged) else judgement
+    if isinstance(judgement, Unjudged) and not force:
+        raise RegistryError(f"a challenger must be judged, or forced. Received: {judgement.why}")
+    passes = force or (judged is not None and judged.holds)
+    book = Book(places, asked.model_name)
+
+    def describe(record: Record) -> None:
+        if judged is not None:
+            looks = sum(other.draft.scans == judged.scans for other in book.records())
+            evidence = judged.as_json() | {"forced": force, "reason": record.draft.reason}
+            book.describe(record, {**judged.metrics(), "looks": looks}, evidence)
+
+    draft = Draft(
+        kind=PROMOTE,
+        planned=PROMOTED if passes else REFUSED,
+        number=asked.number,
+        before=asked.champion,
+        after=asked.challenger,
+        reason=_reason(judgement, force, reason),
+        forced=force,
+        policy={} if judged is None else judged.policy.model_dump(mode="json"),
+        scans="" if judged is None else judged.scans,
+        flow_run=flow_run,
+    )
+    return Decision(asked.model_name, _done_already(book, asked) or carry_out(book, draft, describe), judged)
+
+
+def bout_of_return(places: Places, model_name: str) -> Bout:
+    """Find out which version a rollback would make champion again: the one before this one.
+
+    Args:
+        places: Where MLflow's store lies.
+        model_name: The registered model.
+
+    Raises:
+        RegistryError: There is no champion before this one, or the store cannot be reached.
+    """
+    book = Book(places, model_name)
+    settle_book(book)
+    records = book.records()
+    champion, last = book.champion(), last_move(records)
+    stack = champions(records)
+    before = stack[:-1] if champion is not None else stack
+    if last is None or not before:
+        received = "there is no champion" if champion is None else f"version {champion} is the first"
+        raise RegistryError(f"rollback needs a champion before this one. Received: {received}")
+    _require_version(book, before[-1])
+    return Bout(model_name, before[-1], champion, last.draft.number + 1)
+
+
+def rollback(places: Places, asked: Bout, reason: str = "", flow_run: str | None = None) -> Decision:
+    """Make the champion before this one champion again. Done twice it goes two back.
+
+    Args:
+        places: Where MLflow's store lies.
+        asked: What `bout_of_return` found.
+        reason: Why, in words.
+        flow_run: The Prefect flow run, if any.
+
+    Returns:
+        The decision: returned, or withdrawn where another move was first.
+
+    Raises:
+        RegistryError: The store cannot be reached.
+    """
+    book = Book(places, asked.model_name)
+    draft = Draft(ROLLBACK, RETURNED, asked.number, asked.champion, asked.challenger, reason, flow_run=flow_run)
+    return Decision(asked.model_name, _done_already(book, asked) or carry_out(book, draft))
+
+
+def _done_already(book: Book, asked: Bout) -> Record | None:
+    """Find the move that this process made for the same bout, before a store that failed made it try again."""
+    settle_book(book)
+    last = last_move(book.records())
+    if last is None or (last.draft.number, last.draft.after) != (asked.number, asked.challenger):
+        return None
+    return last if last.owner == Owner.this() else None
+
+
+def _reason(judgement: Judgement | Unjudged, force: bool, reason: str) -> str:
+    if isinstance(judgement, Unjudged):
+        failed = f"not judged: {judgement.why}"
+    else:
+        failed = "; ".join(str(check) for check in judgement.checks if not check.held)
+    words = reason.strip()
+    if force:
+        return f"{words} (forced{'; ' + failed if failed else ''})"
+    return "; ".join(part for part in (failed or "every rule of the policy holds", words) if part)
+
+
+def _require_version(book: Book, version: str) -> None:
+    with reached(book.store):
+        try:
+            book.client.get_model_version(book.model_name, version)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            raise RegistryError(
+                f"a version must be registered. Received: {book.model_name} version {version}"
+            ) from None

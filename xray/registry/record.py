@@ -12,17 +12,20 @@ from xray.data.images import normalizer_digest
 from xray.data.shards import PixelStore
 from xray.errors import RegistryError
 from xray.evaluation.judge import Judged
+from xray.evaluation.reference import FILE as REFERENCE
 from xray.registry.card import CardFacts, model_card
 from xray.registry.evidence import Evidence, log_evidence
 from xray.registry.model import Settings
 from xray.registry.registration import Registered, Registration, register
 from xray.registry.runs import DataSet, RunFacts, git_commit
 from xray.registry.store import store_of
-from xray.registry.tracking import Tracker, open_run
+from xray.registry.tracking import EPOCH_SECONDS, Tracker, open_run
 from xray.training.fit import Trained, train, training_digest
 from xray.training.history import History
 
 PROJECT = Path(__file__).parents[2]
+PARENT_TAG = "mlflow.parentRunId"
+"""By this tag MLflow's UI shows a run below another one; a run has one."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ def train_and_track(
     places: Places,
     flow_run: str | None = None,
     progress: Callable[[int, int], None] | None = None,
+    parent: str | None = None,
 ) -> Trained:
     """Train in the training's own folder, and send each epoch to its MLflow run as it ends.
 
@@ -69,16 +73,17 @@ def train_and_track(
         places: Where trainings and MLflow's store lie.
         flow_run: The id of the Prefect flow run, if any.
         progress: Called after each epoch with (epochs done, epochs at most).
+        parent: The MLflow run that this one is a child of, if any.
 
     Raises:
         TrainingError: The training cannot start.
         StoreError: The training folder could not be written.
     """
     folder = places.trainings / training_digest(catalog, config)
-    tracker = Tracker(store_of(places), folder, _facts(catalog, config, folder.name, flow_run))
+    tracker = Tracker(store_of(places), folder, run_facts(catalog, config, folder.name, flow_run, parent))
 
     def on_epoch(history: History) -> None:
-        tracker.log_epochs([asdict(epoch) for epoch in history.epochs])
+        tracker.log_epochs([asdict(epoch) for epoch in history.epochs], EPOCH_SECONDS)
         if progress is not None:
             progress(len(history.epochs), config.training.epochs)
 
@@ -111,23 +116,44 @@ def record(
     Raises:
         RegistryError: The store cannot be reached.
     """
-    tracker = open_run(places, trained.folder, _facts(catalog, config, trained.digest, flow_run))
+    facts = run_facts(catalog, config, trained.digest, flow_run)
+    tracker = open_run(places, trained.folder, facts)
+    card = complete(tracker, trained, judged, catalog, config)
     client, run_id = tracker.require()
-    unsent = tracker.log_epochs([asdict(epoch) for epoch in trained.history().epochs])
-    if unsent:
-        reason = TimeoutError(f"epochs {unsent} are not sent")
-        raise RegistryError(f"every epoch must be in the run. Received: {reason}") from reason
-    report = judged.report()
-    card = model_card(_card_facts(trained, report, catalog, config))
-    log_evidence(tracker, _evidence(trained, judged, catalog, card))
     registered = register(
         tracker,
         trained.model,
-        Settings.of(config.images, report["threshold"]),
+        Settings.of(config.images, judged.report()["threshold"]),
         Registration(config.registry, _tags(catalog, config, trained.digest), card),
     )
     tracker.finish()
     return Recorded(run_id, client.get_run(run_id).info.experiment_id, registered, judged)
+
+
+def complete(tracker: Tracker, trained: Trained, judged: Judged, catalog: Catalog, config: Config) -> str:
+    """Put everything into a training's run that is no registered model.
+
+    Args:
+        tracker: The run.
+        trained: A finished training.
+        judged: Its evaluation.
+        catalog: The scans.
+        config: The whole configuration.
+
+    Returns:
+        The model card, Markdown.
+
+    Raises:
+        RegistryError: The store cannot be reached.
+    """
+    tracker.require()
+    unsent = tracker.log_epochs([asdict(epoch) for epoch in trained.history().epochs])
+    if unsent:
+        reason = TimeoutError(f"epochs {unsent} are not sent")
+        raise RegistryError(f"every epoch must be in the run. Received: {reason}") from reason
+    card = model_card(_card_facts(trained, judged.report(), catalog, config))
+    log_evidence(tracker, _evidence(trained, judged, catalog, card))
+    return card
 
 
 def _evidence(trained: Trained, judged: Judged, catalog: Catalog, card: str) -> Evidence:
@@ -141,6 +167,7 @@ def _evidence(trained: Trained, judged: Judged, catalog: Catalog, card: str) -> 
             catalog.folder / "rejects.parquet",
             trained.folder / "history.json",
             judged.folder / "evaluation.json",
+            judged.folder / REFERENCE,
         ],
     )
 
@@ -155,14 +182,25 @@ def _tags(catalog: Catalog, config: Config, training: str) -> dict[str, str | No
     }
 
 
-def _facts(catalog: Catalog, config: Config, training: str, flow_run: str | None) -> RunFacts:
+def run_facts(
+    catalog: Catalog, config: Config, training: str, flow_run: str | None, parent: str | None = None
+) -> RunFacts:
+    """Say what a training's run is told of itself.
+
+    Args:
+        catalog: The scans.
+        config: The whole configuration.
+        training: The training's digest.
+        flow_run: The id of the Prefect flow run, if any.
+        parent: The MLflow run that it is a child of, if any.
+    """
     rows = catalog.rows()
     counts = rows.groupby(["split", "label"]).size()
     return RunFacts(
         experiment=config.registry.experiment,
         name=f"{config.recipe}-{training[:8]}",
         params=config.flat(),
-        tags={**_tags(catalog, config, training), "prefect_flow_run": flow_run},
+        tags={**_tags(catalog, config, training), "prefect_flow_run": flow_run, PARENT_TAG: parent},
         data=DataSet(
             name=catalog.data.name,
             digest=catalog.digest,

@@ -19,6 +19,7 @@ from xray.registry.store import reached
 from xray.registry.tracking import Tracker
 
 CHALLENGER = "challenger"
+CHAMPION = "champion"
 DIGEST_TAG = "model_digest"
 
 
@@ -132,11 +133,11 @@ def _ensure_name(client: MlflowClient, name: str) -> None:
 
 
 def _challenge(client: MlflowClient, name: str, version: str) -> bool:
-    """Give a version the alias, unless a newer one bears it or it bears another alias already."""
+    """Give a version the alias, unless a newer one bears it or is champion, or it bears another alias already."""
     aliases = {alias: str(bearer) for alias, bearer in client.get_registered_model(name).aliases.items()}
     if version in aliases.values():
         return aliases.get(CHALLENGER) == version
-    if int(aliases.get(CHALLENGER, 0)) > int(version):
+    if max(int(aliases.get(alias, 0)) for alias in (CHALLENGER, CHAMPION)) > int(version):
         return False
     client.set_registered_model_alias(name, CHALLENGER, version)
     return True

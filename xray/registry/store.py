@@ -18,6 +18,8 @@ from mlflow.exceptions import MlflowException
 
 from xray.config import Places
 from xray.errors import RegistryError
+from xray.registry.artifacts import find_below
+from xray.registry.experiments import set_up, view_tags
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 REGISTRY_VARIABLE = "MLFLOW_REGISTRY_URI"
@@ -65,6 +67,7 @@ class Store:
         """
         with reached(self):
             _quieten()
+            self._find_served_artifacts()
             return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
     @contextmanager
@@ -75,6 +78,7 @@ class Store:
         tracking = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
+        self._find_served_artifacts()
         try:
             yield
         finally:
@@ -95,7 +99,7 @@ class Store:
             if found is None:
                 location = None if self.artifacts is None else f"{self.artifacts}/{name}"
                 try:
-                    return str(client.create_experiment(name, artifact_location=location))
+                    return str(client.create_experiment(name, location, view_tags()))
                 except MlflowException:  # another process may have been first
                     found = client.get_experiment_by_name(name)
                     if found is None:
@@ -104,7 +108,13 @@ class Store:
             raise RegistryError(
                 f"experiment must not be deleted: restore it or set registry.experiment. Received: {name}"
             )
+        with reached(self):
+            set_up(client, found)
         return str(found.experiment_id)
+
+    def _find_served_artifacts(self) -> None:
+        if self.artifacts is not None:
+            find_below(self.uri, self.artifacts)
 
 
 def store_of(places: Places) -> Store:
@@ -163,3 +173,5 @@ def _quieten() -> None:
     # the first use of a database prints its migrations, and every log of a model its steps
     for name in NOISY_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # through a server each run that ends would print a line among a command's own
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")

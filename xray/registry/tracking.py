@@ -21,6 +21,10 @@ from xray.registry.runs import RunFacts, run_of
 from xray.registry.store import Store, first_line, reached, store_of
 
 PATIENCE_SECONDS = 20.0
+EPOCH_SECONDS = 5.0
+"""Longest wait between two epochs, once in an outage: a training does not stand still for its tracking."""
+
+MOMENT_SECONDS = 0.2
 CREATION_SECONDS = 120.0
 """Longest wait for a database file that is not there yet: making its tables took a busy machine 20 s."""
 
@@ -78,16 +82,17 @@ class Tracker:
         seconds = CREATION_SECONDS if self.store.is_new else self._patience
         return self._within_patience(self.require, "the run is opened later", seconds)
 
-    def log_epochs(self, epochs: Sequence[Mapping[str, Any]]) -> list[int]:
+    def log_epochs(self, epochs: Sequence[Mapping[str, Any]], seconds: float | None = None) -> list[int]:
         """Send every epoch of a history that the run does not have yet. Never raises, never waits long.
 
         Args:
             epochs: The whole history so far: `epoch` (from 1), `ended_ms` (Unix milliseconds), and numbers.
+            seconds: The longest to wait, where the tracker's own patience is too long.
 
         Returns:
             The epochs that are still to be sent; a later call sends them.
         """
-        self._within_patience(lambda: self._send(epochs), "epochs stay in the history and are sent later")
+        self._within_patience(lambda: self._send(epochs), "epochs stay in the history and are sent later", seconds)
         sent = frozenset(self._sent or ())
         return [int(epoch["epoch"]) for epoch in epochs if int(epoch["epoch"]) not in sent]
 
@@ -149,8 +154,8 @@ class Tracker:
     def _within_patience(self, call: Callable[[], object], otherwise: str, seconds: float | None = None) -> bool:
         """Make a call in a thread of its own, since MLflow's HTTP retries alone block for four minutes."""
         seconds = seconds or self._patience
-        if self._worker is not None and self._worker.is_alive():
-            self._worker.join(seconds)
+        if self._worker is not None:  # it has been waited for once, which is enough
+            self._worker.join(MOMENT_SECONDS)
             if self._worker.is_alive():
                 return False
         errors: list[str] = []

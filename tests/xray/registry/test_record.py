@@ -9,7 +9,7 @@ from tests.xray.conftest import Learned
 from xray.config import Places
 from xray.errors import TrainingError
 from xray.evaluation.judge import Judged, judge
-from xray.registry.promotion import resolve, score_files
+from xray.registry.choice import resolve, score_files
 from xray.registry.record import Recorded, record, train_and_track
 from xray.registry.store import store_of
 from xray.training.fit import Trained

@@ -1,0 +1,103 @@
+"""Scores are kept once, whatever happens in between, and by one run at a time."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from xray.data.ledger import REJECTS, SCORES, Entry, opened, unlogged
+from xray.errors import StoreError
+
+
+def scan(name: str, version: str = "m/1") -> dict[str, Any]:
+    about = {"image": f"{name}.png", "sha256": name, "model_version": version, "scored_at": datetime.now(UTC)}
+    return {**about, "p_pneumonia": 0.5, "decision": "pneumonia", "threshold": 0.4}
+
+
+def reject(name: str, sha256: str | None, version: str = "m/1") -> dict[str, Any]:
+    about = {"image": f"{name}.png", "sha256": sha256, "model_version": version, "scored_at": datetime.now(UTC)}
+    return {**about, "reason": "not-an-image", "detail": "a page"}
+
+
+def written(folder: Path, *rows: dict[str, Any]) -> Entry:
+    with opened(folder) as ledger:
+        for row in rows:
+            ledger.add([row])
+        entry = ledger.join()
+    assert entry is not None
+    return entry
+
+
+def test_scores_and_rejects_are_two_files_of_a_settled_form(tmp_path: Path) -> None:
+    entry = written(tmp_path, scan("a"), reject("b", "b"), scan("c"))
+    scores, rejects = pq.read_table(entry.scores), pq.read_table(entry.rejects)
+    assert (scores.schema, rejects.schema) == (SCORES, REJECTS)
+    assert scores.column("sha256").to_pylist() == ["a", "c"]
+    assert rejects.column("reason").to_pylist() == ["not-an-image"]
+    assert (entry.scans, entry.rejected, entry.version) == (2, 1, "m/1")
+
+
+def test_there_is_no_file_for_nothing(tmp_path: Path) -> None:
+    with opened(tmp_path) as ledger:
+        assert ledger.join() is None
+    assert not written(tmp_path, scan("a")).rejects.exists()
+    assert len(list(tmp_path.glob("*.parquet"))) == 1
+
+
+def test_known_is_what_any_version_or_one_has_seen(tmp_path: Path) -> None:
+    written(tmp_path, scan("a"), reject("b", "b"), reject("unread", None))
+    written(tmp_path, scan("c", "m/2"))
+    with opened(tmp_path) as ledger:
+        assert ledger.known() == {"a", "b", "unread.png", "c"}
+        assert ledger.known("m/2") == {"c"}
+
+
+def test_what_a_killed_run_finished_is_known_and_joined_by_the_next(tmp_path: Path) -> None:
+    with opened(tmp_path) as ledger:
+        ledger.add([scan("a"), scan("b")])
+        name = ledger.name
+    assert list(tmp_path.glob("*.parquet")) == []
+    with opened(tmp_path) as ledger:
+        assert (ledger.name, ledger.adopted, ledger.known()) == (name, 2, {"a", "b"})
+        ledger.add([scan("c")])
+        entry = ledger.join()
+    assert entry is not None
+    assert pq.read_table(entry.scores).column("sha256").to_pylist() == ["a", "b", "c"]
+
+
+def test_killed_between_joining_and_clearing_nothing_is_there_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with opened(tmp_path) as ledger:
+        ledger.add([scan("a")])
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Path, "rename", killed)
+            ledger.join()
+    assert len(list(tmp_path.glob("scores-*.parquet"))) == 1
+    written(tmp_path, scan("b"))
+    (scores,) = tmp_path.glob("scores-*.parquet")
+    assert pq.read_table(scores).column("sha256").to_pylist() == ["a", "b"]
+
+
+def test_a_second_run_says_in_one_line_that_there_is_a_first(tmp_path: Path) -> None:
+    one_line = r"^one run at a time may write scores. Received: [^\n]+$"
+    with opened(tmp_path), pytest.raises(StoreError, match=one_line), opened(tmp_path):
+        pass
+
+
+def test_a_foreign_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "scores-x.parquet").write_bytes(b"no Parquet")
+    with opened(tmp_path) as ledger, pytest.raises(StoreError, match=r"scores-x\.parquet must be a file of scores"):
+        ledger.known()
+
+
+def test_a_run_is_unlogged_until_it_is_marked(tmp_path: Path) -> None:
+    first, second = written(tmp_path, scan("a")), written(tmp_path, reject("b", "b"))
+    assert {entry.name for entry in unlogged(tmp_path)} == {first.name, second.name}
+    first.mark_logged("0123")
+    assert [(entry.name, entry.scans, entry.rejected) for entry in unlogged(tmp_path)] == [(second.name, 0, 1)]

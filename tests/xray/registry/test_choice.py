@@ -1,0 +1,53 @@
+"""Which version is used, and that it scores."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from xray import config
+from xray.config import Places
+from xray.errors import RegistryError
+from xray.registry.choice import load, resolve
+from xray.registry.model import Settings, example_image
+from xray.registry.registration import Registration, register
+from xray.registry.store import store_of
+from xray.registry.tracking import Tracker
+
+NAME = "xray-test"
+IMAGES = config.Images(height=32, width=32)
+
+
+def registration(challenger: bool = True) -> Registration:
+    registry = config.Registry(experiment="xray-test", model_name=NAME, challenger=challenger)
+    return Registration(registry, {"catalog": "0123", "recipe": "quick", "git_commit": None}, "# the card")
+
+
+def test_champion_then_challenger_then_the_newest(opened: Callable[[], Tracker], places: Places, network: Path) -> None:
+    with pytest.raises(RegistryError, match=f"{NAME} must have a registered version: train one first"):
+        resolve(places, NAME)
+    register(opened(), network, Settings.of(IMAGES, 0.5), registration(challenger=False))
+    newest = register(opened(), network, Settings.of(IMAGES, 0.6), registration(challenger=False))
+    assert newest.version == "2" and not newest.challenger
+    assert (resolve(places, NAME).version, resolve(places, NAME).how) == ("2", "newest")
+    client = store_of(places).client()
+    client.set_registered_model_alias(NAME, "challenger", "1")
+    assert (resolve(places, NAME).version, resolve(places, NAME).how) == ("1", "challenger")
+    client.set_registered_model_alias(NAME, "champion", "2")
+    assert (resolve(places, NAME).version, resolve(places, NAME).how) == ("2", "champion")
+
+
+def test_a_registered_model_scores_and_names_its_version(
+    opened: Callable[[], Tracker], places: Places, network: Path
+) -> None:
+    registered = register(opened(), network, Settings.of(IMAGES, 0.5), registration())
+    found = load(places, registered.uri).predict(pd.DataFrame({"image": [example_image()]}))
+    assert found["model_version"].tolist() == [f"{NAME}/1"]
+    by_alias = load(places, f"models:/{NAME}@challenger").predict(pd.DataFrame({"image": [example_image()]}))
+    assert by_alias["p_pneumonia"].tolist() == found["p_pneumonia"].tolist()
+
+
+def test_no_such_model_is_one_line(places: Places) -> None:
+    with pytest.raises(RegistryError, match=r"^model models:/nobody/1 must be loadable. Received: [^\n]+$"):
+        load(places, "models:/nobody/1")

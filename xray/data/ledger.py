@@ -1,0 +1,231 @@
+"""The ledger of scored scans: a folder of Parquet files, one of scores and one of rejects a run, never changed later.
+
+A run writes what it has finished as parts below a hidden folder that bears the run's name, and joins them at its end.
+Files are named by that name, so that joining them again, after a kill in between, writes the same files once more: no
+scan is lost and none is there twice. A run that finds an unfinished one goes on under its name.
+"""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+
+from xray.errors import StoreError
+
+PARTS, JOINED, LOGGED = ".unfinished", ".joined", ".logged"
+KINDS = ("scores", "rejects")
+_ABOUT = [("image", pa.string()), ("sha256", pa.string())]
+_BY = [("model_version", pa.string()), ("scored_at", pa.timestamp("us", tz="UTC"))]
+SCORES = pa.schema(
+    [*_ABOUT, ("p_pneumonia", pa.float64()), ("decision", pa.string()), ("threshold", pa.float64()), *_BY]
+)
+"""A row a scan: its path in the inbox, the digest of its bytes, 0 to 1, "pneumonia" or "normal", 0 to 1, by what, when.
+"""
+REJECTS = pa.schema([*_ABOUT, ("reason", pa.string()), ("detail", pa.string()), *_BY])
+"""A row a file that is no scan; `sha256` is null where the file could not be read."""
+
+_PART = pa.unify_schemas([SCORES, REJECTS])
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A finished run in the ledger.
+
+    Attributes:
+        name: UTC time of its first start and some letters, which its files bear.
+        folder: The ledger.
+        scans: Rows of `scores-NAME.parquet`; there is no such file where it is 0.
+        rejected: Rows of `rejects-NAME.parquet`, likewise.
+    """
+
+    name: str
+    folder: Path
+    scans: int
+    rejected: int
+
+    @property
+    def scores(self) -> Path:
+        """The scores' file."""
+        return self.folder / f"scores-{self.name}.parquet"
+
+    @property
+    def rejects(self) -> Path:
+        """The rejects' file."""
+        return self.folder / f"rejects-{self.name}.parquet"
+
+    @property
+    def version(self) -> str:
+        """The model version that it ended with, `NAME/VERSION`."""
+        rows = _read(self.scores if self.scans else self.rejects, ["model_version"])
+        return str(rows.column(0)[-1])
+
+    def mark_logged(self, run_id: str) -> None:
+        """Remember the MLflow run that tells of it.
+
+        Raises:
+            StoreError: That could not be written.
+        """
+        with _one_line_for_os_errors(self.folder):
+            (self.folder / LOGGED).mkdir(exist_ok=True)
+            with _whole(self.folder / LOGGED / self.name) as draft:
+                draft.write_text(run_id, encoding="utf-8")
+
+
+def unlogged(folder: Path) -> list[Entry]:
+    """List the finished runs of a ledger that no MLflow run tells of yet, the oldest first.
+
+    Raises:
+        StoreError: A file of the ledger cannot be read.
+    """
+    names = {path.stem.partition("-")[2] for kind in KINDS for path in folder.glob(f"{kind}-*.parquet")}
+    return [_entry(folder, name) for name in sorted(names) if not (folder / LOGGED / name).exists()]
+
+
+class Ledger:
+    """The ledger while a run has it to itself; see `opened`."""
+
+    def __init__(self, folder: Path) -> None:
+        """Find what an earlier run left unfinished."""
+        self.folder = folder
+        for draft in folder.glob(".*.tmp-*"):
+            draft.unlink()
+        for joined in (folder / PARTS).glob(f"*{JOINED}"):
+            shutil.rmtree(joined)
+        unfinished = sorted(path for path in (folder / PARTS).glob("*") if path.is_dir())
+        self.name = unfinished[0].name if unfinished else _new_name()
+        self.adopted = sum(pq.read_metadata(path).num_rows for path in self._parts())
+
+    def known(self, version: str | None = None) -> set[str]:
+        """List what needs no scoring: the digests of all scans and rejects, and the paths of unreadable files.
+
+        Args:
+            version: Only what this model version has seen; None counts every version.
+
+        Raises:
+            StoreError: A file of the ledger cannot be read.
+        """
+        found: set[str] = set()
+        for path in [*(path for kind in KINDS for path in self.folder.glob(f"{kind}-*.parquet")), *self._parts()]:
+            rows = _read(path, ["image", "sha256", "model_version"]).to_pylist()
+            found |= {
+                row["sha256"] or row["image"] for row in rows if version is None or row["model_version"] == version
+            }
+        return found
+
+    def add(self, rows: Iterable[dict]) -> None:
+        """Keep rows of scores or rejects, at once and whole.
+
+        Raises:
+            StoreError: They could not be written.
+        """
+        table = pa.Table.from_pylist(list(rows), schema=_PART)
+        place = self.folder / PARTS / self.name
+        with _one_line_for_os_errors(self.folder):
+            place.mkdir(parents=True, exist_ok=True)
+            with _whole(place / f"part-{len(self._parts()):06d}.parquet") as draft:
+                pq.write_table(table, draft)
+
+    def join(self) -> Entry | None:
+        """Make the parts this run's two files; None where there is no part.
+
+        Raises:
+            StoreError: They could not be written; the parts stay.
+        """
+        parts = self._parts()
+        if not parts:
+            return None
+        with _one_line_for_os_errors(self.folder):
+            draft = Entry(self.name, self.folder, 0, 0)
+            _join(parts, draft.scores, SCORES, rejects=False)
+            _join(parts, draft.rejects, REJECTS, rejects=True)
+            place = parts[0].parent
+            gone = place.with_name(place.name + JOINED)  # in one step, for half of the parts would replace the whole
+            place.rename(gone)
+            shutil.rmtree(gone)
+        return _entry(self.folder, self.name)
+
+    def _parts(self) -> list[Path]:
+        return sorted((self.folder / PARTS / self.name).glob("part-*.parquet"))
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Ledger]:
+    """Have a ledger to oneself for as long as the block lasts.
+
+    Args:
+        folder: The ledger; made if it is not there.
+
+    Raises:
+        StoreError: Another run has it, or it cannot be written.
+    """
+    with _one_line_for_os_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            # from None: a cause that has to do with time would be tried again
+            raise StoreError(f"one run at a time may write scores. Received: another one writes to {folder}") from None
+    try:
+        yield Ledger(folder)
+    finally:
+        lock.release()
+
+
+def _join(parts: list[Path], target: Path, schema: pa.Schema, rejects: bool) -> None:
+    count = 0
+    with _whole(target) as draft:
+        with pq.ParquetWriter(draft, schema) as writer:
+            for part in parts:
+                table = _read(part, _PART.names)
+                is_reject = pc.is_valid(table.column("reason"))
+                chosen = table.filter(is_reject if rejects else pc.invert(is_reject)).select(schema.names)
+                writer.write_table(chosen.cast(schema))
+                count += len(chosen)
+        if not count:
+            draft.unlink()
+
+
+def _entry(folder: Path, name: str) -> Entry:
+    paths = [folder / f"{kind}-{name}.parquet" for kind in KINDS]
+    scans, rejected = (len(_read(path, ["image"])) if path.exists() else 0 for path in paths)
+    return Entry(name, folder, scans, rejected)
+
+
+def _read(path: Path, columns: list[str]) -> pa.Table:
+    try:
+        return pq.read_table(path, columns=columns)
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{path} must be a file of scores or rejects. Received: {error}") from error
+
+
+@contextmanager
+def _whole(target: Path) -> Iterator[Path]:
+    draft = target.with_name(f".{target.name}.tmp-{os.getpid()}")
+    try:
+        yield draft
+        if draft.exists():
+            draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def _one_line_for_os_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{folder} must be a folder that can be written. Received: {error}") from error
+
+
+def _new_name() -> str:
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"

@@ -1,0 +1,143 @@
+"""What the folds of a cross-validation come to: spread over the folds, out-of-fold scores, and tables in words."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from xray import config
+from xray.config import digest_of
+from xray.data.folders import write_folder
+from xray.evaluation.judge import Judged
+from xray.evaluation.out_of_fold import TABLE_COLUMNS, FoldScores, evaluate, gather
+from xray.evaluation.spread import spread
+from xray.training.fit import Trained
+
+SUMMARY_VERSION = 1
+"""Raised when a change of code changes a figure or a table."""
+
+OUT_OF_FOLD = "out_of_fold.parquet"
+RANKING = ("auc", "average_precision", "brier", "calibration_error")
+DECISIONS = ("accuracy", "sensitivity", "specificity", "f1")
+HEADLINE = (
+    *(f"validation.{name}" for name in RANKING),  # at a threshold that was chosen on it, the rest would flatter
+    *(f"test.{name}" for name in RANKING + DECISIONS),
+)
+"""Figures of each fold that the table shows; the report's metrics come from all of them."""
+
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+"""Columns and rows, in words."""
+
+
+@dataclass(frozen=True)
+class JudgedFold:
+    """One fold's training and evaluation.
+
+    Attributes:
+        number: The fold that was validation, from 0.
+        seed: Seed of the training.
+        trained: The training.
+        judged: Its evaluation.
+    """
+
+    number: int
+    seed: int
+    trained: Trained
+    judged: Judged
+
+    def figures(self) -> dict[str, float]:
+        """Read every figure of the evaluation, and the best epoch."""
+        return {**self.judged.report()["metrics"], "best_epoch": self.trained.history().best_epoch}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A finished summary on disk.
+
+    Attributes:
+        folder: Holds `out_of_fold.parquet`, `summary.json` and `manifest.json`.
+        reused: Whether the folder was there already.
+    """
+
+    folder: Path
+    reused: bool
+
+    @property
+    def out_of_fold(self) -> Path:
+        """The scores of all TRAIN scans, a row a scan and seed."""
+        return self.folder / OUT_OF_FOLD
+
+    def report(self) -> dict[str, Any]:
+        """Read `metrics` (name to number), `folds` (a mapping a training) and `out_of_fold` (its table, in words)."""
+        report: dict[str, Any] = json.loads((self.folder / "summary.json").read_text(encoding="utf-8"))
+        return report
+
+    def tables(self) -> dict[str, Table]:
+        """Write the tables in words: `folds` (mean, standard deviation and each training's value) and `out-of-fold`."""
+        report = self.report()
+        found, folds = report["metrics"], report["folds"]
+        rows = [
+            (
+                name.replace("_", " ").replace(".", " "),
+                f"{found[name]:.3f}",
+                f"{found[f'{name}_sd']:.3f}",
+                " ".join(f"{fold[name]:.3f}" for fold in folds),
+            )
+            for name in HEADLINE
+            if name in found
+        ]
+        return {
+            "folds": (("figure", "mean", "sd", "each fold"), rows),
+            "out-of-fold": (TABLE_COLUMNS, report["out_of_fold"]),
+        }
+
+
+def summarize(folds: Sequence[JudgedFold], evaluation: config.Evaluation, root: Path) -> Summary:
+    """Write the summary of a cross-validation, or find it.
+
+    Args:
+        folds: Every fold, in order of seed and number.
+        evaluation: Seed, draws and bins of the out-of-fold figures.
+        root: Folder of the cross-validation.
+
+    Raises:
+        EvaluationError: The scores cannot be judged.
+        StoreError: The outcome could not be written.
+    """
+    members = [(fold.number, fold.seed, fold.judged.digest) for fold in folds]
+    folder = root / f"summary-{digest_of([SUMMARY_VERSION, members, evaluation.model_dump()])}"
+
+    def fill(draft: Path) -> dict[str, Any]:
+        table = gather(_scores(fold) for fold in folds)
+        table.to_parquet(draft / OUT_OF_FOLD, index=False)
+        judged = evaluate(table, evaluation)
+        report = {
+            "metrics": {**spread([fold.figures() for fold in folds]), **judged.flat()},
+            "folds": [_line(fold) for fold in folds],
+            "out_of_fold": judged.rows(),
+        }
+        (draft / "summary.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
+        return {"members": members}
+
+    return Summary(folder, reused=not write_folder(folder, fill))
+
+
+def _scores(fold: JudgedFold) -> FoldScores:
+    scores: pd.DataFrame = fold.judged.scores()
+    own = scores[scores["split"] == "validation"]
+    return FoldScores(fold.number, fold.seed, fold.judged.report()["threshold"], own)
+
+
+def _line(fold: JudgedFold) -> dict[str, Any]:
+    figures = fold.figures()
+    return {
+        "fold": fold.number,
+        "seed": fold.seed,
+        "training": fold.trained.digest,
+        "threshold": fold.judged.report()["threshold"],
+        "best_epoch": figures["best_epoch"],
+        **{name: figures[name] for name in HEADLINE if name in figures},
+    }

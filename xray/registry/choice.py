@@ -1,0 +1,87 @@
+"""Which registered model is used: the champion, else the challenger, else the newest."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import mlflow.pyfunc
+import pandas as pd
+from mlflow.exceptions import MlflowException
+
+from xray.config import Places
+from xray.errors import RegistryError
+from xray.registry.store import first_line, reached, store_of
+
+ALIASES = ("champion", "challenger")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A model to score with.
+
+    Attributes:
+        uri: Its address, for `load`.
+        version: Version of the registered model; None for an address that names no version.
+        how: Why it was chosen, in words: "champion", "challenger", "newest" or "as asked".
+    """
+
+    uri: str
+    version: str | None
+    how: str
+
+
+def resolve(places: Places, model_name: str) -> Choice:
+    """Choose a version: `@champion`, else `@challenger`, else the newest.
+
+    Raises:
+        RegistryError: No version of that name is registered, or the store cannot be reached.
+    """
+    store = store_of(places)
+    client = store.client()
+    with reached(store):
+        versions = client.search_model_versions(f"name = '{model_name}'")
+        aliases = client.get_registered_model(model_name).aliases if versions else {}
+    for alias in ALIASES:
+        if alias in aliases:
+            return Choice(f"models:/{model_name}/{aliases[alias]}", str(aliases[alias]), alias)
+    if not versions:
+        raise RegistryError(
+            f"{model_name} must have a registered version: train one first. Received: none in {store.shown}"
+        )
+    newest = max(int(each.version) for each in versions)
+    return Choice(f"models:/{model_name}/{newest}", str(newest), "newest")
+
+
+def load(places: Places, uri: str) -> Any:
+    """Load a registered or logged model, or one in a folder: an MLflow pyfunc.
+
+    Its `predict` takes a DataFrame whose column `image` holds the bytes of image files; see `scorer.COLUMNS`.
+
+    Raises:
+        RegistryError: There is no such model, or the store cannot be reached.
+    """
+    store = store_of(places)
+    with store.current():
+        try:
+            return mlflow.pyfunc.load_model(uri)
+        except (MlflowException, OSError) as error:
+            raise RegistryError(f"model {uri} must be loadable. Received: {first_line(error)}") from error
+
+
+def score_files(places: Places, uri: str, files: Sequence[bytes]) -> list[dict[str, Any]]:
+    """Score image files with a model.
+
+    Args:
+        places: Where MLflow's store lies.
+        uri: The model's address.
+        files: The bytes of image files.
+
+    Returns:
+        An entry a file, in order, with `scorer.COLUMNS`.
+
+    Raises:
+        RegistryError: There is no such model, or the store cannot be reached.
+    """
+    answer = load(places, uri).predict(pd.DataFrame({"image": list(files)}))
+    rows: list[dict[str, Any]] = answer.to_dict("records")
+    return rows

@@ -1,0 +1,196 @@
+"""One MLflow run for a cross-validation, with the run of each fold's training below it.
+
+A fold's run is the run of its training folder, like any other: the first fold's is the very run of a plain training,
+with its registered model if it has one. MLflow gives a run one parent. A training that belongs to several
+cross-validations lies below the one that was run last; each of the others still names it in its table `folds.json`.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+from xray.config import Config, Places, digest_of
+from xray.data.folds import Fold
+from xray.data.store import PixelStore
+from xray.errors import StoreError
+from xray.evaluation.judge import judge
+from xray.evaluation.summary import JudgedFold, Summary, summarize
+from xray.registry.card import SAFETY
+from xray.registry.evidence import NOTE_TAG, TABLES_TAG, log_metrics
+from xray.registry.record import PARENT_TAG, complete, run_facts, train_and_track
+from xray.registry.runs import RunFacts
+from xray.registry.store import reached, store_of
+from xray.registry.tracking import Tracker, open_run
+from xray.training.fit import training_digest
+
+KIND_TAG = "kind"
+KIND = "cross-validation"
+FOLDS_TABLE = "folds.json"
+
+
+@dataclass(frozen=True)
+class FoldRun:
+    """A fold that was trained, judged and tracked: small, for it may travel from another machine.
+
+    Attributes:
+        run_id: Its MLflow run.
+        fold: Its training and evaluation.
+        reused: Whether both were there already.
+    """
+
+    run_id: str
+    fold: JudgedFold
+    reused: bool
+
+
+@dataclass(frozen=True)
+class Family:
+    """Where a cross-validation is found.
+
+    Attributes:
+        run_id: The parent's MLflow run.
+        experiment_id: The experiment it lies in.
+        summary: Spread and out-of-fold scores.
+    """
+
+    run_id: str
+    experiment_id: str
+    summary: Summary
+
+
+@contextmanager
+def opened(folds: Sequence[Fold], config: Config, places: Places, flow_run: str | None = None) -> Iterator[str | None]:
+    """Open the parent run, and close it as failed or killed where the block ends so.
+
+    Args:
+        folds: All of them.
+        config: The whole configuration that was asked for.
+        places: Where cross-validations and MLflow's store lie.
+        flow_run: The id of the Prefect flow run, if any.
+
+    Yields:
+        The run's id; None where the store is away, which stops nothing: `record_family` adopts the children later.
+
+    Raises:
+        StoreError: The folder could not be written.
+    """
+    tracker = _parent(folds, config, places, flow_run)
+    try:
+        yield tracker.require()[1] if tracker.open() else None
+    except BaseException as error:
+        tracker.finish("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+        raise
+
+
+def learn(
+    fold: Fold,
+    places: Places,
+    parent: str | None,
+    flow_run: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> FoldRun:
+    """Train and judge one fold, or find it done, with everything in its own run. Nothing is registered.
+
+    Args:
+        fold: What to train.
+        places: Where trainings and MLflow's store lie.
+        parent: The parent's run.
+        flow_run: The id of the Prefect flow run, if any.
+        progress: Called after each epoch with (epochs done, epochs at most).
+
+    Raises:
+        TrainingError: The training cannot start.
+        EvaluationError: A split cannot be judged.
+        StoreError: A folder could not be written.
+        RegistryError: The store cannot be reached.
+    """
+    store = PixelStore.open(fold.pixels)
+    trained = train_and_track(fold.catalog, store, fold.config, places, flow_run, progress, parent)
+    judged = judge(trained, fold.catalog, store, fold.config)
+    facts = run_facts(fold.catalog, fold.config, trained.digest, flow_run, parent)
+    tracker = open_run(places, trained.folder, facts)
+    complete(tracker, trained, judged, fold.catalog, fold.config)
+    tracker.finish()
+    done = JudgedFold(fold.number, fold.seed, trained, judged)
+    return FoldRun(tracker.require()[1], done, reused=trained.trained_epochs == 0 and judged.reused)
+
+
+def record_family(
+    folds: Sequence[Fold], runs: Sequence[FoldRun], config: Config, places: Places, flow_run: str | None = None
+) -> Family:
+    """Complete the parent run: spread, out-of-fold scores and figures, and every fold's run below it. Once.
+
+    Args:
+        folds: All of them.
+        runs: What became of each, in the same order.
+        config: The whole configuration that was asked for.
+        places: Where cross-validations and MLflow's store lie.
+        flow_run: The id of the Prefect flow run, if any.
+
+    Raises:
+        EvaluationError: The scores cannot be judged.
+        StoreError: The summary could not be written.
+        RegistryError: The store cannot be reached.
+    """
+    tracker = _parent(folds, config, places, flow_run)
+    summary = summarize([run.fold for run in runs], config.evaluation, _folder(folds, places))
+    client, run_id = tracker.require()
+    with reached(tracker.store):
+        for run in runs:
+            client.set_tag(run.run_id, PARENT_TAG, run_id)
+        _log_summary(client, run_id, summary, [run.run_id for run in runs])
+        experiment_id = client.get_run(run_id).info.experiment_id
+    tracker.finish()
+    return Family(run_id, experiment_id, summary)
+
+
+def _parent(folds: Sequence[Fold], config: Config, places: Places, flow_run: str | None) -> Tracker:
+    folder = _folder(folds, places)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{folder.parent} must be writable. Received: {error}") from error
+    return Tracker(store_of(places), folder, _facts(folds, config, folder.name, flow_run))
+
+
+def _folder(folds: Sequence[Fold], places: Places) -> Path:
+    """Name the folder by its trainings: the same scans and configuration have one parent run, whenever it is run."""
+    return places.cross_validations / digest_of(sorted(training_digest(fold.catalog, fold.config) for fold in folds))
+
+
+def _facts(folds: Sequence[Fold], config: Config, digest: str, flow_run: str | None) -> RunFacts:
+    facts = run_facts(folds[0].catalog, config, digest, flow_run)
+    seeds = sorted({fold.seed for fold in folds})
+    times = f"x{len(seeds)}" if len(seeds) > 1 else ""
+    return replace(
+        facts,
+        name=f"{config.recipe}-cv{config.split.folds}{times}-{digest[:8]}",
+        params={**facts.params, "split.validation_fold": "all", "training.seed": ", ".join(map(str, seeds))},
+        tags={**facts.tags, "training": None, KIND_TAG: KIND},
+    )
+
+
+def _log_summary(client: MlflowClient, run_id: str, summary: Summary, children: Sequence[str]) -> None:
+    report = summary.report()
+    log_metrics(client, run_id, report["metrics"])
+    client.log_artifact(run_id, str(summary.out_of_fold))
+    client.log_artifact(run_id, str(summary.folder / "summary.json"))
+    lines = [{"run_id": child, **fold} for child, fold in zip(children, report["folds"], strict=True)]
+    columns = list(lines[0])
+    table = {"columns": columns, "data": [[line.get(name) for name in columns] for line in lines]}
+    client.log_text(run_id, json.dumps(table), FOLDS_TABLE)
+    client.set_tag(run_id, TABLES_TAG, json.dumps([{"path": FOLDS_TABLE, "type": "table"}]))
+    client.set_tag(run_id, NOTE_TAG, _note(summary))
+
+
+def _note(summary: Summary) -> str:
+    """Describe the run, Markdown."""
+    parts = []
+    for name, (columns, rows) in summary.tables().items():
+        lines = [columns, ["---"] * len(columns), *rows]
+        parts += [f"## {name.capitalize()}", "\n".join("| " + " | ".join(line) + " |" for line in lines)]
+    return "\n\n".join([*parts, SAFETY]) + "\n"

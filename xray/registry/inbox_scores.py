@@ -1,0 +1,141 @@
+"""New scans of an inbox scored by one model version, into a ledger."""
+
+import logging
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from xray.config import Places
+from xray.data.inbox import Inbox
+from xray.data.ledger import Entry, Ledger, opened
+from xray.data.listing import printable
+from xray.registry.choice import Choice
+from xray.registry.scoring import fetched, scores
+from xray.registry.scoring_log import fetch_reference
+
+log = logging.getLogger(__name__)
+
+SCANS_A_PART = 256
+"""Scans that a kill may cost, which are then scored again."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a run over an inbox did.
+
+    Attributes:
+        entry: Its files in the ledger; None where nothing was new.
+        found: Files in the inbox, those with the same bytes counted once each.
+        new: Files among them that were scored or rejected now.
+        adopted: Rows that an earlier, killed run had finished.
+        version: The model version, `NAME/VERSION`.
+    """
+
+    entry: Entry | None
+    found: int
+    new: int
+    adopted: int
+    version: str
+
+    def rows(self) -> list[dict[str, str]]:
+        """Give the counts as a table, in words: a row a count."""
+        scans, rejected = (self.entry.scans, self.entry.rejected) if self.entry else (0, 0)
+        counts = {
+            "files in the inbox": self.found,
+            "new": self.new,
+            "finished by a run before": self.adopted,
+            "scored": scans,
+            "rejected": rejected,
+        }
+        return [{"what": what, "number": f"{count:,}"} for what, count in counts.items()]
+
+
+def score_inbox(
+    places: Places,
+    choice: Choice,
+    inbox: Inbox,
+    output: Path,
+    rescore: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Scored:
+    """Score what is new in an inbox, and write it into the ledger.
+
+    New is what no version has seen, by the digest of its bytes: a file that was renamed or delivered twice is not
+    scored again. A file that changes between its digest and its score is left for the next run.
+
+    Args:
+        places: Where MLflow's store lies.
+        choice: The model version.
+        inbox: What lies there.
+        output: The ledger's folder.
+        rescore: Take what this version has not seen, whatever other versions have.
+        progress: Called with (files done, of how many).
+
+    Raises:
+        StoreError: Another run writes to the ledger, or it cannot be written.
+        RegistryError: The store cannot be reached, or a scoring process could not load the model or died. What was
+            finished is kept.
+    """
+    version = choice.uri.removeprefix("models:/")
+    with opened(output) as ledger:
+        adopted = ledger.adopted
+        known = ledger.known(version if rescore else None)
+        paths = _new(inbox.digests, known)
+        refused = {path: reason for path, reason in inbox.refused.items() if printable(path) not in known}
+        if refused:
+            ledger.add(_row(path, None, {"error": reason}, version) for path, reason in refused.items())
+        fetch_reference(places, version, output)
+        if paths:
+            with fetched(places, choice.uri) as model, closing(_scored(inbox, paths, model, version, progress)) as rows:
+                _keep(ledger, rows)
+        if adopted:
+            log.info("%d rows of a run that did not end are kept", adopted)
+        entry = ledger.join()
+    return Scored(entry, len(inbox.digests) + len(inbox.refused), len(paths) + len(refused), adopted, version)
+
+
+def _new(digests: Mapping[str, str], known: set[str]) -> list[str]:
+    first: dict[str, str] = {}
+    for path, digest in digests.items():
+        first.setdefault(digest, path)
+    return [path for digest, path in first.items() if digest not in known]
+
+
+def _scored(
+    inbox: Inbox, paths: list[str], model: Path, version: str, progress: Callable[[int, int], None] | None
+) -> Generator[dict[str, Any], None, None]:
+    done = 0
+    with closing(scores(model, [inbox.folder / path for path in paths])) as batches:
+        for batch in batches:
+            for path, answer in zip(paths[done : done + len(batch)], batch.to_dict("records"), strict=True):
+                if answer["sha256"] == inbox.digests[path]:
+                    yield _row(path, answer["sha256"], answer, version)
+                else:
+                    log.warning("%s changed while it was scored, and is left for the next run", printable(path))
+            done += len(batch)
+            if progress is not None:
+                progress(done, len(paths))
+
+
+def _keep(ledger: Ledger, rows: Iterable[dict[str, Any]]) -> None:
+    waiting: list[dict[str, Any]] = []
+    try:
+        for row in rows:
+            waiting.append(row)
+            if len(waiting) >= SCANS_A_PART:
+                ledger.add(waiting)
+                waiting = []
+    finally:
+        if waiting:
+            ledger.add(waiting)
+
+
+def _row(path: str, sha256: str | None, answer: Mapping[str, Any], version: str) -> dict[str, Any]:
+    row = {"image": printable(path), "sha256": sha256, "model_version": version, "scored_at": datetime.now(UTC)}
+    if answer["error"] is not None:
+        reason, _, detail = str(answer["error"]).partition(": ")
+        return {**row, "reason": reason, "detail": detail}
+    return {**row, **{name: answer[name] for name in ("p_pneumonia", "decision", "threshold")}}
