@@ -16,6 +16,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --group dev --extra download --e
 .PHONY: help
 help:
 	@echo "make demo         phantoms through the whole pipeline, to a registered model"
+	@echo "make up           Prefect, MLflow and a worker until Ctrl-C (PREFECT_PORT=4201 MLFLOW_PORT=5001)"
 	@echo "make test         the tests, without the system tests"
 	@echo "make test-system  the tests that need servers, a browser or several processes"
 	@echo "make lint         ruff, mypy, import-linter"
@@ -25,6 +26,10 @@ help:
 .PHONY: demo
 demo: $(READY)
 	$(BIN)/xray demo
+
+.PHONY: up
+up: $(READY)
+	$(BIN)/xray up $(if $(PREFECT_PORT),--prefect-port $(PREFECT_PORT)) $(if $(MLFLOW_PORT),--mlflow-port $(MLFLOW_PORT))
 
 .PHONY: test
 test: $(READY)

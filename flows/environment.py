@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from pathlib import Path
 
+from flows.running import running
 from xray.errors import XrayError
 
 TRAINING_MEMORY = {
@@ -22,6 +23,9 @@ TRAINING_MEMORY = {
     "glibc.malloc.top_pad": "268435456",
 }
 """Settings of glibc's allocator, which reads them when a process starts and never again."""
+
+MUTED = ("PREFECT_SERVER_LOGGING_LEVEL", "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL")
+"""What keeps Prefect's own lines off the screen of a command."""
 
 
 def quiet_settings(home: Path) -> dict[str, str]:
@@ -38,6 +42,8 @@ def quiet_settings(home: Path) -> dict[str, str]:
         "MPLCONFIGDIR": str(home / ".cache" / "matplotlib"),
         "DO_NOT_TRACK": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        # Left alone, a call waits four minutes for a server that is away; our tasks are tried again besides.
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
         "PREFECT_HOME": str(home / ".prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
@@ -48,17 +54,44 @@ def quiet_settings(home: Path) -> dict[str, str]:
     }
 
 
+def lasting_settings(home: Path) -> dict[str, str]:
+    """Give the environment of servers and of a worker: a command's, but their logs show what Prefect says.
+
+    What each run on a worker needs besides stands in prefect.yaml, so that a worker started by hand gives it too.
+
+    Args:
+        home: The folder that holds data/, mlruns/ and Prefect's own state.
+    """
+    shown = {name: value for name, value in quiet_settings(home).items() if name not in MUTED}
+    return {
+        **shown,
+        # Kept in files, the turn of a training outlives a restart of the server; in memory it would be held for ever.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+    }
+
+
+def memory_settings() -> dict[str, str]:
+    """Give the environment of a process that trains: `TRAINING_MEMORY` as glibc reads it, nothing elsewhere."""
+    if platform.libc_ver()[0] != "glibc":
+        return {}
+    return {"GLIBC_TUNABLES": ":".join(f"{name}={value}" for name, value in TRAINING_MEMORY.items())}
+
+
 def settle(home: Path, trains: bool) -> None:
     """Set this process's environment, starting it again where that is the only way.
+
+    Servers that `xray up` runs in this home are used, unless the user has named others.
 
     Args:
         home: The folder that holds data/, mlruns/ and Prefect's own state.
         trains: Whether a network will be trained, which gains from `TRAINING_MEMORY`.
     """
-    for name, value in quiet_settings(home).items():
+    servers = running(home)
+    for name, value in (quiet_settings(home) | (servers.variables() if servers else {})).items():
         os.environ.setdefault(name, value)
-    if trains and platform.libc_ver()[0] == "glibc" and "GLIBC_TUNABLES" not in os.environ:
-        os.environ["GLIBC_TUNABLES"] = ":".join(f"{name}={value}" for name, value in TRAINING_MEMORY.items())
+    memory = memory_settings() if trains else {}
+    if memory and not memory.keys() <= os.environ.keys():
+        os.environ.update(memory)
         sys.stdout.flush()
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 

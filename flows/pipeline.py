@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from prefect import flow
 
+from flows.schedule import LONGEST_SECONDS, overtaken, plainly, tell_failure
 from tasks.data import audit_and_split, clean, normalize
 from tasks.learning import evaluate, train
 from tasks.policy import outcome
@@ -15,13 +16,23 @@ if TYPE_CHECKING:
     from xray.registry.record import Recorded
 
 
-@flow(name="pipeline", flow_run_name="{request.config.recipe}", persist_result=False)
+@flow(
+    name="pipeline",
+    flow_run_name="{request.config.recipe}",
+    persist_result=False,
+    timeout_seconds=LONGEST_SECONDS,
+    on_failure=[tell_failure],
+    on_crashed=[tell_failure],
+)
+@plainly
 def pipeline(request: Request) -> "Recorded":
     """Clean, normalize, audit and split, train, evaluate, register; whatever is done already is reused.
 
     Returns:
         What was recorded in MLflow.
     """
+    if skipped := overtaken():
+        return skipped
     cleaned = clean(request)
     store = normalize(cleaned, request)
     catalog = audit_and_split(cleaned, store, request)

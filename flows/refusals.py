@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from xray.config import Config, Places, Request, load_config
+from xray.config import Config, Places, Promotion, Request, load_config
 from xray.errors import XrayError
 
 
@@ -25,8 +25,27 @@ def checked_request(data: Path, recipe: str, settings: Sequence[str], home: Path
     """
     config = load_config(recipe, settings)
     _require_scans(data, config, trains)
-    _require_writable(home)
+    require_writable(home)
     return Request(data=data.resolve(), home=home.resolve(), config=config)
+
+
+def checked_policy(settings: Sequence[str], force: bool, reason: str) -> Promotion:
+    """Read the promotion policy with its changes.
+
+    Args:
+        settings: `promotion.KEY=VALUE`, each.
+        force: Whether the policy is overruled.
+        reason: Why.
+
+    Raises:
+        XrayError: Force without a reason, or a setting that is none of the policy's.
+    """
+    if force and not reason.strip():
+        raise XrayError("--force needs --reason, which is kept in the history. Received: no reason")
+    others = [setting for setting in settings if not setting.strip().startswith("promotion.")]
+    if others:
+        raise XrayError(f"--set must be promotion.KEY=VALUE here. Received: {others[0]}")
+    return load_config("article", settings).promotion
 
 
 def require_store(home: Path) -> None:
@@ -40,8 +59,12 @@ def require_store(home: Path) -> None:
         raise XrayError(f"--home must hold a run: start with xray demo or xray run. Received: no folder {folder}")
 
 
-def require_free(port: int) -> None:
+def require_free(port: int, option: str = "--port") -> None:
     """Refuse a port of this machine that something listens on.
+
+    Args:
+        port: 1 to 65535.
+        option: What the user sets it with.
 
     Raises:
         XrayError: It is taken, or not ours to take.
@@ -51,7 +74,35 @@ def require_free(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise XrayError(f"--port must be free. Received: {port} ({error.strerror})") from error
+            raise XrayError(f"{option} must be free. Received: {port} ({error.strerror})") from error
+
+
+def require_file(path: Path, option: str) -> None:
+    """Refuse a file that is not there.
+
+    Args:
+        path: What the user named.
+        option: What it was named with.
+
+    Raises:
+        XrayError: It is no file.
+    """
+    if not path.is_file():
+        raise XrayError(f"{option} must be a file. Received: {path}")
+
+
+def require_writable(home: Path) -> None:
+    """Refuse a home that cannot be written; make one that is not there.
+
+    Raises:
+        XrayError: It cannot be written.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home):
+            pass
+    except OSError as error:
+        raise XrayError(f"--home must be a folder that can be written. Received: {home} ({error.strerror})") from error
 
 
 def read_file(path: Path) -> bytes:
@@ -76,12 +127,3 @@ def _require_scans(data: Path, config: Config, trains: bool) -> None:
     scans = int((rows["official"] == "train").sum())
     if trains and scans < config.training.batch_size:
         raise XrayError(f"training needs at least one batch of {config.training.batch_size} scans. Received: {scans}")
-
-
-def _require_writable(home: Path) -> None:
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=home):
-            pass
-    except OSError as error:
-        raise XrayError(f"--home must be a folder that can be written. Received: {home} ({error.strerror})") from error

@@ -45,11 +45,22 @@ def watching() -> Iterator[None]:
             watcher.reset(token)
 
 
+LONGEST_WORD = 24
+"""Characters of a word that a table never breaks, so that figures stay whole; a longer one is a path or a digest."""
+
+
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table; the first column is what the others are about."""
+    """Print a table; the first column is what the others are about. In a file or a pipe no line is broken."""
+    rows = list(rows)
     table = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
     for number, column in enumerate(columns):
-        table.add_column(column, no_wrap=number == 0)
+        words = " ".join([column, *(row[number] for row in rows)]).split()
+        longest = max(map(len, words), default=0)
+        table.add_column(column, no_wrap=number == 0, overflow="fold", min_width=min(longest, LONGEST_WORD))
     for row in rows:
         table.add_row(*row)
-    console.print(table)
+    least, most = console.measure(table, options=console.options.update(max_width=10_000))
+    room = console.width if console.is_terminal else most
+    if room < least or not console.is_terminal:
+        table.width = max(room, least)
+    console.print(table, crop=False, soft_wrap=True)

@@ -9,6 +9,7 @@ from prefect.artifacts import create_table_artifact
 from tasks.libraries import load
 from tasks.policy import done, flow_run_id, step
 from tasks.progress import progress_of
+from tasks.turns import training_turn
 from xray.config import Request
 
 if TYPE_CHECKING:
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 def train(catalog: Catalog, store: PixelStore, request: Request) -> Trained:
     """Train to the end, from the last finished epoch if there is one, and send each epoch to MLflow."""
     report = progress_of("epochs")
-    trained = load("xray.registry.record").train_and_track(
-        catalog, store, request.config, request.places, flow_run_id(), report
-    )
+    record = load("xray.registry.record")
+    with training_turn():
+        trained = record.train_and_track(catalog, store, request.config, request.places, flow_run_id(), report)
     report(1, 1)  # stopped early or reused, it is at its end
     best = trained.history().best_epoch
     return done(trained, trained.trained_epochs == 0, f"{trained.trained_epochs} epochs trained, best epoch {best}")

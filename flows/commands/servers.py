@@ -1,4 +1,4 @@
-"""The pages to look at: ui."""
+"""The servers, and the pages to look at: up, ui."""
 
 import os
 import sys
@@ -9,22 +9,59 @@ import typer
 
 from flows.commands.app import Home, app, settled
 
+MACHINE_LEARNING = "#/experiments?workflowType=machine_learning"
+"""Without the workflow's type MLflow opens the page that it has for language models."""
+
+DEPLOYMENTS = Path(__file__).parents[2] / "prefect.yaml"
+
+
+@app.command(epilog="Example: [bold]xray up --prefect-port 4201 --mlflow-port 5001[/bold]")
+def up(
+    prefect_port: Annotated[int, typer.Option(min=1, max=65535, help="A free port for Prefect.")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(min=1, max=65535, help="A free port for MLflow.")] = 5000,
+    deployments: Annotated[
+        Path, typer.Option(help="The deployments to apply.", show_default="prefect.yaml")
+    ] = DEPLOYMENTS,
+    notify: Annotated[
+        str | None,
+        typer.Option(metavar="TYPE/NAME", help="Tell failed runs through this notification block of Prefect's."),
+    ] = None,
+    home: Home = Path(),
+) -> None:
+    """Run Prefect's server, MLflow's server and a worker until Ctrl-C, all on 127.0.0.1 alone."""
+    from flows.refusals import require_file, require_writable
+    from flows.servers import Plan
+    from flows.servers import up as run_servers
+
+    require_file(deployments, "--deployments")
+    require_writable(home)
+    raise typer.Exit(run_servers(Plan(home.resolve(), prefect_port, mlflow_port, deployments.resolve(), notify)))
+
 
 @app.command(epilog="Example: [bold]xray ui --port 5000[/bold]")
 def ui(
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="A free port.")] = 5000, home: Home = Path()
 ) -> None:
-    """Start MLflow's own UI on the store under mlruns/, on 127.0.0.1 alone."""
+    """Start MLflow's own UI on the store under mlruns/, on 127.0.0.1 alone; where xray up runs it, say where."""
     from flows.refusals import require_free, require_store
+    from flows.running import running
 
+    servers = running(home.resolve())
+    if servers is not None:
+        typer.echo(f"{servers.mlflow}/{MACHINE_LEARNING} (already running, by xray up)")
+        return
     require_free(port)
     require_store(home)
     settled(home)
     from xray.config import Places
+    from xray.registry.overview import pages
     from xray.registry.store import ui_command
 
-    command = ui_command(Places(home=home.resolve()), port)
+    places, address = Places(home=home.resolve()), f"http://127.0.0.1:{port}"
+    command = ui_command(places, port)
     # Without the workflow's type MLflow opens the page that it has for language models.
-    typer.echo(f"http://127.0.0.1:{port}/#/experiments?workflowType=machine_learning (Ctrl-C ends it)")
+    typer.echo(f"{address}/#/experiments?workflowType=machine_learning (Ctrl-C ends it)")
+    for experiment, page in pages(places, address).items():
+        typer.echo(f"runs of {experiment}: {page}")
     sys.stdout.flush()
     os.execvp(command[0], command)

@@ -1,8 +1,11 @@
-"""From a folder of scans to a registered model: run, prepare, demo."""
+"""From a folder of scans to a registered model, or to a recipe's spread: run, cross-validate, prepare, demo."""
 
 import os
 import shutil
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from flows.commands.app import Data, Home, Recipe, Settings, app, settled, typed
 
@@ -13,6 +16,40 @@ DEMO_SCANS = 600
 def run(data: Data, recipe: Recipe = "article", settings: Settings = None, home: Home = Path()) -> None:
     """Clean, audit, split, normalize, train, evaluate and register: the whole pipeline."""
     _run(data, recipe, settings or [], home)
+
+
+@app.command(epilog="Example: [bold]xray cross-validate ../coronahack --recipe quick --set split.folds=3[/bold]")
+def cross_validate(
+    data: Data,
+    recipe: Recipe = "article",
+    settings: Settings = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, max=20, help="Train each fold with so many seeds.")] = 1,
+    dask: Annotated[
+        str | None, typer.Option("--dask", metavar="ADDRESS", help="A Dask scheduler's address, or local.")
+    ] = None,
+    home: Home = Path(),
+) -> None:
+    """Train on every fold, for mean, spread and out-of-fold scores. No model is registered."""
+    settled(home, trains=True)
+    from flows.refusals import checked_request
+    from tasks.libraries import require_dask
+
+    if dask:
+        require_dask()
+    request = checked_request(data, recipe, settings or [], home, trains=True)
+    from flows.cross_validation import cross_validate as flow
+    from flows.environment import served
+    from flows.screen import console, show_table, watching
+
+    with served(), watching():
+        family = flow(request, seeds=seeds, dask=dask)
+    from xray.registry.card import SAFETY
+
+    for title, (columns, rows) in family.summary.tables().items():
+        show_table(f"{request.config.recipe}, {title}", columns, rows)
+    console.print(f"run      {family.run_id}{' (reused)' if family.summary.reused else ''}")
+    console.print(f"scores   {family.summary.out_of_fold}", soft_wrap=True)
+    console.print(SAFETY, style="dim")
 
 
 @app.command(epilog="Example: [bold]xray prepare ../coronahack --set images.height=224 --set images.width=224[/bold]")

@@ -17,7 +17,24 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 METADATA = "Chest_xray_Corona_Metadata.csv"
-COMMANDS = ["run", "prepare", "demo", "predict", "phantom", "download", "ui"]
+COMMANDS = [
+    "run",
+    "cross-validate",
+    "prepare",
+    "demo",
+    "predict",
+    "score",
+    "runs",
+    "compare",
+    "models",
+    "promote",
+    "rollback",
+    "history",
+    "phantom",
+    "download",
+    "up",
+    "ui",
+]
 SLOW_TO_START = {"tensorflow", "keras", "mlflow", "prefect"}
 
 CALL = """
@@ -137,13 +154,37 @@ MISTAKES = {
     "one class missing in TEST": spoilt(["no pneumonia in test"], without("Pnemonia", "TEST")),
     "a fold that is not there": spoilt(["split.validation_fold", "Received: 5 of 5"], kept, "split.validation_fold=5"),
     "fewer scans of a class than folds": spoilt(["at least 20 TRAIN scans"], kept, "split.folds=20"),
+    "more folds than scans of a class": Mistake(
+        ["cross-validate", "good", "--recipe", "quick", "--set", "split.folds=20"], ["at least 20 TRAIN scans"]
+    ),
     "fewer scans than a batch": spoilt(["batch of 64 scans", "Received: 34"], kept, "training.batch_size=64"),
     "a home that is a file": Mistake(["prepare", "good", "--home", "a file"], ["--home", "Received: a file"]),
     "a home below a file": Mistake(["run", "good", "--home", "a file/home"], ["--home", "Received: a file/home"]),
     "a scan that is not there": Mistake(["predict", "a file", "nowhere.png"], ["Received: nowhere.png (No such file"]),
     "a folder for a scan": Mistake(["predict", "good"], ["Received: good (Is a directory)"]),
     "no model yet": Mistake(["predict", "a file"], ["start with xray demo", "mlruns"]),
+    "no runs yet": Mistake(["runs"], ["start with xray demo", "mlruns"]),
+    "no runs to compare": Mistake(["compare", "one", "other"], ["start with xray demo", "mlruns"]),
+    "one run to compare": Mistake(["compare", "one"], ["two or more runs", "Received: one"]),
+    "no inbox": Mistake(["score", "nowhere", "--output", "scores"], ["an existing folder", "Received: nowhere"]),
+    "scores among the scans": Mistake(["score", "good", "--output", "good/s"], ["outside the inbox", "good/s"]),
+    "no model to score with": Mistake(["score", "good", "--output", "scores"], ["start with xray demo", "mlruns"]),
+    "no versions yet": Mistake(["models"], ["start with xray demo", "mlruns"]),
+    "nothing to promote": Mistake(["promote", "1"], ["start with xray demo", "mlruns"]),
+    "nothing to roll back": Mistake(["rollback"], ["start with xray demo", "mlruns"]),
+    "no history yet": Mistake(["history"], ["start with xray demo", "mlruns"]),
+    "force without a reason": Mistake(["promote", "--force"], ["--force needs --reason"]),
+    "a policy key that is not known": Mistake(
+        ["promote", "--set", "promotion.margin_acc=0.1"], ["did you mean promotion.margin_auc?"]
+    ),
+    "a key that is none of the policy's": Mistake(
+        ["promote", "--set", "training.epochs=3"], ["promotion.KEY=VALUE", "Received: training.epochs=3"]
+    ),
     "nothing to look at": Mistake(["ui", "--port", "{free port}"], ["start with xray demo", "mlruns"]),
+    "a file that is no list of deployments": Mistake(
+        ["up", "--deployments", "nowhere.yaml"], ["--deployments must be a file", "Received: nowhere.yaml"]
+    ),
+    "servers below a file": Mistake(["up", "--home", "a file/home"], ["--home", "Received: a file/home"]),
     "a port that is taken": Mistake(["ui", "--port", "{taken port}"], ["--port must be free", "{taken port}"]),
     "a size that is none": Mistake(["phantom", "new", "--size", "224"], ["WxH", "Received: 224"]),
     "a size out of bounds": Mistake(["phantom", "new", "--size", "8x8"], ["32 to 4096", "Received: 8x8"]),

@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Callable
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
 from flows import screen
 from tasks.progress import watcher
@@ -59,3 +61,18 @@ def test_a_table_cell_with_brackets_is_shown_as_it_is(shown: Callable[[], str]) 
     text = shown()
     assert "scan [1].png" in text
     assert "[/bold].png" in text
+
+
+def test_a_table_in_a_pipe_breaks_no_line(shown: Callable[[], str]) -> None:
+    cells = [f"0.{number}23 (0.1 to 0.9)" for number in range(9)]
+    screen.show_table("Runs", ["run", *"abcdefgh"], [cells])
+    assert any(all(cell in line for cell in cells) for line in shown().splitlines())
+
+
+def test_a_table_on_a_narrow_terminal_breaks_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = StringIO()
+    terminal = Console(file=written, force_terminal=True, width=40, color_system=None)
+    monkeypatch.setattr(screen, "console", terminal)
+    screen.show_table("Runs", ["run", *"abcdefgh"], [["a-run", *[f"0.{number}23" for number in range(8)]]])
+    text = written.getvalue()
+    assert all(f"0.{number}23" in text for number in range(8))

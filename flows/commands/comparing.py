@@ -1,0 +1,82 @@
+"""Runs side by side: runs, compare."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.commands.app import AsJson, Home, app, settled, typed
+from xray.errors import XrayError
+
+ADDRESS = "http://127.0.0.1:5000"
+"""Where `xray ui` serves MLflow's pages unless told otherwise."""
+
+
+@app.command(epilog="Example: [bold]xray runs --last 5[/bold]")
+def runs(
+    last: Annotated[int, typer.Option("--last", min=1, max=1000, help="How many, the newest first.")] = 10,
+    experiment: Annotated[str, typer.Option("--experiment", help="MLflow experiment.")] = "xray",
+    as_json: AsJson = False,
+    home: Home = Path(),
+) -> None:
+    """List the last runs with the figures that matter."""
+    from flows.refusals import require_store
+
+    require_store(home)
+    settled(home)
+    from flows.screen import console, show_table
+    from tasks.libraries import load
+    from xray.config import Places
+
+    overview = load("xray.registry.overview")
+    found = overview.last_runs(Places(home=home.resolve()), experiment, last, ADDRESS)
+    if as_json:
+        sys.stdout.write(json.dumps([run.as_json() for run in found.runs], indent=2) + "\n")
+        return
+    show_table(f"{experiment}: figures on TEST (95 % interval)", overview.COLUMNS, (run.row() for run in found.runs))
+    opened = "" if found.is_served else f" (once {typed('xray')} ui{_place(home)} serves it)"
+    console.print(f"MLflow   {found.page}{opened}", soft_wrap=True)
+
+
+@app.command(epilog="Example: [bold]xray compare 3f2a9c1b xray-classifier/4[/bold]")
+def compare(
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN RUN...", help="Ids or their beginnings, names, or versions such as NAME/3."),
+    ],
+    shared: Annotated[
+        bool, typer.Option("--shared", help="Compare runs judged on different TEST scans on those that both have.")
+    ] = False,
+    as_json: AsJson = False,
+    home: Home = Path(),
+) -> None:
+    """Compare each later run with the first: what differs, by how much, and whether that is real."""
+    from flows.refusals import require_store
+
+    if len(runs) < 2:
+        raise XrayError(f"two or more runs are compared. Received: {' '.join(runs)}")
+    require_store(home)
+    settled(home)
+    from flows.screen import console, show_table
+    from tasks.libraries import load
+    from xray.config import Places
+
+    found = load("xray.registry.comparing").compare_runs(Places(home=home.resolve()), runs, shared)
+    if as_json:
+        sys.stdout.write(json.dumps(found.as_json(), indent=2) + "\n")
+        return
+    if found.differing:
+        show_table("What differs", ("", "", *found.names), found.differing)
+    else:
+        console.print("Nothing differs in configuration, data and code.")
+    from xray.evaluation.comparison import CAUTION, COLUMNS
+
+    for each in found.compared:
+        show_table(each.title, COLUMNS, each.comparison.rows())
+    console.print(CAUTION, style="dim")
+
+
+def _place(home: Path) -> str:
+    return "" if home == Path() else f" --home {home}"

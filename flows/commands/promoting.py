@@ -1,0 +1,141 @@
+"""Which version is champion, and how it came to be: models, promote, rollback, history."""
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.commands.app import AsJson, Home, app, settled
+
+if TYPE_CHECKING:
+    from xray.registry.answers import Decision
+
+NOT_MOVED = 1
+"""Exit code of a move that was refused or withdrawn: an answer, where 2 says that there is none."""
+
+DEFAULT_NAME = "xray-classifier"
+ModelName = Annotated[str, typer.Option("--model-name", help="The registered model.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept in the history.")]
+
+
+@app.command(epilog="Example: [bold]xray models[/bold]")
+def models(home: Home = Path(), model_name: ModelName = DEFAULT_NAME, as_json: AsJson = False) -> None:
+    """List the versions of a model, the newest first: aliases, figures on TEST, data and recipe."""
+    _ready(home)
+    from flows.screen import show_table
+    from tasks.libraries import load
+    from xray.config import Places
+
+    places = Places(home=home.resolve())
+    load("xray.registry.intents").settle(places, model_name)
+    room = load("xray.registry.versions")
+    found = room.versions(places, model_name)
+    if as_json:
+        _write([each.as_json() for each in found])
+        return
+    rows = [
+        (each.version, ", ".join(each.aliases), *(_figure(each.figures.get(name)) for name in room.FIGURES),
+         each.catalog[:8], each.recipe, _time(each.created_ms), each.verdict)
+        for each in found
+    ]  # fmt: skip
+    figures = [name.replace("_", " ") for name in room.FIGURES]
+    show_table(model_name, ("version", "aliases", *figures, "data", "recipe", "registered", "decided"), rows)
+
+
+@app.command(epilog="Example: [bold]xray promote 3 --set promotion.margin_specificity=0.05[/bold]")
+def promote(
+    version: Annotated[
+        int | None, typer.Argument(min=1, help="The version; the one aliased `challenger` if none is named.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Promote it whatever the policy says.")] = False,
+    reason: Reason = "",
+    data: Annotated[Path | None, typer.Option("--data", help="Where the scans lie now, if they were moved.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the policy: promotion.X=…")
+    ] = None,
+    home: Home = Path(),
+    model_name: ModelName = DEFAULT_NAME,
+) -> None:
+    """Judge a version against the champion on the same scans; make it champion if the policy holds.
+
+    Ends with 0 where it is champion now, with 1 where it was refused or another promotion was first.
+    """
+    from flows.refusals import checked_policy
+
+    policy = checked_policy(settings or [], force, reason)
+    _ready(home)
+    from flows.environment import served
+    from flows.promotion import promote as promote_flow
+    from flows.screen import watching
+
+    with served(), watching():
+        scans = None if data is None else data.resolve()
+        decision = promote_flow(version, force, reason, scans, policy, model_name, home.resolve())
+    _tell(decision)
+
+
+@app.command(epilog='Example: [bold]xray rollback --reason "too many false alarms"[/bold]')
+def rollback(reason: Reason = "", home: Home = Path(), model_name: ModelName = DEFAULT_NAME) -> None:
+    """Make the champion before this one champion again; done twice it goes two back."""
+    _ready(home)
+    from flows.environment import served
+    from flows.promotion import rollback as rollback_flow
+    from flows.screen import watching
+
+    with served(), watching():
+        decision = rollback_flow(reason, model_name, home.resolve())
+    _tell(decision)
+
+
+@app.command(epilog="Example: [bold]xray history --json[/bold]")
+def history(home: Home = Path(), model_name: ModelName = DEFAULT_NAME, as_json: AsJson = False) -> None:
+    """Print every decision about a model, the last one first, refusals included."""
+    _ready(home)
+    from flows.screen import show_table
+    from tasks.libraries import load
+    from xray.config import Places
+
+    places = Places(home=home.resolve())
+    load("xray.registry.intents").settle(places, model_name)
+    records = load("xray.registry.decisions").Book(places, model_name).records()[::-1]
+    if as_json:
+        _write([record.as_json() for record in records])
+        return
+    rows = [
+        (_time(record.at_ms), record.verdict or "open", record.draft.before or "none", record.draft.after or "none",
+         record.by, record.outcome or record.draft.reason)
+        for record in records
+    ]  # fmt: skip
+    show_table(f"{model_name}, decisions", ("when", "verdict", "from", "to", "by", "why"), rows)
+
+
+def _ready(home: Path) -> None:
+    from flows.refusals import require_store
+
+    require_store(home)
+    settled(home)
+
+
+def _tell(decision: "Decision") -> None:
+    from flows.screen import console, show_table
+
+    if decision.judgement is not None:
+        show_table(decision.scans(), ("rule", "seen", "held"), decision.rows())
+    console.print(decision.message, soft_wrap=True)
+    if not decision.moved:
+        raise typer.Exit(NOT_MOVED)
+
+
+def _write(rows: list[dict]) -> None:
+    sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _time(ms: int) -> str:
+    return f"{datetime.fromtimestamp(ms / 1000, tz=UTC):%Y-%m-%d %H:%M}"

@@ -1,0 +1,53 @@
+"""A model over a folder of new scans: score."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.commands.app import Home, app, settled
+from xray.errors import XrayError
+
+
+@app.command(epilog="Example: [bold]xray score inbox --output scores[/bold]")
+def score(
+    folder: Annotated[Path, typer.Argument(help="Folder of new scans; folders below it count.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", help="Folder that keeps the scores.", show_default=False)],
+    rescore: Annotated[bool, typer.Option("--rescore", help="Score what only other versions have scored.")] = False,
+    model_name: Annotated[str, typer.Option("--model-name", help="The registered model.")] = "xray-classifier",
+    home: Home = Path(),
+) -> None:
+    """Score the scans that are new in a folder, and say whether they differ from the model's own."""
+    from flows.refusals import require_store
+    from xray.data.inbox import require_outside
+
+    if not folder.is_dir():
+        raise XrayError(f"the inbox must be an existing folder. Received: {folder}")
+    require_outside(output, folder)
+    require_store(home)
+    settled(home)
+    from flows.environment import served
+    from flows.scoring import score as flow
+    from flows.screen import console, show_table, watching
+
+    with served(), watching():
+        ended = flow(folder, output, rescore=rescore, model_name=model_name, home=home)
+    from xray.registry.card import SAFETY
+
+    scored = ended.scored
+    show_table(
+        f"{ended.choice.uri} ({ended.choice.how})", ("what", "number"), [list(row.values()) for row in scored.rows()]
+    )
+    for report in ended.reports:
+        rows = report.values()["rows"]
+        if rows:
+            show_table(f"Drift, run {report.entry.name}", list(rows[0]), [list(row.values()) for row in rows])
+    if scored.entry is None:
+        console.print("nothing is new: no file was written")
+    else:
+        for path in (scored.entry.scores, scored.entry.rejects):
+            if path.exists():
+                console.print(f"{path.name.partition('-')[0]:8} {path}", soft_wrap=True)
+    for run_id in ended.run_ids:
+        console.print(f"run      {run_id}")
+    console.print(SAFETY, style="dim")

@@ -1,0 +1,49 @@
+"""A recipe trained on every fold, for mean, spread and out-of-fold scores."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from prefect import flow
+from pydantic import Field
+
+from flows.schedule import LONGEST_SECONDS, overtaken, plainly, tell_failure
+from tasks.data import clean, normalize
+from tasks.folds import cut_into_folds, learn_in_turn, learn_on_cluster, parent_run, sum_up
+from tasks.policy import outcome
+from xray.config import Request
+
+if TYPE_CHECKING:
+    from xray.registry.family import Family
+
+
+@flow(
+    name="cross-validate",
+    flow_run_name="{request.config.recipe}",
+    persist_result=False,
+    timeout_seconds=LONGEST_SECONDS,
+    on_failure=[tell_failure],
+    on_crashed=[tell_failure],
+)
+@plainly
+def cross_validate(
+    request: Request,
+    seeds: Annotated[int, Field(ge=1, le=20)] = 1,
+    dask: str | None = None,
+) -> "Family":
+    """Clean and normalize once, then train and judge each fold, and sum them up; whatever is done already is reused.
+
+    Args:
+        request: What to train on, and how; the number of folds is `split.folds`.
+        seeds: How often each fold is trained, with `training.seed` and the seeds after it.
+        dask: A Dask scheduler's address, or `local`; without one, fold after fold is trained here.
+
+    Returns:
+        Where the cross-validation is found.
+    """
+    if skipped := overtaken():
+        return skipped
+    cleaned = clean(request)
+    store = normalize(cleaned, request)
+    folds = outcome(cut_into_folds(cleaned, store, request, seeds))
+    with parent_run(folds, request) as parent:
+        runs = learn_on_cluster(folds, request, parent, dask) if dask else learn_in_turn(folds, request, parent)
+        return outcome(sum_up(folds, runs, request))

@@ -1,0 +1,74 @@
+"""The registry's moves: a challenger becomes champion, or the champion before this one returns."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from prefect import flow
+from pydantic import Field
+
+from flows.schedule import plainly, tell_failure
+from tasks.policy import outcome
+from tasks.promoting import decide, ended, find_challenger, find_champion_before, judge, roll_back
+from xray.config import Places, Promotion, Registry
+
+if TYPE_CHECKING:
+    from xray.registry.answers import Decision
+
+MODEL_NAME = Registry().model_name
+POLICY = Promotion()
+
+Version = Annotated[int | None, Field(ge=1)]
+Name = Annotated[str, Field(min_length=1)]
+
+
+@flow(name="promote", flow_run_name="{model_name}", persist_result=False, on_failure=[tell_failure],
+      on_crashed=[tell_failure])  # fmt: skip
+@plainly
+def promote(
+    version: Version = None,
+    force: bool = False,
+    reason: str = "",
+    data: Path | None = None,
+    policy: Promotion = POLICY,
+    model_name: Name = MODEL_NAME,
+    home: Path = Path(),
+) -> "Decision":
+    """Judge a challenger against the champion on the same scans, and make it champion if the policy holds.
+
+    Prefect's form shows what stands here beside each field.
+
+    Args:
+        version: The version that would be champion; empty for the one that bears the alias `challenger`.
+        force: Promote it whatever the policy says. Needs a reason.
+        reason: Why, in words; it is kept in the history.
+        data: Where the scans lie now; empty for where the challenger's run found them.
+        policy: Which scans judge, floors, and margins against the champion.
+        model_name: The registered model.
+        home: Folder that holds data/ and mlruns/.
+
+    Returns:
+        The decision. The run ends Completed, in a state named Promoted, Refused or Withdrawn.
+    """
+    places = Places(home=home.resolve())
+    bout = outcome(find_challenger(places, model_name, version))
+    judgement = judge(bout, places, policy, data, force)
+    return ended(outcome(decide(bout, judgement, places, force, reason)))
+
+
+@flow(name="rollback", flow_run_name="{model_name}", persist_result=False, on_failure=[tell_failure],
+      on_crashed=[tell_failure])  # fmt: skip
+@plainly
+def rollback(reason: str = "", model_name: Name = MODEL_NAME, home: Path = Path()) -> "Decision":
+    """Make the champion before this one champion again.
+
+    Args:
+        reason: Why, in words; it is kept in the history.
+        model_name: The registered model.
+        home: Folder that holds data/ and mlruns/.
+
+    Returns:
+        The decision. The run ends Completed, in a state named Returned or Withdrawn.
+    """
+    places = Places(home=home.resolve())
+    bout = find_champion_before(places, model_name)
+    return ended(outcome(roll_back(bout, places, reason)))

@@ -1,0 +1,51 @@
+"""The champion over a folder of new scans."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from prefect import flow
+from pydantic import Field
+
+from flows.schedule import overtaken, plainly, tell_failure
+from tasks.policy import outcome
+from tasks.scoring import choose, list_scans, log_run, report, score_new
+from xray.config import Drift, Places, Registry
+
+if TYPE_CHECKING:
+    from tasks.scoring import Done
+
+MODEL_NAME = Registry().model_name
+SETTINGS = Drift()
+
+InboxFolder = Annotated[Path, Field(description="Folder that scans are delivered to; folders below it count.")]
+Output = Annotated[Path, Field(description="Folder that keeps the scores, outside the inbox; made if it is not there.")]
+Rescore = Annotated[bool, Field(description="Score what this version has not, whatever other versions have scored.")]
+DriftSettings = Annotated[Drift, Field(description="When the scans are said to differ from the model's own.")]
+ModelName = Annotated[str, Field(min_length=1, description="The registered model.")]
+Home = Annotated[Path, Field(description="Folder that holds data/ and mlruns/.")]
+
+
+@flow(name="score", flow_run_name="{model_name}", persist_result=False, on_failure=[tell_failure],
+      on_crashed=[tell_failure])  # fmt: skip
+@plainly
+def score(
+    inbox: InboxFolder,
+    output: Output,
+    rescore: Rescore = False,
+    drift: DriftSettings = SETTINGS,
+    model_name: ModelName = MODEL_NAME,
+    home: Home = Path(),
+) -> "Done":
+    """Score what is new in an inbox, compare it with the model's own scans, and tell MLflow.
+
+    Returns:
+        What was done. The files in `output` are written before MLflow is told.
+    """
+    if skipped := overtaken():
+        return skipped
+    places = Places(home=home.resolve())
+    choice = choose(places, model_name)
+    found = list_scans(inbox, output, places)
+    scored = score_new(found, choice, output, rescore, places)
+    reports = report(scored, inbox, output, drift)
+    return outcome(log_run(scored, reports, choice, places))

@@ -1,0 +1,196 @@
+"""Prefect's server, MLflow's server and a worker, run together by honcho: all start, and all end."""
+
+import os
+import re
+import shlex
+import signal
+import sys
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from honcho.manager import SYSTEM_PRINTER_NAME, Manager
+from honcho.printer import Message
+
+from flows.environment import lasting_settings, memory_settings
+from flows.refusals import require_free
+from flows.running import Running, only_one, running
+from xray.config import Places
+from xray.errors import XrayError
+
+MARK = "XRAY_SERVERS"
+"""An environment variable that every process of an `xray up` inherits, runs of flows in sessions of their own too."""
+
+RUNS_END_SECONDS = 10.0
+"""What a run of a flow gets to tell Prefect that it was ended."""
+
+TAIL_LINES = 15
+SAID = re.compile(r"(?P<name>\w+) stopped \(rc=(?P<code>-?\d+)\)|SIG\w+ received")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `xray up` starts.
+
+    Attributes:
+        home: Absolute path of the folder that holds data/, mlruns/ and Prefect's own state.
+        prefect_port: 1 to 65535, free.
+        mlflow_port: 1 to 65535, free.
+        deployments: The file that is applied.
+        notify: The notification block that a failed run is told through, `TYPE/NAME`, if any.
+    """
+
+    home: Path
+    prefect_port: int
+    mlflow_port: int
+    deployments: Path
+    notify: str | None = None
+
+    @property
+    def servers(self) -> Running:
+        """Where they will answer."""
+        return Running(f"http://127.0.0.1:{self.prefect_port}", f"http://127.0.0.1:{self.mlflow_port}")
+
+    def log(self, name: str) -> Path:
+        """Name the file that a process writes to."""
+        return self.home / ".prefect" / "logs" / f"{name}.log"
+
+    def commands(self) -> dict[str, list[str]]:
+        """Give the command line of each process, by its name."""
+        ports = {"prefect": str(self.prefect_port), "mlflow": str(self.mlflow_port)}
+        worker = [str(self.home), self.servers.prefect, self.servers.mlflow, str(self.log("worker"))]
+        return {
+            "prefect": ["prefect", "server", "start", "--host", "127.0.0.1", "--port", ports["prefect"]],
+            "mlflow": ["flows.cli", "ui", "--home", str(self.home), "--port", ports["mlflow"]],
+            "worker": ["flows.worker", *worker, str(self.deployments), self.notify or ""],
+        }
+
+
+def up(plan: Plan) -> int:
+    """Start everything, and end everything when one of it ends or a signal comes.
+
+    Returns:
+        What the command ends with: 0 after Ctrl-C, 1 where a process ended by itself.
+
+    Raises:
+        XrayError: A port is taken, or the environment names servers that run elsewhere.
+    """
+    with only_one(plan.home) as alone:
+        if not alone:
+            _say(_already(plan.home))
+            return 0
+        _require_own_store()
+        require_free(plan.prefect_port, "--prefect-port")
+        require_free(plan.mlflow_port, "--mlflow-port")
+        Places(home=plan.home).mlruns.mkdir(exist_ok=True)
+        plan.log("").parent.mkdir(parents=True, exist_ok=True)
+        _say(f"Starting Prefect, MLflow and a worker; their logs are in {plan.log('').parent}")
+        return _run(plan)
+
+
+def _run(plan: Plan) -> int:
+    mark = uuid.uuid4().hex
+    story = _Story()
+    manager = _Manager(story, mark)
+    own = {**lasting_settings(plan.home), **os.environ, MARK: mark, "XRAY_HOME": str(plan.home)}
+    used = {**own, **plan.servers.variables()}
+    settings = {"prefect": used, "mlflow": own, "worker": {**memory_settings(), **used}}
+    for name, command in plan.commands().items():
+        plan.log(name).write_bytes(b"")
+        # What still comes through honcho's pipe is the worker's few lines for the person who started it.
+        output = "" if name == "worker" else f" >> {shlex.quote(str(plan.log(name)))} 2>&1"
+        line = f"exec {shlex.join([sys.executable, '-m', *command])}{output}"
+        manager.add_process(name, line, env=settings[name], cwd=str(plan.home))
+    signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))  # the terminal was closed
+    manager.loop()
+    for process in marked(mark):
+        process.kill()
+    if story.ended is None:
+        return 0
+    name, code = story.ended
+    tail = plan.log(name).read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:]
+    sys.stderr.write(f"xray: {name} ended by itself, and so all ended. Received: code {code}; {plan.log(name)} ends:\n")
+    sys.stderr.writelines(f"  {line}\n" for line in tail)
+    return 1
+
+
+def marked(mark: str) -> list[psutil.Process]:
+    """Find the processes that bear a mark, wherever they have moved: into other sessions, or to another parent."""
+
+    def found() -> Iterator[psutil.Process]:
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get(MARK) == mark and process.pid != os.getpid():
+                    yield process
+            except (psutil.AccessDenied, psutil.NoSuchProcess):
+                continue
+
+    return list(found())
+
+
+class _Story:
+    """Honcho's printer: it passes the worker's lines on, and keeps who ended first."""
+
+    width = 0
+
+    def __init__(self) -> None:
+        self.ended: tuple[str, int] | None = None
+        self._closed = False
+
+    def write(self, message: Message) -> None:
+        """Take a line from a process, or from honcho itself."""
+        text = message.data.decode(errors="replace") if isinstance(message.data, bytes) else message.data
+        if message.name != SYSTEM_PRINTER_NAME:
+            _say(text.rstrip("\n"))
+            return
+        said = SAID.match(text)
+        if said and not self._closed:
+            self._closed = True
+            self.ended = (said["name"], int(said["code"])) if said["name"] else None
+
+
+class _Manager(Manager):
+    """Honcho's manager, which ends groups of processes; runs of flows have left theirs, and are ended first."""
+
+    def __init__(self, story: _Story, mark: str) -> None:
+        super().__init__(story)
+        self._mark = mark
+
+    def terminate(self) -> None:
+        """End the runs while Prefect's server still hears that, and then the three processes."""
+        if not self._terminating:
+            groups = {process["pid"] for process in self._processes.values() if "pid" in process}
+            runs = [process for process in marked(self._mark) if _session(process) not in groups]
+            for process in runs:
+                process.terminate()
+            psutil.wait_procs(runs, timeout=RUNS_END_SECONDS)
+        super().terminate()
+
+
+def _session(process: psutil.Process) -> int | None:
+    try:
+        return os.getsid(process.pid)
+    except ProcessLookupError:
+        return None
+
+
+def _already(home: Path) -> str:
+    servers = running(home)
+    if servers is None:
+        return f"another xray up is starting in {home}"
+    return f"already running in {home}: Prefect {servers.prefect}, MLflow {servers.mlflow}"
+
+
+def _require_own_store() -> None:
+    if os.environ.get("MLFLOW_TRACKING_URI", "").startswith("http"):
+        raise XrayError(
+            "MLFLOW_TRACKING_URI must be unset, or name a database, where MLflow's server is to be started. "
+            "Received: the address of a server"
+        )
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()

@@ -1,0 +1,81 @@
+"""Tasks that score an inbox: choose the model, list, score, compare, log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prefect.artifacts import create_table_artifact
+
+from tasks.libraries import load
+from tasks.policy import done, flow_run_id, step
+from tasks.progress import progress_of
+from xray.config import Drift, Places
+
+if TYPE_CHECKING:
+    from xray.data.inbox import Inbox
+    from xray.evaluation.drift_report import DriftReport
+    from xray.registry.choice import Choice
+    from xray.registry.inbox_scores import Scored
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a run over an inbox leaves.
+
+    Attributes:
+        choice: The model and why it was chosen.
+        scored: Counts and files.
+        reports: Drift reports written now: of this run, and of earlier ones that had none.
+        run_ids: The MLflow runs made of them.
+    """
+
+    choice: Choice
+    scored: Scored
+    reports: Sequence[DriftReport]
+    run_ids: Sequence[str]
+
+
+@step(name="choose the model")
+def choose(places: Places, model_name: str) -> Choice:
+    """Take the champion, else the challenger, else the newest version."""
+    choice = load("xray.registry.choice").resolve(places, model_name)
+    return done(choice, False, f"{choice.uri} ({choice.how})")
+
+
+@step(name="list scans")
+def list_scans(inbox: Path, output: Path, places: Places) -> Inbox:
+    """List and digest what lies in the inbox."""
+    inboxes = load("xray.data.inbox")
+    inboxes.require_outside(output, inbox)
+    found = inboxes.list_inbox(inbox, places)
+    return done(found, False, f"{len(found.digests):,} files")
+
+
+@step(name="score")
+def score_new(inbox: Inbox, choice: Choice, output: Path, rescore: bool, places: Places) -> Scored:
+    """Score what is new, on all cores, and write the scores."""
+    report = progress_of("scans")
+    scored = load("xray.registry.inbox_scores").score_inbox(places, choice, inbox, output, rescore, report)
+    report(1, 1)  # with nothing new, it is at its end
+    create_table_artifact(scored.rows(), key="scored")
+    return done(scored, scored.new == 0, f"{scored.new:,} new of {scored.found:,} files")
+
+
+@step(name="report drift")
+def report(_scored: Scored, inbox: Path, output: Path, settings: Drift) -> Sequence[DriftReport]:
+    """Compare what was scored with what the model was made from."""
+    reports = load("xray.registry.scoring_log").write_reports(output, inbox, settings)
+    for each in reports:
+        create_table_artifact(each.values()["rows"], key="drift", description=each.values()["remark"])
+    alarms = sorted({name for each in reports for name in each.values()["alarms"]})
+    return done(reports, not reports, f"drift: {', '.join(alarms) or 'no alarm'}")
+
+
+@step(name="log")
+def log_run(scored: Scored, reports: Sequence[DriftReport], choice: Choice, places: Places) -> Done:
+    """Tell MLflow, which may be away: the scores are written."""
+    run_ids = load("xray.registry.scoring_log").log_entries(places, reports, flow_run_id())
+    return done(Done(choice, scored, reports, run_ids), not run_ids, f"{len(run_ids)} MLflow runs")

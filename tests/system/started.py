@@ -1,0 +1,136 @@
+"""Real servers and commands for the system tests: started on free ports, waited for, ended whole."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from tests.system.conftest import OUTSIDE, PROJECT
+
+T = TypeVar("T")
+SECONDS = 180.0
+
+
+def free_ports(count: int) -> list[int]:
+    """Find ports that nothing listens on."""
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [int(probe.getsockname()[1]) for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+def until(condition: Callable[[], T | None], what: str, seconds: float = SECONDS) -> T:
+    """Ask again and again until there is an answer that is true."""
+    deadline = time.monotonic() + seconds
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        time.sleep(0.3)
+    return answer
+
+
+def answers(address: str) -> bool:
+    """Say whether a server answers with a success."""
+    try:
+        return httpx.get(address, timeout=5).is_success
+    except httpx.TransportError:
+        return False
+
+
+def settings_of(user: Path, **settings: str) -> dict[str, str]:
+    """Give the environment of a user whose home folder is new."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(OUTSIDE)}
+    user.mkdir(exist_ok=True)
+    own = {"HOME": str(user), "PYTHONPATH": str(PROJECT), "CUDA_VISIBLE_DEVICES": "-1"}
+    return inherited | own | settings
+
+
+class Started:
+    """A process in a session of its own, and what it has written.
+
+    Args:
+        folder: Where it runs.
+        name: Of its log.
+        command: Arguments of Python.
+        settings: Its environment.
+    """
+
+    def __init__(self, folder: Path, name: str, command: list[str], settings: dict[str, str]) -> None:
+        self.log = folder / f"{name}.log"
+        with self.log.open("ab") as lines:
+            self.child = subprocess.Popen(
+                [sys.executable, *command], cwd=folder, env=settings, stdout=lines, stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL, start_new_session=True,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no thread beside it
+            )  # fmt: skip
+
+    def said(self, words: str) -> bool:
+        """Say whether it has written something; it must not have ended before."""
+        text = self.log.read_text(errors="replace")
+        assert words in text or self.child.poll() is None, text
+        return words in text
+
+    def ended(self, seconds: float = SECONDS) -> int:
+        """Wait for its end, and give its exit code."""
+        return self.child.wait(seconds)
+
+    def kill(self) -> None:
+        """Kill all of its session, without warning."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.child.pid, signal.SIGKILL)
+        self.child.wait()
+
+
+@contextmanager
+def started(folder: Path, name: str, command: list[str], settings: dict[str, str]) -> Iterator[Started]:
+    """Start a process; whatever happens, nothing of its session is left."""
+    process = Started(folder, name, command, settings)
+    try:
+        yield process
+    finally:
+        process.kill()
+
+
+class Prefect:
+    """A Prefect server, asked over HTTP."""
+
+    def __init__(self, address: str) -> None:
+        self._api = f"{address}/api"
+
+    def ask(self, path: str, **body: Any) -> Any:
+        """Post a question."""
+        answer = httpx.post(f"{self._api}/{path}", json=body, timeout=60)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def deployments(self) -> dict[str, dict[str, Any]]:
+        """Give the deployments by FLOW/NAME."""
+        flows = {flow["id"]: flow["name"] for flow in self.ask("flows/filter")}
+        return {f"{flows[each['flow_id']]}/{each['name']}": each for each in self.ask("deployments/filter")}
+
+    def runs(self, *states: str) -> list[dict[str, Any]]:
+        """Give the flow runs in these states, the oldest first."""
+        wanted = {"state": {"name": {"any_": list(states)}}} if states else {}
+        found = self.ask("flow_runs/filter", flow_runs=wanted)
+        return sorted(found, key=lambda run: str(run["expected_start_time"]))
+
+    def run(self, run: str) -> dict[str, Any]:
+        """Read one flow run."""
+        found: dict[str, Any] = httpx.get(f"{self._api}/flow_runs/{run}", timeout=60).json()
+        return found
+
+    def start(self, deployment: str, parameters: dict[str, Any] | None = None) -> str:
+        """Ask for a run of a deployment now, as its page in the UI does."""
+        where = f"deployments/{self.deployments()[deployment]['id']}/create_flow_run"
+        made = self.ask(where, state={"type": "SCHEDULED"}, parameters=parameters or {})
+        return str(made["id"])

@@ -1,0 +1,97 @@
+"""The registry's moves as commands, and two at once over HTTP."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.system.conftest import Command
+from tests.xray.registry.contenders import NAME, prejudiced
+from tests.xray.registry.promoters import NAME as EMPTY
+from tests.xray.registry.promoters import carried_out, plan, with_versions
+from xray.config import Places
+from xray.registry.decisions import Book
+from xray.registry.records import PROMOTED, WITHDRAWN
+from xray.registry.store import ui_command
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, phantoms: Path) -> Places:
+    """Two versions that every floor refuses."""
+    return prejudiced(tmp_path_factory.mktemp("promoting"), phantoms)
+
+
+def test_models_promote_history_and_rollback(xray: Command, home: Places) -> None:
+    where = ("--home", str(home.home), "--model-name", NAME)
+    refused = xray("promote", *where)
+    assert refused.code == 1, refused
+    assert "specificity must be at least 0.5" in refused.out and "look 1 at them" in refused.out
+    assert f"{NAME} version 2 refused: specificity must be at least 0.5. Received: 0.000" in refused.out
+    policy = ("--set", "promotion.min_specificity=0", "--set", "promotion.max_calibration_error=1")
+    promoted = xray("promote", "1", *policy, *where)
+    assert promoted.code == 0, promoted
+    assert f"{NAME} version 1 promoted: every rule of the policy holds" in promoted.out
+    forced = xray("promote", "--force", "--reason", "a test", *where)
+    assert forced.code == 0 and "a test (forced; specificity must be at least 0.5" in forced.out, forced
+    listed = json.loads(xray("models", "--json", *where).out)
+    assert [(each["version"], each["aliases"], each["verdict"]) for each in listed] == [
+        ("2", ["champion"], "promoted"), ("1", [], "promoted"),
+    ]  # fmt: skip
+    returned = xray("rollback", "--reason", "it was no better", *where)
+    assert returned.code == 0 and f"{NAME} version 1 returned: it was no better" in returned.out
+    again = xray("rollback", *where)
+    assert again.code == 2 and again.err.endswith("Received: version 1 is the first\n") and again.err.count("\n") == 1
+    told = json.loads(xray("history", "--json", *where).out)
+    assert [(each["verdict"], each["before"], each["after"]) for each in told] == [
+        ("returned", "2", "1"), ("promoted", "1", "2"), ("promoted", None, "1"), ("refused", None, "2"),
+    ]  # fmt: skip
+    assert [each["metrics"].get("looks") for each in told] == [None, 3, 2, 1]
+    table = xray("history", *where)
+    assert table.code == 0 and "it was no better" in table.out
+
+
+def test_two_promotions_at_once_through_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    places = Places(home=tmp_path / "home")
+    places.mlruns.mkdir(parents=True)
+    with (tmp_path / "log").open("wb") as log:
+        server = subprocess.Popen(ui_command(places, port), stdout=log, stderr=log, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 120
+        while not answers(port):
+            assert server.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
+            time.sleep(0.2)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+        with_versions(places)
+        gate = str(tmp_path / "gate")
+        assert carried_out([plan(places, version, gate=gate) for version in ("1", "2", "3")]) == [0, 0, 0]
+        book = Book(places, EMPTY)
+        records = book.records()
+        assert sorted(str(record.verdict) for record in records) == [PROMOTED, WITHDRAWN, WITHDRAWN]
+        (won,) = [record for record in records if record.verdict == PROMOTED]
+        assert book.champion() == won.draft.after
+        next_one = "1" if won.draft.after != "1" else "2"
+        kill = ("set_registered_model_alias", "after")
+        assert carried_out([plan(places, next_one, before=won.draft.after, number=2, kill=kill)]) == [-9]
+        assert carried_out([plan(places, None)]) == [0]
+        assert (book.records()[-1].verdict, book.champion()) == (PROMOTED, next_one)
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(30)
+
+
+def answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False

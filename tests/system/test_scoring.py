@@ -1,0 +1,139 @@
+"""`xray score` as a hospital meets it: delivered, delivered again under other names, killed, and given again."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from tests.system.conftest import OUTSIDE, PROJECT, Command, Ended, processes_of
+
+SETTINGS = ["images.height=32", "images.width=32", "training.epochs=2", "evaluation.bootstrap_draws=100"]
+RUN = ["run", "phantoms", "--recipe", "quick", "--home", "home"]
+RUN += [part for setting in SETTINGS for part in ("--set", setting)]
+SCORE = ["score", "inbox", "--output", "scores", "--home", "home"]
+DELIVERED_LATER = 2500
+"""Pictures of a second delivery: enough that a kill after the first part finds it unfinished."""
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def inbox(xray: Command) -> Path:
+    """The TEST phantoms of a home that has trained on the others, a page, and a file that is still being written."""
+    assert xray("phantom", "phantoms", "--scans", "320", "--size", "64x64").code == 0
+    assert xray(*RUN).code == 0
+    inbox = xray.folder / "inbox"
+    shutil.copytree(xray.folder / "phantoms" / "test", inbox / "monday")
+    (inbox / "page.png").write_text("<html></html>")
+    (inbox / "later.jpeg.part").write_bytes(b"half")
+    return inbox
+
+
+@pytest.fixture(scope="module")
+def first(xray: Command, inbox: Path) -> Ended:
+    return xray(*SCORE)
+
+
+@pytest.fixture(scope="module")
+def renamed(xray: Command, inbox: Path, first: Ended) -> Ended:
+    scan = next((inbox / "monday").iterdir())
+    shutil.copy(scan, inbox / "delivered twice.jpeg")
+    scan.rename(inbox / "renamed.jpeg")
+    return xray(*SCORE)
+
+
+@pytest.fixture(scope="module")
+def killed(xray: Command, inbox: Path, renamed: Ended) -> int:
+    """Deliver many more, kill the run with -9 as soon as a part is finished; give the parts' rows."""
+    generator = np.random.default_rng(0)
+    for number in range(DELIVERED_LATER):
+        Image.fromarray(generator.integers(0, 256, (64, 64), np.uint8)).save(inbox / f"later-{number:04d}.png")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(OUTSIDE)}
+    environment |= {"HOME": str(xray.user), "PYTHONPATH": str(PROJECT), "CUDA_VISIBLE_DEVICES": "-1"}
+    child = subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", *SCORE],
+        cwd=xray.folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    parts = xray.folder / "scores" / ".unfinished"
+    try:
+        deadline = time.monotonic() + 240
+        while not list(parts.glob("*/part-*.parquet")):
+            assert child.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+    finally:
+        child.kill()
+        child.wait()
+    # Prefect's own server ends by itself when it hears no more of the command; the scoring processes at once.
+    deadline = time.monotonic() + 60
+    while any("alone.py" in line for line in processes_of(child.pid)):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    if processes_of(child.pid):
+        os.killpg(child.pid, signal.SIGKILL)
+    return sum(len(pd.read_parquet(path)) for path in parts.glob("*/part-*.parquet"))
+
+
+@pytest.fixture(scope="module")
+def resumed(xray: Command, killed: int) -> Ended:
+    return xray(*SCORE)
+
+
+def rows(xray: Command, kind: str = "scores") -> pd.DataFrame:
+    return pd.concat([pd.read_parquet(path) for path in sorted((xray.folder / "scores").glob(f"{kind}-*.parquet"))])
+
+
+def test_each_scan_is_scored_and_the_page_rejected(first: Ended, xray: Command) -> None:
+    assert (first.code, first.err, first.left) == (0, "", [])
+    assert "It is no medical device." in first.out
+    assert "Drift, run" in first.out
+
+
+def test_the_scores_are_those_of_the_training(first: Ended, xray: Command) -> None:
+    scores = rows(xray).drop_duplicates("sha256").set_index("sha256")
+    (judged,) = (xray.folder / "home" / "data" / "trainings").glob("*/evaluation-*/scores.parquet")
+    test = pd.read_parquet(judged).query("split == 'test'").drop_duplicates("sha256").set_index("sha256")
+    assert set(test.index) <= set(scores.index)
+    np.testing.assert_allclose(scores.loc[test.index, "p_pneumonia"], test["p_pneumonia"], atol=1e-5)
+    assert (scores.loc[test.index, "decision"] == test["decision"]).all()
+
+
+def test_a_renamed_and_a_twice_delivered_file_are_not_scored_again(renamed: Ended) -> None:
+    assert (renamed.code, renamed.err) == (0, "")
+    assert "nothing is new: no file was written" in renamed.out
+
+
+def test_killed_midway_nothing_is_lost_and_nothing_scored_twice(
+    killed: int, resumed: Ended, xray: Command, inbox: Path
+) -> None:
+    assert 0 < killed < DELIVERED_LATER
+    assert (resumed.code, resumed.err, resumed.left) == (0, "", [])
+    assert f"│ finished by a run before │ {killed:,}" in resumed.out
+    scores = rows(xray)
+    assert scores["sha256"].is_unique
+    delivered = [path for path in inbox.rglob("*") if path.is_file() and path.suffix != ".part"]
+    assert len(scores) == len(delivered) - 2, "the page, and the scan that was delivered twice"
+    assert rows(xray, "rejects")["image"].tolist() == ["page.png"]
+
+
+def test_other_pictures_raise_the_alarm(resumed: Ended) -> None:
+    assert "│ alarm " in resumed.out, "noise is no chest"
+
+
+def test_every_run_is_in_mlflow_once(resumed: Ended, xray: Command) -> None:
+    from xray.config import Places
+    from xray.registry.store import store_of
+
+    client = store_of(Places(home=xray.folder / "home")).client()
+    experiment = client.get_experiment_by_name("xray-scoring")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    assert len(runs) == len({run.data.tags["xray.scoring"] for run in runs}) == 2
+    assert sum(run.data.metrics["scans"] for run in runs) == len(rows(xray))
