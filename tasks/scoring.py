@@ -41,6 +41,7 @@ class Done:
 @step(name="choose the model")
 def choose(places: Places, model_name: str) -> Choice:
     """Take the champion, else the challenger, else the newest version."""
+    load("xray.registry.intents").settle(places, model_name)
     choice = load("xray.registry.choice").resolve(places, model_name)
     return done(choice, False, f"{choice.uri} ({choice.how})")
 

@@ -108,7 +108,7 @@ def _run(data: Path, recipe: str, settings: list[str], home: Path) -> None:
     console.print(f"model    {registered.uri}{alias}{' (reused)' if registered.reused else ''}")
     console.print(f"run      {recorded.run_id}")
     console.print(f"scores   {recorded.judged.folder / 'scores.parquet'}", soft_wrap=True)
-    console.print(f"MLflow   {typed('xray')} ui{place}", soft_wrap=True)
+    console.print("MLflow  ", recorded.page or f"{typed('xray')} ui{place}", soft_wrap=True)
     server = f"PREFECT_HOME={os.environ['PREFECT_HOME']} {typed('prefect')} server start"
-    console.print(f"Prefect  {server}", soft_wrap=True)
+    console.print(f"Prefect  {os.environ.get('PREFECT_API_URL', server).removesuffix('/api')}", soft_wrap=True)
     console.print(SAFETY, style="dim")

@@ -14,6 +14,9 @@ from mlflow.entities import Experiment
 VIEW = "xray"
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
 VIEW_NAME = "Figures that matter"
+WORKFLOW = "workflowType=machine_learning"
+"""Without it MLflow opens the pages that it has for language models."""
+
 FIGURES = ("auc", "accuracy", "sensitivity", "specificity", "calibration_error")
 METRICS = (*(f"test.{name}" for name in FIGURES), "validation.auc")
 PARAMS = (
@@ -69,9 +72,18 @@ def runs_page(base_url: str, experiment_id: str) -> str:
         base_url: The server's, such as `http://127.0.0.1:5000`.
         experiment_id: The experiment's id.
     """
-    # Without the workflow's type MLflow opens the pages that it has for language models.
-    query = f"viewStateShareKey={VIEW}&workflowType=machine_learning"
-    return f"{base_url.rstrip('/')}/#/experiments/{experiment_id}/runs?{query}"
+    return f"{base_url.rstrip('/')}/#/experiments/{experiment_id}/runs?viewStateShareKey={VIEW}&{WORKFLOW}"
+
+
+def run_page(base_url: str, experiment_id: str, run_id: str) -> str:
+    """Give the address of one run in MLflow's UI.
+
+    Args:
+        base_url: The server's, such as `http://127.0.0.1:5000`.
+        experiment_id: The experiment's id.
+        run_id: The run's id.
+    """
+    return f"{base_url.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}?{WORKFLOW}"
 
 
 def _charts() -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from xray.evaluation.judge import Judged
 from xray.evaluation.reference import FILE as REFERENCE
 from xray.registry.card import CardFacts, model_card
 from xray.registry.evidence import Evidence, log_evidence
+from xray.registry.experiments import run_page
 from xray.registry.model import Settings
 from xray.registry.registration import Registered, Registration, register
 from xray.registry.runs import DataSet, RunFacts, git_commit
@@ -37,22 +38,19 @@ class Recorded:
         experiment_id: The experiment it lies in.
         registered: The version in the registry.
         judged: The evaluation it holds.
+        page: The run's page in MLflow's UI; None where no server keeps the store.
     """
 
     run_id: str
     experiment_id: str
     registered: Registered
     judged: Judged
+    page: str | None
 
     def markdown(self) -> str:
         """Say where to find the run, for Prefect's UI."""
-        # Without the workflow's type MLflow opens the page that it has for language models.
-        page = f"#/experiments/{self.experiment_id}/runs/{self.run_id}?workflowType=machine_learning"
-        address = f"http://127.0.0.1:5000/{page}"
-        return (
-            f"Model **{self.registered.name}**, version {self.registered.version}.\n\n"
-            f"Run [{self.run_id}]({address}) in MLflow's UI, once `xray ui` has started it."
-        )
+        found = f"[{self.run_id}]({self.page})" if self.page else f"{self.run_id}, once `xray ui` has started it"
+        return f"Model **{self.registered.name}**, version {self.registered.version}.\n\nRun {found}, in MLflow's UI."
 
 
 def train_and_track(
@@ -127,7 +125,9 @@ def record(
         Registration(config.registry, _tags(catalog, config, trained.digest), card),
     )
     tracker.finish()
-    return Recorded(run_id, client.get_run(run_id).info.experiment_id, registered, judged)
+    experiment = client.get_run(run_id).info.experiment_id
+    page = run_page(tracker.store.uri, experiment, run_id) if tracker.store.is_server else None
+    return Recorded(run_id, experiment, registered, judged, page)
 
 
 def complete(tracker: Tracker, trained: Trained, judged: Judged, catalog: Catalog, config: Config) -> str:
