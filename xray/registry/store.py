@@ -146,8 +146,9 @@ def ui_command(places: Places, port: int = 5000) -> list[str]:
     # without jobs: seven worker processes that nothing here uses, and that outlive a killed server
     settings = ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", "PYTHONWARNINGS=ignore"]
     command = ["env", *settings, sys.executable, "-m", "mlflow", "server", "--uvicorn-opts", "--log-level warning"]
-    stores = ["--backend-store-uri", store.uri, "--artifacts-destination", str(store.artifacts)]
-    return [*command, *stores, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    stores = ["--backend-store-uri", store.uri, "--registry-store-uri", store.uri]
+    artifacts = ["--artifacts-destination", str(store.artifacts)]
+    return [*command, *stores, *artifacts, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
 
 
 @contextmanager
