@@ -31,6 +31,9 @@ LONGEST_SECONDS = 3 * 24 * 60 * 60
 """A flow that trains is ended after three days, whatever it hangs on, so that the next weekly run finds its turn free.
 Given again, it goes on from its last finished epoch."""
 
+NIGHT_SECONDS = 20 * 60 * 60
+"""A flow of every night is ended before the next one is due. What it has finished by then is kept."""
+
 FAILED_EVENT = "xray.run.failed"
 """Fired once for each run that failed or crashed; an automation can make a notification of it."""
 

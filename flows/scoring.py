@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from prefect import flow
 from pydantic import Field
 
-from flows.schedule import overtaken, plainly, tell_failure
+from flows.schedule import NIGHT_SECONDS, overtaken, plainly, tell_failure
 from tasks.policy import outcome
 from tasks.scoring import choose, list_scans, log_run, report, score_new
 from xray.config import Drift, Places, Registry
@@ -25,8 +25,14 @@ ModelName = Annotated[str, Field(min_length=1, description="The registered model
 Home = Annotated[Path, Field(description="Folder that holds data/ and mlruns/.")]
 
 
-@flow(name="score", flow_run_name="{model_name}", persist_result=False, on_failure=[tell_failure],
-      on_crashed=[tell_failure])  # fmt: skip
+@flow(
+    name="score",
+    flow_run_name="{model_name}",
+    persist_result=False,
+    timeout_seconds=NIGHT_SECONDS,
+    on_failure=[tell_failure],
+    on_crashed=[tell_failure],
+)
 @plainly
 def score(
     inbox: InboxFolder,

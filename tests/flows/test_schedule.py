@@ -18,10 +18,12 @@ from prefect.flow_engine import run_flow
 from prefect.states import Completed, Running
 
 from flows.pipeline import pipeline
-from flows.schedule import FAILED_EVENT, LONGEST_SECONDS, overtaken, plainly, tell_failure
+from flows.schedule import FAILED_EVENT, LONGEST_SECONDS, NIGHT_SECONDS, overtaken, plainly, tell_failure
+from flows.scoring import score
 from xray.errors import DataError
 
-WEEK = 7 * 24 * 60 * 60
+DAY = 24 * 60 * 60
+WEEK = 7 * DAY
 WORDS = "the folder must hold scans. Received: none"
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -156,5 +158,6 @@ def test_a_flow_keeps_its_parameters_when_it_speaks_plainly() -> None:
     assert set(pipeline.parameters.properties) == {"request"}
 
 
-def test_a_flow_that_trains_is_ended_before_the_next_weekly_one_is_due() -> None:
+def test_a_flow_that_hangs_is_ended_before_the_next_one_is_due() -> None:
     assert pipeline.timeout_seconds == LONGEST_SECONDS < WEEK
+    assert score.timeout_seconds == NIGHT_SECONDS < DAY

@@ -1,6 +1,7 @@
 """One MLflow run holds the whole story, and one version its network."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,16 @@ def test_another_experiment_has_a_run_of_its_own(
     assert other.experiment_id != recorded.experiment_id
     assert other.run_id != recorded.run_id
     assert record(trained, judged, prepared.catalog, prepared.config, home).run_id == recorded.run_id
+
+
+def test_a_run_without_a_server_says_how_to_see_it(recorded: Recorded) -> None:
+    assert recorded.page is None
+    assert f"Run {recorded.run_id}, once `xray ui` has started it" in recorded.markdown()
+
+
+def test_a_run_on_a_server_has_a_link_to_its_page(recorded: Recorded) -> None:
+    served = replace(recorded, page="http://127.0.0.1:5000/#/experiments/1/runs/2")
+    assert f"[{recorded.run_id}](http://127.0.0.1:5000/#/experiments/1/runs/2)" in served.markdown()
 
 
 def test_the_answer_is_json(recorded: Recorded, home: Places, phantoms: Path) -> None:
