@@ -92,6 +92,14 @@ class Evaluation(Section):
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of the bootstrap.")
     bootstrap_draws: int = Field(2000, ge=100, le=100_000, description="Bootstrap draws over patients.")
     calibration_bins: int = Field(15, ge=2, le=100, description="Equal-width bins of the calibration error.")
+    threshold: str = Field(
+        "youden",
+        pattern=r"^(youden|cost|(sensitivity|specificity)>=(0?\.\d+|0|1(\.0+)?))$",
+        description="How validation scans choose the threshold: youden, sensitivity>=X, specificity>=X or cost.",
+    )
+    missed_cost: float = Field(
+        5.0, gt=0, le=1000, description="False alarms that one missed pneumonia counts as, for the rule cost."
+    )
 
 
 _MARGIN = "Loss against the champion that the 95 % interval must exclude; 1 switches the rule off."

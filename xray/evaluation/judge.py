@@ -14,10 +14,11 @@ from xray.config import Config, digest_of
 from xray.data.catalog import Catalog
 from xray.data.folders import write_folder
 from xray.data.shards import PixelStore
-from xray.evaluation import figures, metrics
+from xray.evaluation import figures
 from xray.evaluation.reference import FILE as REFERENCE
 from xray.evaluation.reference import write_reference
 from xray.evaluation.report import Evaluation, evaluate, labels_and_scores
+from xray.evaluation.thresholds import choose_threshold
 from xray.labels import decide, likeliest
 from xray.training.fit import Trained
 from xray.training.predict import predict
@@ -59,7 +60,7 @@ class Judged:
 def judge(trained: Trained, catalog: Catalog, store: PixelStore, config: Config) -> Judged:
     """Evaluate a training, or find its evaluation.
 
-    The threshold is chosen on validation scans by Youden's rule; TEST is only looked at with it.
+    The threshold is chosen on validation scans by the configured rule; TEST is only looked at with it.
 
     Args:
         trained: A finished training.
@@ -80,7 +81,7 @@ def judge(trained: Trained, catalog: Catalog, store: PixelStore, config: Config)
     def fill(draft: Path) -> dict[str, Any]:
         scores = _score(trained, rows, store)
         validation = scores[scores["split"] == "validation"]
-        threshold = metrics.youden_threshold(*labels_and_scores(validation))
+        threshold = choose_threshold(*labels_and_scores(validation), config.evaluation)
         scores = scores.assign(decision=decide(scores["p_pneumonia"].to_numpy(), threshold))
         scores.to_parquet(draft / "scores.parquet", index=False)
         write_reference(draft / REFERENCE, catalog.rows(), scores, store, config.images)

@@ -66,35 +66,6 @@ def figures(y: NDArray[np.bool_], p: NDArray[np.float64], threshold: float, bins
     return {name: float(values[0]) for name, values in found.items()}
 
 
-def youden_threshold(y: NDArray[np.bool_], p: NDArray[np.float64]) -> float:
-    """Choose the threshold with the highest sensitivity + specificity - 1 (Youden's index). For validation only.
-
-    It lies midway between two neighbouring scores, so that rounding flips no decision. Of equally good
-    thresholds the lowest is taken, the one that misses fewest pneumonias; where no threshold beats
-    calling every scan pneumonia, that is 0.0.
-
-    Args:
-        y: bool (n,), True is pneumonia. Both classes must be there.
-        p: float64 (n,), the probability of pneumonia, 0 to 1.
-
-    Raises:
-        EvaluationError: Lengths differ, a value is out of bounds or NaN, or a class is missing.
-
-    References:
-        Youden, "Index for rating diagnostic tests", Cancer 1950.
-    """
-    check(y, p)
-    cuts = ranking(y, p, unit_weights(len(y)))
-    tp, fp = cuts.tp[0], cuts.fp[0]
-    index = tp * fp[-1] - fp * tp[-1]  # Youden's index times both class sizes: whole numbers, so ties are exact
-    best = int(np.flatnonzero(index == index.max())[-1])
-    if best == len(cuts.scores) - 1:
-        return 0.0
-    kept, dropped = cuts.scores[best], cuts.scores[best + 1]
-    middle = dropped + (kept - dropped) / 2
-    return float(middle if middle > dropped else kept)  # neighbouring floats have nothing in between
-
-
 def check(y: NDArray[np.bool_], p: NDArray[np.float64], threshold: float = 0.5) -> None:
     """Refuse what no figure can be computed from.
 

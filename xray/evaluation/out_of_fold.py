@@ -23,6 +23,7 @@ from xray.errors import EvaluationError
 from xray.evaluation import metrics
 from xray.evaluation.intervals import Estimate, bootstrap
 from xray.evaluation.report import CAUSES, HALF, labels_and_scores
+from xray.evaluation.thresholds import choose_threshold
 from xray.labels import CAUSE_OF_SUBTYPE, decide
 
 SPLIT = "out_of_fold"
@@ -97,11 +98,12 @@ class OutOfFold:
         return rows + [(name.replace("_", " "), f"{scans} scans, too few", "") for name, scans in few.items()]
 
 
-def gather(folds: Iterable[FoldScores]) -> pd.DataFrame:
+def gather(folds: Iterable[FoldScores], evaluation: config.Evaluation) -> pd.DataFrame:
     """Put the folds' own validation scores into one table, and decide each scan at the other folds' threshold, too.
 
     Args:
         folds: At least two folds of each seed.
+        evaluation: Names the rule that chooses `nested_threshold`.
 
     Returns:
         A row a scan and seed, with `COLUMNS`, in order of seed and `image_id`. `threshold` and `decision` are the
@@ -120,8 +122,8 @@ def gather(folds: Iterable[FoldScores]) -> pd.DataFrame:
     table["nested_threshold"] = np.nan
     for (seed, fold), own in table.groupby(["seed", "fold"]):
         others = table[(table["seed"] == seed) & (table["fold"] != fold)]
-        table.loc[own.index, "nested_threshold"] = metrics.youden_threshold(
-            *labels_and_scores(others.assign(split=SPLIT))
+        table.loc[own.index, "nested_threshold"] = choose_threshold(
+            *labels_and_scores(others.assign(split=SPLIT)), evaluation
         )
     for prefix in ("", "nested_"):
         above = table["p_pneumonia"] - table[f"{prefix}threshold"]  # 0 from the threshold on, exactly

@@ -111,7 +111,7 @@ def summarize(folds: Sequence[JudgedFold], evaluation: config.Evaluation, root: 
     folder = root / f"summary-{digest_of([SUMMARY_VERSION, members, evaluation.model_dump()])}"
 
     def fill(draft: Path) -> dict[str, Any]:
-        table = gather(_scores(fold) for fold in folds)
+        table = gather((_scores(fold) for fold in folds), evaluation)
         table.to_parquet(draft / OUT_OF_FOLD, index=False)
         judged = evaluate(table, evaluation)
         report = {

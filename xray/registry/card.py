@@ -30,6 +30,7 @@ class CardFacts:
         details: Further facts by name: digests, commit, architecture, epochs.
         counts: Scans by what they are: "train, pneumonia" and the like.
         threshold: 0 to 1, chosen on validation.
+        rule: The rule that chose it.
         figures: Figures on TEST by name, each with its 95 % interval.
         limits: Limits of this very run, before those of every model.
     """
@@ -40,6 +41,7 @@ class CardFacts:
     details: Mapping[str, str]
     counts: Mapping[str, int]
     threshold: float
+    rule: str
     figures: Mapping[str, Figure]
     limits: Sequence[str] = ()
 
@@ -55,7 +57,7 @@ def model_card(facts: CardFacts) -> str:
         "## Factors\n\nSensitivity is given apart for bacterial and viral pneumonia. Age, sex, machine and hospital "
         "are not known for these scans.",
         f"## Metrics\n\nPositive means pneumonia. The threshold, {facts.threshold:.4f}, was chosen on validation scans "
-        "by Youden's rule and not on TEST. Intervals are 95 %, from a bootstrap over patients.",
+        f"by the rule {facts.rule} and not on TEST. Intervals are 95 %, from a bootstrap over patients.",
         "## Data\n\n" + _table(("scans", "number"), [(name, f"{count:,}") for name, count in facts.counts.items()]),
         "## Quantitative analyses\n\n" + _figures(facts.figures),
         "## Ethical considerations\n\nA missed pneumonia harms; so does a treatment that nobody needed. No decision "

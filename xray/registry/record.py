@@ -230,5 +230,6 @@ def _card_facts(trained: Trained, report: dict[str, Any], catalog: Catalog, conf
         },
         counts={f"{split}, {label}": int(count) for (split, label), count in counts.items()},
         threshold=report["threshold"],
+        rule=config.evaluation.threshold,
         figures={name: (figures[name], figures[f"{name}_low"], figures[f"{name}_high"]) for name in headline},
     )

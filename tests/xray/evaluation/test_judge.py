@@ -7,8 +7,8 @@ from PIL import Image
 
 from tests.xray.conftest import Learned
 from xray.evaluation.judge import Judged, judge
-from xray.evaluation.metrics import youden_threshold
 from xray.evaluation.report import labels_and_scores
+from xray.evaluation.thresholds import choose_threshold
 from xray.training.fit import Trained, train, training_digest
 
 
@@ -30,10 +30,10 @@ def test_every_validation_and_test_scan_has_a_score(judged: Judged, prepared: Le
     assert scores["p_pneumonia"].between(0, 1).all()
 
 
-def test_the_threshold_is_validations_and_decides_test(judged: Judged) -> None:
+def test_the_threshold_is_validations_and_decides_test(judged: Judged, prepared: Learned) -> None:
     scores, threshold = judged.scores(), judged.report()["threshold"]
     validation = scores[scores["split"] == "validation"]
-    assert threshold == youden_threshold(*labels_and_scores(validation))
+    assert threshold == choose_threshold(*labels_and_scores(validation), prepared.config.evaluation)
     assert ((scores["decision"] == "pneumonia") == (scores["p_pneumonia"] >= threshold)).all()
 
 

@@ -108,39 +108,6 @@ def test_a_draw_without_a_class_leaves_out_what_needs_that_class() -> None:
     assert undefined["accuracy"] == undefined["brier"] == undefined["calibration_error"] == [False] * 3
 
 
-def test_youden_by_hand_lies_midway_between_scores() -> None:
-    # Sensitivity - (1 - specificity): 1/3 from 0.9 on, 2/3 from 0.8, 7/15 from 0.6, 3/5 from 0.4, …
-    assert metrics.youden_threshold(Y, P) == pytest.approx((0.8 + 0.6) / 2)
-
-
-def test_youden_takes_the_lowest_of_equally_good_thresholds() -> None:
-    # From 0.8 on: 1/2 - 0. From 0.4 on: 2/2 - 1/2. The lower one misses no pneumonia.
-    y, p = np.array([True, False, True, False]), np.array([0.8, 0.6, 0.4, 0.2])
-    assert metrics.youden_threshold(y, p) == pytest.approx(0.3)
-
-
-@pytest.mark.parametrize("p", [[0.7, 0.7, 0.7], [0.1, 0.2, 0.9]])
-def test_youden_calls_all_pneumonia_where_no_threshold_helps(p: list[float]) -> None:
-    assert metrics.youden_threshold(np.array([True, True, False]), np.array(p)) == 0.0
-
-
-def test_youden_separates_scores_with_no_number_in_between() -> None:
-    p = np.array([0.5, np.nextafter(0.5, 1)])
-    threshold = metrics.youden_threshold(np.array([False, True]), p)
-    assert (p >= threshold).tolist() == [False, True]
-
-
-@settings(max_examples=50, deadline=None)
-@given(weighted_scans())
-def test_youden_finds_the_best_that_scikit_learn_finds(
-    scans: tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.int64]],
-) -> None:
-    y, p, _ = scans
-    false_alarms, found, _ = sklearn.roc_curve(y, p)
-    chosen = metrics.figures(y, p, metrics.youden_threshold(y, p))
-    assert chosen["sensitivity"] + chosen["specificity"] - 1 == pytest.approx((found - false_alarms).max())
-
-
 @pytest.mark.parametrize(
     ("y", "p", "threshold", "message"),
     [

@@ -6,9 +6,9 @@ import pytest
 
 from xray import config
 from xray.errors import EvaluationError
-from xray.evaluation import metrics
 from xray.evaluation.out_of_fold import COLUMNS, FoldScores, OutOfFold, evaluate, gather
 from xray.evaluation.report import evaluate as evaluate_split
+from xray.evaluation.thresholds import choose_threshold
 
 SETTINGS = config.Evaluation(bootstrap_draws=200)
 
@@ -23,7 +23,7 @@ def folds(scored: pd.DataFrame) -> list[FoldScores]:
 
 @pytest.fixture
 def table(folds: list[FoldScores]) -> pd.DataFrame:
-    return gather(folds)
+    return gather(folds, SETTINGS)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_each_scan_has_one_row_with_its_own_folds_threshold(table: pd.DataFrame)
 def test_a_score_at_its_threshold_is_pneumonia(folds: list[FoldScores]) -> None:
     first = folds[0]
     exact = FoldScores(0, 0, float(first.scores["p_pneumonia"].iloc[0]), first.scores)
-    row = gather([exact, *folds[1:]]).set_index("image_id").loc[first.scores["image_id"].iloc[0]]
+    row = gather([exact, *folds[1:]], SETTINGS).set_index("image_id").loc[first.scores["image_id"].iloc[0]]
     assert row["p_pneumonia"] == row["threshold"]
     assert row["decision"] == "pneumonia"
 
@@ -50,8 +50,8 @@ def test_a_score_at_its_threshold_is_pneumonia(folds: list[FoldScores]) -> None:
 def test_the_nested_threshold_is_chosen_on_the_other_folds(table: pd.DataFrame) -> None:
     for fold in range(3):
         others = table[table["fold"] != fold]
-        expected = metrics.youden_threshold(
-            (others["label"] == "pneumonia").to_numpy(), others["p_pneumonia"].to_numpy()
+        expected = choose_threshold(
+            (others["label"] == "pneumonia").to_numpy(), others["p_pneumonia"].to_numpy(), SETTINGS
         )
         assert set(table.loc[table["fold"] == fold, "nested_threshold"]) == {expected}
 
@@ -59,14 +59,14 @@ def test_the_nested_threshold_is_chosen_on_the_other_folds(table: pd.DataFrame) 
 def test_a_folds_own_labels_do_not_move_its_nested_threshold(folds: list[FoldScores]) -> None:
     first = folds[0]
     wrong = first.scores.assign(label=first.scores["label"].map({"normal": "pneumonia", "pneumonia": "normal"}))
-    before, after = (gather([one, *folds[1:]]) for one in (first, FoldScores(0, 0, first.threshold, wrong)))
+    before, after = (gather([one, *folds[1:]], SETTINGS) for one in (first, FoldScores(0, 0, first.threshold, wrong)))
     own = [set(each.loc[each["fold"] == 0, "nested_threshold"]) for each in (before, after)]
     assert own[0] == own[1]
 
 
 def test_a_scan_in_two_folds_is_refused(folds: list[FoldScores]) -> None:
     with pytest.raises(EvaluationError, match=r"one fold. Received: scan00\.jpeg in two"):
-        gather([*folds, FoldScores(3, 0, 0.5, folds[0].scores)])
+        gather([*folds, FoldScores(3, 0, 0.5, folds[0].scores)], SETTINGS)
 
 
 def test_figures_without_a_threshold_are_those_of_a_split(table: pd.DataFrame, judged: OutOfFold) -> None:
@@ -111,7 +111,7 @@ def test_too_few_scans_are_counted_and_not_judged(table: pd.DataFrame) -> None:
 
 def test_several_seeds_are_decided_apart_and_judged_together(folds: list[FoldScores], judged: OutOfFold) -> None:
     again = [FoldScores(each.fold, 1, each.threshold, each.scores) for each in folds]
-    both = gather([*folds, *again])
+    both = gather([*folds, *again], SETTINGS)
     assert len(both) == 120
     together = evaluate(both, SETTINGS)
     assert (together.scans, together.patients, together.groups) == (60, 30, judged.groups)

@@ -15,6 +15,7 @@ def card() -> str:
             details={"Catalog": "0123456789abcdef"},
             counts={"train, pneumonia": 3152, "TEST, normal": 127},
             threshold=0.61234,
+            rule="youden",
             figures={"accuracy": (0.9, 0.87, 0.93), "sensitivity_viral": (None, None, None)},
             limits=("308 of 624, 224 px copy.",),
         )
