@@ -1,10 +1,11 @@
 """The Typer application that every command joins, and the options that several share."""
 
+import json
 import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -41,3 +42,13 @@ def typed(name: str) -> str:
     """Name a command of this environment so that it can be typed here as it is printed."""
     path = Path(sys.executable).parent / name
     return name if shutil.which(name) == str(path) else min(str(path), os.path.relpath(path), key=len)
+
+
+def placed(home: Path) -> str:
+    """Give the option that names a home in a command to be typed, with a space before it; nothing for the usual one."""
+    return "" if home == Path() else f" --home {home}"
+
+
+def write_json(values: Any) -> None:
+    """Print JSON-like values for a program."""
+    sys.stdout.write(json.dumps(values, indent=2) + "\n")

@@ -1,13 +1,11 @@
 """Runs side by side: runs, compare."""
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from flows.commands.app import AsJson, Home, app, settled, typed
+from flows.commands.app import AsJson, Home, app, placed, settled, typed, write_json
 from xray.errors import XrayError
 
 ADDRESS = "http://127.0.0.1:5000"
@@ -33,10 +31,10 @@ def runs(
     overview = load("xray.registry.overview")
     found = overview.last_runs(Places(home=home.resolve()), experiment, last, ADDRESS)
     if as_json:
-        sys.stdout.write(json.dumps([run.as_json() for run in found.runs], indent=2) + "\n")
+        write_json([run.as_json() for run in found.runs])
         return
     show_table(f"{experiment}: figures on TEST (95 % interval)", overview.COLUMNS, (run.row() for run in found.runs))
-    opened = "" if found.is_served else f" (once {typed('xray')} ui{_place(home)} serves it)"
+    opened = "" if found.is_served else f" (once {typed('xray')} ui{placed(home)} serves it)"
     console.print(f"MLflow   {found.page}{opened}", soft_wrap=True)
 
 
@@ -65,7 +63,7 @@ def compare(
 
     found = load("xray.registry.comparing").compare_runs(Places(home=home.resolve()), runs, shared)
     if as_json:
-        sys.stdout.write(json.dumps(found.as_json(), indent=2) + "\n")
+        write_json(found.as_json())
         return
     if found.differing:
         show_table("What differs", ("", "", *found.names), found.differing)
@@ -76,7 +74,3 @@ def compare(
     for each in found.compared:
         show_table(each.title, COLUMNS, each.comparison.rows())
     console.print(CAUTION, style="dim")
-
-
-def _place(home: Path) -> str:
-    return "" if home == Path() else f" --home {home}"

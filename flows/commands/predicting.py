@@ -1,13 +1,11 @@
 """A model used on files: predict."""
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from flows.commands.app import AsJson, Home, app, settled
+from flows.commands.app import AsJson, Home, app, settled, write_json
 from xray.errors import XrayError
 
 
@@ -40,7 +38,7 @@ def predict(
         for path, row in zip(files, scores, strict=True)
     ]
     if as_json:
-        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+        write_json(rows)
     else:
         cells = [
             (row["file"], row["error"], "", "") if row["error"]

@@ -1,14 +1,12 @@
 """Which version is champion, and how it came to be: models, promote, rollback, history."""
 
-import json
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.commands.app import AsJson, Home, app, settled
+from flows.commands.app import AsJson, Home, app, settled, write_json
 
 if TYPE_CHECKING:
     from xray.registry.answers import Decision
@@ -34,7 +32,7 @@ def models(home: Home = Path(), model_name: ModelName = DEFAULT_NAME, as_json: A
     room = load("xray.registry.versions")
     found = room.versions(places, model_name)
     if as_json:
-        _write([each.as_json() for each in found])
+        write_json([each.as_json() for each in found])
         return
     rows = [
         (each.version, ", ".join(each.aliases), *(_figure(each.figures.get(name)) for name in room.FIGURES),
@@ -102,7 +100,7 @@ def history(home: Home = Path(), model_name: ModelName = DEFAULT_NAME, as_json: 
     load("xray.registry.intents").settle(places, model_name)
     records = load("xray.registry.decisions").Book(places, model_name).records()[::-1]
     if as_json:
-        _write([record.as_json() for record in records])
+        write_json([record.as_json() for record in records])
         return
     rows = [
         (_time(record.at_ms), record.verdict or "open", record.draft.before or "none", record.draft.after or "none",
@@ -127,10 +125,6 @@ def _tell(decision: "Decision") -> None:
     console.print(decision.message, soft_wrap=True)
     if not decision.moved:
         raise typer.Exit(NOT_MOVED)
-
-
-def _write(rows: list[dict]) -> None:
-    sys.stdout.write(json.dumps(rows, indent=2) + "\n")
 
 
 def _figure(value: float | None) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.app import Data, Home, Recipe, Settings, app, settled, typed
+from flows.commands.app import Data, Home, Recipe, Settings, app, placed, settled, typed
 
 DEMO_SCANS = 600
 
@@ -103,12 +103,12 @@ def _run(data: Path, recipe: str, settings: list[str], home: Path) -> None:
 
     report = recorded.judged.report()
     show_table(f"{request.config.recipe}, on TEST", COLUMNS, report["rows"])
-    registered, place = recorded.registered, "" if home == Path() else f" --home {home}"
+    registered = recorded.registered
     alias = ", challenger" if registered.challenger else ""
     console.print(f"model    {registered.uri}{alias}{' (reused)' if registered.reused else ''}")
     console.print(f"run      {recorded.run_id}")
     console.print(f"scores   {recorded.judged.folder / 'scores.parquet'}", soft_wrap=True)
-    console.print("MLflow  ", recorded.page or f"{typed('xray')} ui{place}", soft_wrap=True)
+    console.print("MLflow  ", recorded.page or f"{typed('xray')} ui{placed(home)}", soft_wrap=True)
     server = f"PREFECT_HOME={os.environ['PREFECT_HOME']} {typed('prefect')} server start"
     console.print(f"Prefect  {os.environ.get('PREFECT_API_URL', server).removesuffix('/api')}", soft_wrap=True)
     console.print(SAFETY, style="dim")

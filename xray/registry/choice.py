@@ -10,9 +10,10 @@ from mlflow.exceptions import MlflowException
 
 from xray.config import Places
 from xray.errors import RegistryError
+from xray.registry.registration import CHALLENGER, CHAMPION
 from xray.registry.store import first_line, reached, store_of
 
-ALIASES = ("champion", "challenger")
+ALIASES = (CHAMPION, CHALLENGER)
 
 
 @dataclass(frozen=True)
