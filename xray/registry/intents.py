@@ -57,9 +57,10 @@ def settle_book(book: Book) -> None:
                 finish(book, record)
         if any(record.is_intent and is_alive(record) for record in records):
             return  # The champion is being moved just now, by somebody who will say so.
-        if not _is_moved_by_hand(book):
+        found = _move_by_hand(book)
+        if found is None:
             return
-        _note_external(book)
+        _note_external(book, found)
 
 
 def carry_out(book: Book, draft: Draft, describe: Callable[[Record], None] | None = None) -> Record:
@@ -102,6 +103,8 @@ def finish(book: Book, record: Record) -> Record:
     # The alias is read while the record is open: nobody else moves before the record is closed.
     champion = book.champion()
     now = book.reread(record)
+    if now.dropped:
+        return now
     if now.verdict is not None:
         return now if now.closed else book.close(now, now.verdict)
     if record.draft.planned not in MOVES or champion == record.draft.after:
@@ -166,27 +169,32 @@ def _change(book: Book, record: Record) -> str | None:
     return None
 
 
-def _is_moved_by_hand(book: Book) -> bool:
-    champion, last = book.champion(), last_move(book.records())
-    return champion != (last.draft.after if last is not None else None)
-
-
-def _note_external(book: Book) -> None:
-    """Record a champion that a hand has set, unless another command is faster."""
+def _move_by_hand(book: Book) -> Draft | None:
+    """Draft the record of a champion that another hand than ours has set, if one has."""
     champion, last = book.champion(), last_move(book.records())
     before = last.draft.after if last is not None else None
+    if champion == before:
+        return None
     words = "the alias was moved by another hand than ours; nothing was judged"
-    record = book.open(Draft(EXTERNAL, EXTERNAL, _number(last) + 1, before, champion, words))
+    return Draft(EXTERNAL, EXTERNAL, _number(last) + 1, before, champion, words)
+
+
+def _note_external(book: Book, draft: Draft) -> None:
+    """Record a move by hand, unless another command has recorded it since it was noticed."""
+    record = book.open(draft)
     _in_flight.add(record.run_id)
     try:
-        first = _await_turn(book, record) is None
-        unchanged = _number(last_move(book.records())) == _number(last) and book.champion() == champion
-        if first and unchanged and book.reread(record).verdict is None:
+        if _await_turn(book, record) is None and _is_unchanged(book, record):
             _complete(book, record)
         else:
             book.drop(record)
     finally:
         _in_flight.discard(record.run_id)
+
+
+def _is_unchanged(book: Book, record: Record) -> bool:
+    number, champion = _number(last_move(book.records())) + 1, book.champion()
+    return (number, champion) == (record.draft.number, record.draft.after) and book.reread(record).verdict is None
 
 
 def _number(record: Record | None) -> int:

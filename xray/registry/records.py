@@ -100,6 +100,7 @@ class Record:
         closed: Whether its run has ended, which is the last that is written.
         outcome: Why it ended so, where that differs from the draft's reason.
         metrics: Figures of both models, differences and looks, where it was judged.
+        dropped: Whether it was taken back, since another command had written the same.
     """
 
     run_id: str
@@ -111,6 +112,7 @@ class Record:
     closed: bool
     outcome: str
     metrics: Mapping[str, float]
+    dropped: bool = False
 
     @property
     def is_intent(self) -> bool:
@@ -175,4 +177,5 @@ def record_of(run: Run) -> Record:
         closed=run.info.status == "FINISHED",
         outcome=tags.get("outcome", ""),
         metrics=run.data.metrics,
+        dropped=run.info.lifecycle_stage == "deleted",
     )

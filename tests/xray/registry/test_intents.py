@@ -16,7 +16,7 @@ from tests.xray.registry.promoters import NAME, WRITES, carried_out, plan, with_
 from xray.config import Places
 from xray.registry import intents
 from xray.registry.decisions import Book
-from xray.registry.intents import carry_out, settle
+from xray.registry.intents import carry_out, settle, settle_book
 from xray.registry.records import (
     EXTERNAL,
     PROMOTE,
@@ -117,6 +117,41 @@ def test_two_commands_that_notice_a_move_by_hand_record_it_once(book: Book, plac
     (record,) = book.records()[1:]
     assert record.draft.before == "2" and "nothing was judged" in record.draft.reason
     assert book.client.get_model_version(NAME, "3").tags["promotion.verdict"] == EXTERNAL
+
+
+@pytest.mark.parametrize("read", range(12))
+def test_a_move_by_hand_is_recorded_once_whenever_another_command_records_it_meanwhile(
+    read: int, book: Book, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another command settles in whole just before one of this command's reads of the alias or the records."""
+    carry_out(book, FIRST)
+    book.client.set_registered_model_alias(NAME, "champion", "3")
+    reads = 0
+
+    def after_another(name: str) -> None:
+        ours = getattr(book, name)
+
+        def call(*arguments: Any) -> Any:
+            nonlocal reads
+            reads += 1
+            if reads == read + 1:
+                settle(places, NAME)
+            return ours(*arguments)
+
+        monkeypatch.setattr(book, name, call)
+
+    for name in ("records", "champion", "reread"):
+        after_another(name)
+    settle_book(book)
+    monkeypatch.undo()
+    assert verdicts(book) == [(PROMOTE, "2", PROMOTED), (EXTERNAL, "3", EXTERNAL)]
+
+
+def test_a_record_that_was_taken_back_and_whose_process_then_ended_is_left_alone(another: Any, book: Book) -> None:
+    taken_back = another("1")
+    book.drop(taken_back)
+    assert intents.finish(book, taken_back).dropped
+    assert book.records() == [] and "promotion.verdict" not in book.client.get_model_version(NAME, "1").tags
 
 
 def test_a_champion_that_was_there_before_any_record_and_one_taken_away_are_recorded(
