@@ -1,7 +1,6 @@
 """The pictures of a run, one function each: matplotlib Figures 8 inches wide, readable at 800 pixels.
 
-One file past 250 lines, because it is the only one that imports matplotlib, and one palette and one set of sizes
-hold for all. Nothing here touches pyplot, so no picture is kept or shown behind the caller's back.
+Past 250 lines, since the pictures that every run has stand here together. What all pictures share is in `canvas`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,26 +10,32 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from xray.errors import EvaluationError
 from xray.evaluation import metrics
 from xray.evaluation.calibration import reliability
+from xray.evaluation.canvas import (
+    ACCENT,
+    BLUE,
+    CAUSE_COLORS,
+    FAINT,
+    GRAY,
+    INK,
+    SMALL,
+    SPLITS,
+    TEXT,
+    WIDTH,
+    canvas,
+    plain_axes,
+    subtitle_of,
+)
 from xray.evaluation.drift import Drift
 from xray.evaluation.report import Evaluation, OperatingPoint, labels_and_scores
 from xray.labels import CAUSE_OF_SUBTYPE, NORMAL, PNEUMONIA, decide
 
-# Blues for pneumonia, gray for normal, vermilion for what is wrong or decisive: apart in lightness too, so that
-# they stay apart for colour-blind eyes and in print (blue and vermilion after Okabe and Ito).
-INK, FAINT, GRID = "#1d2733", "#66727f", "#e3e7eb"
-BLUE, GRAY, ACCENT = "#1f5f99", "#9aa7b4", "#c84a00"
-CAUSE_COLORS = {"normal": "#c9d1d9", "bacterial": BLUE, "viral": "#74b0de", "other": INK}
-WIDTH, DPI = 8.0, 150
-TEXT, SMALL = 10, 9
 COLUMNS = 5
-SPLITS = {"train": "TRAIN", "validation": "validation", "test": "TEST"}
 
 
 def class_distribution(rows: pd.DataFrame) -> Figure:
@@ -42,7 +47,7 @@ def class_distribution(rows: pd.DataFrame) -> Figure:
     causes = rows["subtype"].map(CAUSE_OF_SUBTYPE)
     counts = pd.crosstab(rows["split"], causes).reindex(index=list(SPLITS), columns=list(CAUSE_COLORS), fill_value=0)
     counts = counts[counts.sum(axis=1) > 0]
-    figure = _canvas(1.5 + 0.75 * len(counts), "Scans by split and cause", f"{len(rows):,} scans")
+    figure = canvas(1.5 + 0.75 * len(counts), "Scans by split and cause", f"{len(rows):,} scans")
     axes = figure.subplots()
     for place, (split, row) in enumerate(counts.iterrows()):
         total, left = int(row.sum()), 0.0
@@ -117,11 +122,11 @@ def scan_grid(pixels: NDArray[np.uint8], scans: pd.DataFrame, evaluation: Evalua
     )
     rows = [max(1, -(-int(mask.sum()) // COLUMNS)) for _, mask, _ in bands]
     subtitle = (
-        f"{_subtitle(evaluation)}\n"
+        f"{subtitle_of(evaluation)}\n"
         f"The number is the predicted probability of pneumonia, called so from {evaluation.chosen.threshold:.3f} on."
     )
     cell_height = 0.4 + WIDTH / COLUMNS * float(np.clip(pixels.shape[1] / max(1, pixels.shape[2]), 0.3, 3))
-    figure = _canvas(
+    figure = canvas(
         0.95 + 0.36 * len(bands) + cell_height * sum(rows), "Scans with actual and predicted label", subtitle
     )
     parts = figure.subfigures(
@@ -143,8 +148,10 @@ def roc_curve(scores: pd.DataFrame, evaluation: Evaluation) -> Figure:
     """Show sensitivity against false alarms at every threshold, with the chosen one and 0.5 marked."""
     y, p = labels_and_scores(scores)
     cuts = metrics.ranking(y, p, metrics.unit_weights(len(y)))
-    figure = _canvas(6.6, "ROC curve", _subtitle(evaluation))
-    axes = _axes(figure.subplots(), "1 - specificity (normal scans called pneumonia)", "sensitivity (pneumonia found)")
+    figure = canvas(6.6, "ROC curve", subtitle_of(evaluation))
+    axes = plain_axes(
+        figure.subplots(), "1 - specificity (normal scans called pneumonia)", "sensitivity (pneumonia found)"
+    )
     axes.plot([0, 1], [0, 1], color=GRAY, linewidth=1, linestyle=(0, (4, 3)), label="chance")
     false_alarms, found = (np.append(0, part[0] / part[0, -1]) for part in (cuts.fp, cuts.tp))
     axes.plot(false_alarms, found, color=BLUE, linewidth=2, label=f"AUC {_words(evaluation, 'auc')}")
@@ -162,8 +169,8 @@ def precision_recall(scores: pd.DataFrame, evaluation: Evaluation) -> Figure:
     cuts = metrics.ranking(y, p, metrics.unit_weights(len(y)))
     tp, fp = cuts.tp[0], cuts.fp[0]
     precision, recall = tp / (tp + fp), tp / tp[-1]
-    figure = _canvas(6.6, "Precision and recall", _subtitle(evaluation))
-    axes = _axes(figure.subplots(), "recall (sensitivity)", "precision (called pneumonia that is)")
+    figure = canvas(6.6, "Precision and recall", subtitle_of(evaluation))
+    axes = plain_axes(figure.subplots(), "recall (sensitivity)", "precision (called pneumonia that is)")
     share = evaluation.prevalence
     axes.axhline(share, color=GRAY, linewidth=1, linestyle=(0, (4, 3)), label=f"all called pneumonia: {share:.3f}")
     words = f"average precision {_words(evaluation, 'average_precision')}"
@@ -185,9 +192,9 @@ def calibration(scores: pd.DataFrame, evaluation: Evaluation) -> Figure:
     y, p = labels_and_scores(scores)
     bins = reliability(y, p, evaluation.bins)
     words = [f"{name.replace('_', ' ')} {_words(evaluation, name)}" for name in ("calibration_error", "brier")]
-    figure = _canvas(7.2, "Calibration", f"{_subtitle(evaluation)}\n{', '.join(words)}")
+    figure = canvas(7.2, "Calibration", f"{subtitle_of(evaluation)}\n{', '.join(words)}")
     above, below = figure.subplots(2, 1, height_ratios=[3.4, 1], sharex=True)
-    _axes(above, "", "share that is pneumonia")
+    plain_axes(above, "", "share that is pneumonia")
     above.plot([0, 1], [0, 1], color=GRAY, linewidth=1, linestyle=(0, (4, 3)), label="perfectly calibrated")
     above.vlines(bins.predicted, bins.predicted, bins.observed, color=ACCENT, linewidth=1.4, label="gap")
     held = bins.scans[bins.filled]
@@ -197,7 +204,7 @@ def calibration(scores: pd.DataFrame, evaluation: Evaluation) -> Figure:
     )
     above.legend(loc="best", fontsize=SMALL, frameon=False, markerscale=0.6)
     above.set(xlim=(0, 1), ylim=(0, 1))
-    _axes(below, "predicted probability of pneumonia", "scans")
+    plain_axes(below, "predicted probability of pneumonia", "scans")
     bars = below.bar(
         bins.edges[:-1], bins.scans, np.diff(bins.edges), align="edge", color=CAUSE_COLORS["viral"], edgecolor="white"
     )
@@ -219,9 +226,9 @@ def learning_curves(history: Mapping[str, Any]) -> Figure:
     best, numbers = history["best_epoch"], [epoch["epoch"] for epoch in epochs]
     ending = "stopped early" if history.get("stopped_early") else "not stopped early"
     count = f"{len(epochs):,} epoch{'' if len(epochs) == 1 else 's'}"
-    figure = _canvas(4.2, "Learning curves", f"{count}, {ending} · best epoch {best} · {history['precision']}")
+    figure = canvas(4.2, "Learning curves", f"{count}, {ending} · best epoch {best} · {history['precision']}")
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        _axes(axes, "epoch", name)
+        plain_axes(axes, "epoch", name)
         axes.axvline(best, color=ACCENT, linewidth=1.2, linestyle=(0, (4, 3)), label=f"best epoch {best}")
         for key, label, color in ((name, "train", GRAY), (f"val_{name}", "validation", BLUE)):
             values = [epoch[key] for epoch in epochs]
@@ -245,7 +252,7 @@ def learning_curves(history: Mapping[str, Any]) -> Figure:
 
 def confusion_matrix(evaluation: Evaluation) -> Figure:
     """Show how many scans of each label were called what, at the chosen threshold and at 0.5."""
-    figure = _canvas(4.5, "Confusion matrix", _subtitle(evaluation))
+    figure = canvas(4.5, "Confusion matrix", subtitle_of(evaluation))
     headings = ("chosen threshold", "threshold")
     for axes, point, heading in zip(figure.subplots(1, 2), (evaluation.chosen, evaluation.half), headings, strict=True):
         counts = point.confusion
@@ -282,10 +289,10 @@ def score_distribution(scores: pd.DataFrame, evaluation: Evaluation) -> Figure:
     """Show the scores of pneumonia and of normal scans, and which of them fall on the wrong side of the threshold."""
     y, p = labels_and_scores(scores)
     threshold = evaluation.chosen.threshold
-    figure = _canvas(5.6, "Scores by label", _subtitle(evaluation))
+    figure = canvas(5.6, "Scores by label", subtitle_of(evaluation))
     panels = figure.subplots(2, 1, sharex=True)
     for axes, label, mask in zip(panels, (PNEUMONIA, NORMAL), (y, ~y), strict=True):
-        _axes(axes, "predicted probability of pneumonia" if label == NORMAL else "", f"{label} scans")
+        plain_axes(axes, "predicted probability of pneumonia" if label == NORMAL else "", f"{label} scans")
         wrong = (p >= threshold) != y
         values, color = [p[mask & ~wrong], p[mask & wrong]], [BLUE if label == PNEUMONIA else GRAY, ACCENT]
         axes.hist(values, bins=np.linspace(0, 1, 41), stacked=True, color=color, edgecolor="white", linewidth=0.5)
@@ -311,13 +318,13 @@ def drift_distributions(drift: Drift, values: Mapping[str, Sequence[NDArray[np.f
     calm = "no alarm" if told else "too few scans to tell"
     alarms = f"alarm: {', '.join(drift.alarms).replace('_', ' ')}" if drift.alarms else calm
     scans = max(len(now) for _, now in values.values())
-    figure = _canvas(0.9 + 2.2 * rows, "New scans and the model's own", f"{scans:,} new scans · {alarms}")
+    figure = canvas(0.9 + 2.2 * rows, "New scans and the model's own", f"{scans:,} new scans · {alarms}")
     panels = figure.subplots(rows, 2, squeeze=False).ravel()
     for axes in panels[len(values) :]:
         axes.axis("off")
     for axes, (feature, (then, now)) in zip(panels, values.items(), strict=False):
         shift = drift.current[feature]
-        _axes(axes, feature.replace("_", " "), "share of scans")
+        plain_axes(axes, feature.replace("_", " "), "share of scans")
         low, high = np.quantile(np.concatenate([then, now]), [0.001, 0.999])
         bins = np.linspace(low, high, 31) if high > low else np.linspace(low - 1, low + 1, 31)
         inside = [np.clip(part, bins[0], bins[-1]) for part in (then, now)]
@@ -332,27 +339,6 @@ def drift_distributions(drift: Drift, values: Mapping[str, Sequence[NDArray[np.f
     return figure
 
 
-def _canvas(height: float, title: str, subtitle: str) -> Figure:
-    """Make an empty figure with a title and a subtitle at its top left; `height` is in inches."""
-    head = 0.7 + 0.19 * subtitle.count("\n")
-    layout = ConstrainedLayoutEngine(rect=(0.005, 0.01, 0.99, 1 - head / height - 0.01))
-    figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout=layout, facecolor="white")
-    figure.text(0.1 / WIDTH, 1 - 0.12 / height, title, va="top", fontsize=14, fontweight="bold", color=INK)
-    figure.text(0.1 / WIDTH, 1 - 0.42 / height, subtitle, va="top", fontsize=TEXT, color=FAINT, linespacing=1.3)
-    return figure
-
-
-def _axes(axes: Axes, x: str, y: str) -> Axes:
-    axes.set_xlabel(x, color=INK, fontsize=TEXT)
-    axes.set_ylabel(y, color=INK, fontsize=TEXT)
-    axes.grid(color=GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(length=0, labelsize=SMALL, colors=FAINT)
-    axes.spines[:].set_visible(False)
-    axes.spines["bottom"].set(visible=True, color=GRAY)
-    return axes
-
-
 def _unit_square(figure: Figure, axes: Axes) -> Figure:
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
     for axis in (axes.xaxis, axes.yaxis):
@@ -364,12 +350,6 @@ def _scan(cell: Axes, pixels: NDArray[np.uint8], scan: pd.Series, color: str) ->
     cell.imshow(pixels, cmap="gray", vmin=0, vmax=255)
     words = f"actual {scan['label']}\ncalled {scan['predicted']} {scan['p_pneumonia']:.2f}"
     cell.set_title(words, fontsize=SMALL - 1, color=color, loc="left", pad=3)
-
-
-def _subtitle(evaluation: Evaluation) -> str:
-    split = SPLITS.get(evaluation.split, evaluation.split)
-    people = f"{evaluation.scans:,} scans of {evaluation.patients:,} patients"
-    return f"{split}: {people}, {evaluation.prevalence:.1%} pneumonia"
 
 
 def _words(evaluation: Evaluation, name: str) -> str:
