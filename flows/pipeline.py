@@ -6,13 +6,15 @@ from prefect import flow
 
 from flows.schedule import LONGEST_SECONDS, overtaken, plainly, tell_failure
 from tasks.data import audit_and_split, clean, normalize
-from tasks.learning import evaluate, train
+from tasks.folds import learn_in_turn
+from tasks.learning import combine, ensemble_run, evaluate, look_inside, repeat, train
 from tasks.policy import outcome
-from tasks.registering import register
+from tasks.registering import register, register_seeds
 from xray.config import Request
 
 if TYPE_CHECKING:
     from xray.data.catalog import Catalog
+    from xray.data.shards import PixelStore
     from xray.registry.record import Recorded
 
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 )
 @plainly
 def pipeline(request: Request) -> "Recorded":
-    """Clean, normalize, audit and split, train, evaluate, register; whatever is done already is reused.
+    """Clean, normalize, audit and split, train, evaluate, look inside, register; whatever is done already is reused.
 
     Returns:
         What was recorded in MLflow.
@@ -36,9 +38,23 @@ def pipeline(request: Request) -> "Recorded":
     cleaned = clean(request)
     store = normalize(cleaned, request)
     catalog = audit_and_split(cleaned, store, request)
+    if request.config.training.seeds > 1:
+        return _with_seeds(catalog, store, request)
     trained = train(catalog, store, request)
     judged = evaluate(trained, catalog, store, request)
+    look_inside(trained, judged, catalog, store, request)
     return outcome(register(trained, judged, catalog, request))
+
+
+def _with_seeds(catalog: "Catalog", store: "PixelStore", request: Request) -> "Recorded":
+    """Train and judge each seed, combine them, evaluate, register one model."""
+    seeds = repeat(catalog, store, request)
+    with ensemble_run(seeds, request) as parent:
+        runs = learn_in_turn(seeds, request, parent)
+        trained = combine(runs, request)
+        judged = evaluate(trained, catalog, store, request)
+        look_inside(trained, judged, catalog, store, request)
+        return outcome(register_seeds(runs, trained, judged, catalog, request))
 
 
 @flow(name="prepare", flow_run_name="{request.config.recipe}", persist_result=False)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from prefect.artifacts import create_table_artifact
 
 from tasks.libraries import load
-from tasks.policy import done, flow_run_id, step
+from tasks.policy import done, flow_run_id, outcome, step
 from tasks.progress import progress_of
 from tasks.turns import training_turn
 from xray.config import Request
 
 if TYPE_CHECKING:
     from xray.data.catalog import Catalog
+    from xray.data.folds import Fold
     from xray.data.shards import PixelStore
+    from xray.evaluation.inspection import Inspected
     from xray.evaluation.judge import Judged
+    from xray.registry.family import FoldRun
     from xray.training.fit import Trained
 
 
@@ -38,3 +43,30 @@ def evaluate(trained: Trained, catalog: Catalog, store: PixelStore, request: Req
     columns = load("xray.evaluation.report").COLUMNS
     create_table_artifact([dict(zip(columns, row, strict=True)) for row in judged.report()["rows"]], key="test-metrics")
     return done(judged, judged.reused, f"evaluation {judged.digest}")
+
+
+@step(name="look inside")
+def look_inside(trained: Trained, judged: Judged, catalog: Catalog, store: PixelStore, request: Request) -> Inspected:
+    """Look for shortcuts, weak parts and what changed scans cost, and draw the maps."""
+    seen = load("xray.evaluation.inspection").inspect(trained, judged, catalog, store, request.config)
+    return done(seen, seen.reused, seen.report()["verdicts"]["shortcuts"])
+
+
+def repeat(catalog: Catalog, store: PixelStore, request: Request) -> list[Fold]:
+    """Say what each of several seeds trains."""
+    return load("xray.registry.seeds").members_of(outcome(catalog), outcome(store), request.config)
+
+
+@contextmanager
+def ensemble_run(members: list[Fold], request: Request) -> Iterator[str | None]:
+    """Keep the MLflow run open that the seeds' runs are children of."""
+    with load("xray.registry.seeds").opened(members, request.config, request.places, flow_run_id()) as parent:
+        yield parent
+
+
+@step(name="combine")
+def combine(runs: Sequence[FoldRun], request: Request) -> Trained:
+    """Average the seeds' networks into one, or take the first where no ensemble is wanted."""
+    trained, reused = load("xray.registry.seeds").combine(runs, request.config, request.places)
+    said = f"{len(runs)} networks averaged" if request.config.registry.ensemble else "the first seed's network"
+    return done(trained, reused, said)

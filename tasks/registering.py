@@ -1,10 +1,12 @@
-"""The task that puts a judged network into MLflow."""
+"""Tasks that put a judged network into MLflow."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
 
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from tasks.libraries import load
 from tasks.policy import done, flow_run_id, step
@@ -14,20 +16,48 @@ from xray.errors import RegistryError
 if TYPE_CHECKING:
     from xray.data.catalog import Catalog
     from xray.evaluation.judge import Judged
+    from xray.registry.family import FoldRun
     from xray.registry.record import Recorded
+    from xray.registry.seeds import Repeated
     from xray.training.fit import Trained
+
+R = TypeVar("R", bound="Recorded")
 
 
 @step(name="register")
 def register(trained: Trained, judged: Judged, catalog: Catalog, request: Request) -> Recorded:
     """Complete the MLflow run and register the model, once."""
-    record = load("xray.registry.record").record
+    with _told_how_later(trained, request):
+        recorded = load("xray.registry.record").record(
+            trained, judged, catalog, request.config, request.places, flow_run_id()
+        )
+    return _registered(recorded)
+
+
+@step(name="register")
+def register_seeds(
+    runs: Sequence[FoldRun], trained: Trained, judged: Judged, catalog: Catalog, request: Request
+) -> Repeated:
+    """Complete the run above the seeds' with their spread, and register one model, once."""
+    with _told_how_later(trained, request):
+        repeated = load("xray.registry.seeds").record_seeds(
+            runs, trained, judged, catalog, request.config, request.places, flow_run_id()
+        )
+    columns, rows = repeated.table()
+    create_table_artifact([dict(zip(columns, row, strict=True)) for row in rows], key="seeds")
+    return _registered(repeated)
+
+
+@contextmanager
+def _told_how_later(trained: Trained, request: Request) -> Iterator[None]:
     try:
-        recorded = record(trained, judged, catalog, request.config, request.places, flow_run_id())
+        yield
     except RegistryError as error:
         later = f"The model is safe in {trained.folder}; this registers it later: {request.command}"
         raise RegistryError(f"{error}. {later}") from error.__cause__
+
+
+def _registered(recorded: R) -> R:
     create_markdown_artifact(recorded.markdown(), key="mlflow-run")
-    return done(
-        recorded, recorded.registered.reused, f"{recorded.registered.name} version {recorded.registered.version}"
-    )
+    version = recorded.registered
+    return done(recorded, version.reused, f"{version.name} version {version.version}")

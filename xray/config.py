@@ -60,6 +60,17 @@ class Model(Section):
     architecture: Literal["article", "quick"] = Field("article", description="A name in xray.training.architectures.")
 
 
+class Labels(Section):
+    """What the network tells apart."""
+
+    scheme: Literal["binary", "cause", "covid"] = Field(
+        "binary", description="Pneumonia or normal; or normal, bacterial, viral; or these and COVID-19."
+    )
+    class_weights: Literal["none", "balanced"] = Field(
+        "none", description="Count every scan alike in the loss, or every class."
+    )
+
+
 class Augmentation(Section):
     """Random changes of each training scan, drawn anew each epoch. Zero or false switches one off."""
 
@@ -72,6 +83,7 @@ class Training(Section):
     """How the network is fitted."""
 
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of weights, order and augmentation.")
+    seeds: int = Field(1, ge=1, le=20, description="Train so many networks, with `seed` and the seeds after it.")
     epochs: int = Field(60, ge=1, le=10_000, description="Most epochs to train.")
     batch_size: int = Field(32, ge=1, le=4096, description="Scans a step.")
     learning_rate: float = Field(1e-4, gt=0, le=1, description="Adam's step size.")
@@ -97,6 +109,16 @@ class Evaluation(Section):
         pattern=r"^(youden|cost|(sensitivity|specificity)>=(0?\.\d+|0|1(\.0+)?))$",
         description="How validation scans choose the threshold: youden, sensitivity>=X, specificity>=X or cost.",
     )
+    temperature: bool = Field(True, description="Calibrate scores by a temperature, fitted on validation scans.")
+    most_error: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="Refer scans to a person until this share of the others is wrong, on validation; 1 refers none.",
+    )
+    prevalence: float | None = Field(
+        None, gt=0, lt=1, description="Share of pneumonia where the model is used, where known; scores then mean that."
+    )
     missed_cost: float = Field(
         5.0, gt=0, le=1000, description="False alarms that one missed pneumonia counts as, for the rule cost."
     )
@@ -117,6 +139,9 @@ class Promotion(Section):
     margin_auc: float = Field(0.05, ge=0, le=1, description=_MARGIN)
     margin_sensitivity: float = Field(0.05, ge=0, le=1, description=_MARGIN)
     margin_specificity: float = Field(0.1, ge=0, le=1, description=_MARGIN)
+    refuse_marked: bool = Field(
+        False, description="Refuse a challenger whose run says that it scores nearly as well without lungs."
+    )
 
     @property
     def margins(self) -> dict[str, float]:
@@ -144,6 +169,9 @@ class Registry(Section):
     experiment: str = Field("xray", min_length=1, description="MLflow experiment.")
     model_name: str = Field("xray-classifier", min_length=1, description="Registered model.")
     challenger: bool = Field(True, description="Whether a new version takes the alias `challenger`.")
+    ensemble: bool = Field(
+        True, description="Of several seeds, register their averaged ensemble; else the first seed's network."
+    )
 
 
 class Config(Section):
@@ -153,6 +181,7 @@ class Config(Section):
     about: About = Field(default_factory=About, description="What the recipe says of itself.")
     images: Images = Images()
     split: Split = Split()
+    labels: Labels = Labels()
     model: Model = Model()
     augmentation: Augmentation = Augmentation()
     training: Training = Training()
@@ -171,6 +200,12 @@ class Config(Section):
             sections = isinstance(value, Mapping) and isinstance(whole.get(name), Mapping)
             whole[name] = {**whole[name], **value} if sections else value
         return whole
+
+    @property
+    def registered_name(self) -> str:
+        """The registered model: `registry.model_name`, and with it the scheme where that is not binary."""
+        scheme = self.labels.scheme
+        return self.registry.model_name if scheme == "binary" else f"{self.registry.model_name}-{scheme}"
 
     def flat(self) -> dict[str, Any]:
         """Give every value by its dotted key, as `--set` and MLflow's params name it."""

@@ -1,18 +1,22 @@
 """What a scan can be called, and the one place that says what a model's output means.
 
-"Positive" always means pneumonia. `label_index` is the article's: pneumonia 0, normal 1, so a sigmoid
-output is P(normal).
+"Positive" always means pneumonia. The order of the binary scheme's classes is the article's: pneumonia 0, normal 1, so
+a sigmoid output is P(normal).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 PNEUMONIA = "pneumonia"
 NORMAL = "normal"
+REFER = "refer"
+"""A decision that is left to a person."""
+
 LABELS = (PNEUMONIA, NORMAL)
-"""Labels in the order of `label_index`, which is also the order of a model's `classes`."""
+"""Labels in the article's order, which is also that of the binary scheme's classes."""
 
 CAUSE_OF_SUBTYPE = {
     "normal": "normal",
@@ -26,50 +30,124 @@ CAUSE_OF_SUBTYPE = {
 """Every `subtype` of a catalog, with the cause it counts under."""
 
 
-def label_index(labels: Sequence[str]) -> NDArray[np.int64]:
-    """Turn labels into the article's indices.
+@dataclass(frozen=True)
+class Scheme:
+    """What a network tells apart.
+
+    Attributes:
+        name: As the configuration names it.
+        classes: In the order of the network's outputs. One sigmoid output stands for the binary scheme's two.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a network of this scheme gives for a scan."""
+        return 1 if self.classes == LABELS else len(self.classes)
+
+    def class_of(self, subtype: str) -> str | None:
+        """Name the class that a subtype counts under, if it has one.
+
+        ARDS may have any cause, so it has no class where causes are told apart; it is pneumonia all the same.
+
+        Raises:
+            ValueError: The subtype is not known.
+        """
+        if subtype not in CAUSE_OF_SUBTYPE:
+            raise ValueError(f"subtype must be among {tuple(CAUSE_OF_SUBTYPE)}. Received: {subtype}")
+        cause = CAUSE_OF_SUBTYPE[subtype]
+        binary = NORMAL if cause == NORMAL else PNEUMONIA
+        return next((name for name in (subtype, cause, binary) if name in self.classes), None)
+
+    def class_index(self, subtypes: Sequence[str]) -> NDArray[np.int64]:
+        """Turn subtypes into the places of their classes: int64 (n,), -1 where a scan has no class.
+
+        Raises:
+            ValueError: A subtype is not known.
+        """
+        names = [self.class_of(subtype) for subtype in subtypes]
+        return np.array([-1 if name is None else self.classes.index(name) for name in names], dtype=np.int64)
+
+    def targets(self, class_index: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Give what the network should answer: float32 (n, outputs), 1 for a scan's class and 0 else.
+
+        Args:
+            class_index: int64 (n,), none of them -1. The one output of the binary scheme is 1 for normal.
+        """
+        if self.outputs == 1:
+            return class_index.astype(np.float32)[:, np.newaxis]
+        return np.eye(len(self.classes), dtype=np.float32)[class_index]
+
+
+SCHEMES = {
+    scheme.name: scheme
+    for scheme in (
+        Scheme("binary", LABELS),
+        Scheme("cause", (NORMAL, "bacterial", "viral")),
+        Scheme("covid", (NORMAL, "bacterial", "viral", "covid-19")),
+    )
+}
+"""What `labels.scheme` may name."""
+
+
+def class_probabilities(outputs: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Read a model's outputs as the probability of each of its classes.
 
     Args:
-        labels: n words of `LABELS`.
+        outputs: float (n, 1), the sigmoid output P(normal), or float (n, k), one softmax output a class; 0 to 1.
 
     Returns:
-        int64 (n,), pneumonia 0, normal 1.
-
-    Raises:
-        ValueError: A label is not one of `LABELS`.
+        float64 (n, k) in the order of the scheme's `classes`, 0 to 1; k is 2 for a sigmoid output.
     """
-    unknown = sorted(set(labels) - set(LABELS))
-    if unknown:
-        raise ValueError(f"labels must be among {LABELS}. Received: {unknown}")
-    return np.array([LABELS.index(label) for label in labels], dtype=np.int64)
+    given = np.asarray(outputs, dtype=np.float64)
+    return np.concatenate([1.0 - given, given], axis=1) if given.shape[1] == 1 else given
 
 
-def p_pneumonia(outputs: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Read a model's outputs as the probability of pneumonia: 1 - P(normal).
+def p_pneumonia(probabilities: NDArray[np.floating], classes: Sequence[str]) -> NDArray[np.float64]:
+    """Read class probabilities as the probability of pneumonia: 1 - P(normal), whatever the scheme.
 
     Args:
-        outputs: float (n, 1), the sigmoid output P(normal), 0 to 1.
+        probabilities: float (n, k), one column a class, 0 to 1.
+        classes: k names, in the order of the columns.
 
     Returns:
         float64 (n,), 0 to 1.
     """
-    return 1.0 - np.asarray(outputs, dtype=np.float64).reshape(-1)
+    return 1.0 - np.asarray(probabilities, dtype=np.float64)[:, list(classes).index(NORMAL)]
 
 
-def likeliest(p: NDArray[np.floating]) -> list[str]:
-    """Name the likelier label of each scan: pneumonia from 0.5 on.
+def class_columns(classes: Sequence[str]) -> list[str]:
+    """Name the columns that hold each class's probability; none where `p_pneumonia` says it all.
+
+    Args:
+        classes: In the order of a model's outputs.
+    """
+    return [] if tuple(classes) == LABELS else [f"p_{name}" for name in classes]
+
+
+def likeliest(probabilities: NDArray[np.floating], classes: Sequence[str]) -> list[str]:
+    """Name the likeliest class of each scan; of equals the first.
+
+    Args:
+        probabilities: float (n, k), one column a class, 0 to 1.
+        classes: k names, in the order of the columns.
+    """
+    return [classes[place] for place in np.argmax(probabilities, axis=1)]
+
+
+def decide(
+    p: NDArray[np.floating], threshold: float | NDArray[np.floating], low: float = 1.0, high: float = 0.0
+) -> list[str]:
+    """Decide each scan at a model's stored threshold: pneumonia from the threshold on, else normal.
 
     Args:
         p: float (n,), the probability of pneumonia, 0 to 1.
+        threshold: 0 to 1, chosen on validation scans; one for all, or one a scan.
+        low: From here on, below `high`, a scan is referred to a person. As they stand, none is.
+        high: Where that ends.
     """
-    return [PNEUMONIA if value >= 0.5 else NORMAL for value in p]
-
-
-def decide(p: NDArray[np.floating], threshold: float) -> list[str]:
-    """Decide each scan at a model's stored threshold: pneumonia from the threshold on.
-
-    Args:
-        p: float (n,), the probability of pneumonia, 0 to 1.
-        threshold: 0 to 1, chosen on validation scans.
-    """
-    return [PNEUMONIA if value >= threshold else NORMAL for value in p]
+    called = np.where(p >= threshold, PNEUMONIA, NORMAL)
+    decided: list[str] = np.where((p >= low) & (p < high), REFER, called).tolist()
+    return decided

@@ -100,9 +100,12 @@ def _run(data: Path, recipe: str, settings: list[str], home: Path) -> None:
         recorded = pipeline(request)
     from xray.evaluation.report import COLUMNS
     from xray.registry.card import SAFETY
+    from xray.registry.seeds import Repeated
 
     report = recorded.judged.report()
     show_table(f"{request.config.recipe}, on TEST", COLUMNS, report["rows"])
+    if isinstance(recorded, Repeated):
+        show_table(f"{request.config.recipe}, {len(recorded.seeds)} seeds, run {recorded.parent}", *recorded.table())
     registered = recorded.registered
     alias = ", challenger" if registered.challenger else ""
     console.print(f"model    {registered.uri}{alias}{' (reused)' if registered.reused else ''}")

@@ -21,6 +21,7 @@ SETTINGS = [
     "training.epochs=1",
     "evaluation.bootstrap_draws=100",
     "registry.experiment=a-test",
+    "labels.scheme=cause",  # it has every table that the binary scheme has, and one more
 ]
 TASKS = ["clean", "normalize", "cut into folds", "fold 0, seed 0", "fold 1, seed 0", "sum up"]
 
@@ -85,6 +86,7 @@ def test_the_same_again_reuses_everything(first: Run, second: Run) -> None:
 def test_prefect_shows_the_folds_and_the_out_of_fold_figures(first: Run) -> None:
     assert "test auc" in first.artifacts["folds"]
     assert "sensitivity viral" in first.artifacts["out-of-fold"]
+    assert "macro auc" in first.artifacts["classes-out-of-fold"]
 
 
 def test_nothing_is_registered(first: Run, request_of: Request) -> None:

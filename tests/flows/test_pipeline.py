@@ -14,7 +14,8 @@ from flows.pipeline import pipeline, prepare
 from xray.config import Request, load_config
 from xray.errors import TrainingError
 
-TASKS = ["clean", "normalize", "audit and split", "train", "evaluate", "register"]
+TASKS = ["clean", "normalize", "audit and split", "train", "evaluate", "look inside", "register"]
+SEED_TASKS = [*TASKS[:3], "fold 0, seed 0", "fold 0, seed 1", "combine", *TASKS[4:]]
 SCANS = 80
 SETTINGS = [
     "images.height=32",
@@ -60,7 +61,8 @@ def ended(state: State[Any], result: Any = None, least: int = len(TASKS)) -> Run
         found = client.read_artifacts(
             artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run])), limit=50
         )
-    tasks = {run.name.rpartition("-")[0]: run for run in runs}
+    # a seed's task has a name of its own, without Prefect's number
+    tasks = {run.name if run.name.startswith("fold") else run.name.rpartition("-")[0]: run for run in runs}
     return Run(flow_run, result, tasks, {str(artifact.key): artifact for artifact in found})
 
 
@@ -68,9 +70,9 @@ def state_after(request: Request) -> State[Any]:
     return cast(State[Any], pipeline(request, return_state=True))
 
 
-def run_of(request: Request) -> Run:
+def run_of(request: Request, least: int = len(TASKS)) -> Run:
     state = state_after(request)
-    return ended(state, state.result())
+    return ended(state, state.result(), least)
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +149,32 @@ def test_the_mlflow_run_names_its_flow_run(first: Run, second: Run, request_of: 
 
     run = store_of(request_of.places).client().get_run(first.result.run_id)
     assert run.data.tags["prefect_flow_run"] == str(first.id) != str(second.id)
+
+
+@pytest.fixture(scope="module")
+def with_seeds(second: Run, request_of: Request) -> Run:
+    config = load_config("quick", [*SETTINGS, "training.seeds=2"])
+    return run_of(Request(data=request_of.data, home=request_of.home, config=config), len(SEED_TASKS))
+
+
+def test_with_seeds_it_trains_the_others_and_registers_one_ensemble(with_seeds: Run, first: Run) -> None:
+    reused = [*TASKS[:3], "fold 0, seed 0"]
+    assert {name: run.state_name for name, run in with_seeds.tasks.items()} == {
+        name: "Reused" if name in reused else "Completed" for name in SEED_TASKS
+    }
+    assert with_seeds.result.seeds[0].run_id == first.result.run_id
+    assert (with_seeds.result.registered.version, with_seeds.result.registered.reused) == ("2", False)
+    assert str(with_seeds.tasks["combine"].state.message) == "2 networks averaged"  # type: ignore[union-attr]
+
+
+def test_with_seeds_prefect_shows_their_spread_and_mlflow_names_the_flow_run(
+    with_seeds: Run, request_of: Request
+) -> None:
+    from xray.registry.store import store_of
+
+    assert "test auc" in str(with_seeds.artifacts["seeds"].data)
+    tags = store_of(request_of.places).client().get_run(with_seeds.result.run_id).data.tags
+    assert tags["prefect_flow_run"] == str(with_seeds.id)
 
 
 def test_what_no_training_can_use_is_refused_at_once_and_nothing_is_done_again(

@@ -19,6 +19,7 @@ from PIL import Image
 
 from xray import config
 from xray.config import Places
+from xray.evaluation.reading import Reading
 from xray.registry.choice import resolve, score_files
 from xray.registry.model import Settings, example_image, save
 from xray.registry.registration import Registration, register
@@ -37,7 +38,7 @@ print(json.dumps({"rows": found.to_dict("records"), "xray": xray.__file__}))
 """
 
 NAME = "xray-alone"
-SETTINGS = Settings.of(config.Images(height=32, width=32), 0.5)
+SETTINGS = Settings.of(config.Images(height=32, width=32), Reading.at(0.5))
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(1500)]
 

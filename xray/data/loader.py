@@ -31,13 +31,13 @@ class Scans:
     Attributes:
         store: Holds their pixels.
         sha256: n digests.
-        label_index: int64 (n,), pneumonia 0, normal 1.
+        targets: float32 (n, k), what the network should answer: `labels.Scheme.targets`.
         in_memory: Whether their pixels are kept in memory.
     """
 
     store: PixelStore
     sha256: tuple[str, ...]
-    label_index: NDArray[np.int64]
+    targets: NDArray[np.float32]
     in_memory: bool
 
     def __len__(self) -> int:
@@ -76,7 +76,7 @@ def training_batches(
         augment: Random changes, or none.
 
     Returns:
-        Pairs of uint8 (b, height, width, 1), 0 to 255, and float32 (b, 1), 1 where the scan is normal.
+        Pairs of uint8 (b, height, width, 1), 0 to 255, and float32 (b, k), the targets.
 
     Raises:
         StoreError: The store does not hold every scan. What goes wrong later, see `store_errors`.
@@ -90,9 +90,9 @@ def training_batches(
             transforms = None if augment is None else augment.draw(epoch)
             for pixels, places in read(order):
                 extra = () if transforms is None else (transforms[places],)
-                yield (pixels[..., np.newaxis], _targets(scans, places), *extra)
+                yield (pixels[..., np.newaxis], scans.targets[places], *extra)
 
-    signature = [*_signature(scans.store)]
+    signature = [*_signature(scans)]
     if augment is None:
         return tf.data.Dataset.from_generator(generate, output_signature=tuple(signature)).prefetch(4)
     signature.append(tf.TensorSpec((None, 8), tf.float32))
@@ -111,7 +111,7 @@ def evaluation_batches(scans: Scans, batch_size: int) -> tf.data.Dataset:
         batch_size: Scans a batch; the last one may be smaller.
 
     Returns:
-        Pairs of uint8 (b, height, width, 1), 0 to 255, and float32 (b, 1), 1 where the scan is normal.
+        Pairs of uint8 (b, height, width, 1), 0 to 255, and float32 (b, k), the targets.
 
     Raises:
         StoreError: The store does not hold every scan. What goes wrong later, see `store_errors`.
@@ -120,9 +120,9 @@ def evaluation_batches(scans: Scans, batch_size: int) -> tf.data.Dataset:
 
     def generate() -> Iterator[tuple[NDArray, ...]]:
         for pixels, places in read(None):
-            yield pixels[..., np.newaxis], _targets(scans, places)
+            yield pixels[..., np.newaxis], scans.targets[places]
 
-    dataset = tf.data.Dataset.from_generator(generate, output_signature=_signature(scans.store))
+    dataset = tf.data.Dataset.from_generator(generate, output_signature=_signature(scans))
     # Keras asks a validation set for its size once a run; without it, the first epoch warns.
     return dataset.apply(tf.data.experimental.assert_cardinality(scans.batches(batch_size))).prefetch(4)
 
@@ -212,9 +212,6 @@ def _empty(store: PixelStore) -> Batch:
     return np.empty((0, store.height, store.width), dtype=np.uint8), np.empty(0, dtype=np.int64)
 
 
-def _targets(scans: Scans, places: NDArray[np.int64]) -> NDArray[np.float32]:
-    return scans.label_index[places].astype(np.float32)[:, np.newaxis]
-
-
-def _signature(store: PixelStore) -> tuple[tf.TensorSpec, tf.TensorSpec]:
-    return tf.TensorSpec((None, store.height, store.width, 1), tf.uint8), tf.TensorSpec((None, 1), tf.float32)
+def _signature(scans: Scans) -> tuple[tf.TensorSpec, tf.TensorSpec]:
+    pixels = tf.TensorSpec((None, scans.store.height, scans.store.width, 1), tf.uint8)
+    return pixels, tf.TensorSpec((None, scans.targets.shape[1]), tf.float32)

@@ -32,6 +32,7 @@ from xray.evaluation.canvas import (
     subtitle_of,
 )
 from xray.evaluation.drift import Drift
+from xray.evaluation.referral import sureness
 from xray.evaluation.report import Evaluation, OperatingPoint, labels_and_scores
 from xray.labels import CAUSE_OF_SUBTYPE, NORMAL, PNEUMONIA, decide
 
@@ -88,7 +89,7 @@ def choose_scans(scores: pd.DataFrame, threshold: float, most: int = 10) -> pd.D
     p = scores["p_pneumonia"].to_numpy(dtype=np.float64)
     table = scores.assign(predicted=decide(p, threshold))
     table["right"] = table["predicted"] == table["label"]
-    past = np.abs(p - threshold) / np.maximum(np.where(p >= threshold, 1 - threshold, threshold), 1e-12)
+    past = sureness(p, threshold)
     wrong = table.assign(past=past)[~table["right"]].sort_values(["past", "image_id"], ascending=[False, True])
     drawn = table[table["right"]].sort_values(["sha256", "image_id"])
     turn = drawn.groupby("label").cumcount()  # first of each label, second of each label, …
@@ -188,7 +189,10 @@ def precision_recall(scores: pd.DataFrame, evaluation: Evaluation) -> Figure:
 
 
 def calibration(scores: pd.DataFrame, evaluation: Evaluation) -> Figure:
-    """Show how often scans of each predicted probability are pneumonia, and how many scans each bin holds."""
+    """Show how often scans of each predicted probability are pneumonia, and how many scans each bin holds.
+
+    What the network gave before calibration stands behind it, where `p_pneumonia_raw` says so.
+    """
     y, p = labels_and_scores(scores)
     bins = reliability(y, p, evaluation.bins)
     words = [f"{name.replace('_', ' ')} {_words(evaluation, name)}" for name in ("calibration_error", "brier")]
@@ -196,6 +200,9 @@ def calibration(scores: pd.DataFrame, evaluation: Evaluation) -> Figure:
     above, below = figure.subplots(2, 1, height_ratios=[3.4, 1], sharex=True)
     plain_axes(above, "", "share that is pneumonia")
     above.plot([0, 1], [0, 1], color=GRAY, linewidth=1, linestyle=(0, (4, 3)), label="perfectly calibrated")
+    if "p_pneumonia_raw" in scores and not np.array_equal(scores["p_pneumonia_raw"], p):
+        before = reliability(y, scores["p_pneumonia_raw"].to_numpy(dtype=np.float64), evaluation.bins)
+        above.plot(before.predicted, before.observed, "o--", color=FAINT, linewidth=1, markersize=4, label="before")
     above.vlines(bins.predicted, bins.predicted, bins.observed, color=ACCENT, linewidth=1.4, label="gap")
     held = bins.scans[bins.filled]
     sizes = 25 + 250 * held / held.max()  # few scans, small dot: a wide gap there means little

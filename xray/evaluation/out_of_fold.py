@@ -7,8 +7,8 @@ They are the only figures for what TEST has none of, such as COVID-19. What they
 - A fold's threshold was chosen on the very scans it would be judged on. Decisions here are taken at `nested_threshold`
   in place of it: chosen in the same way on the other folds' out-of-fold scores, without training anything again. Those
   scores come from networks that were trained on this fold, so a small dependence is left.
-- Each network is the best epoch by the loss on its own fold. That makes all of these figures somewhat optimistic, those
-  without a threshold, too. The official TEST scans took no part in any choice.
+- Each network is the best epoch by the loss on its own fold, at a temperature fitted there. That makes all of these
+  figures somewhat optimistic, those without a threshold, too. The official TEST scans took no part in any choice.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,6 +22,7 @@ from xray import config
 from xray.errors import EvaluationError
 from xray.evaluation import metrics
 from xray.evaluation.intervals import Estimate, bootstrap
+from xray.evaluation.multiclass import LEAST_SCANS
 from xray.evaluation.report import CAUSES, HALF, labels_and_scores
 from xray.evaluation.thresholds import choose_threshold
 from xray.labels import CAUSE_OF_SUBTYPE, decide
@@ -31,9 +32,6 @@ COLUMNS = [
     "image_id", "sha256", "patient_id", "label", "subtype", "source", "fold", "seed",
     "p_pneumonia", "threshold", "decision", "nested_threshold", "nested_decision",
 ]  # fmt: skip
-LEAST_SCANS = 10
-"""No figure for a subtype or source with fewer scans."""
-
 TABLE_COLUMNS = ("figure", "at the other folds' threshold", "at 0.5")
 """What the columns of `OutOfFold.rows` hold."""
 
@@ -46,7 +44,8 @@ class FoldScores:
         fold: The fold's number, from 0.
         seed: Seed of the training.
         threshold: 0 to 1, chosen on this fold.
-        scores: A row a scan of the fold: image_id, sha256, patient_id, label, subtype, source, p_pneumonia (0 to 1).
+        scores: A row a scan of the fold: image_id, sha256, patient_id, label, subtype, source, p_pneumonia (0 to 1),
+            and p_CLASS for each class of a model that knows more than two.
     """
 
     fold: int
@@ -106,8 +105,9 @@ def gather(folds: Iterable[FoldScores], evaluation: config.Evaluation) -> pd.Dat
         evaluation: Names the rule that chooses `nested_threshold`.
 
     Returns:
-        A row a scan and seed, with `COLUMNS`, in order of seed and `image_id`. `threshold` and `decision` are the
-        fold's own, `nested_threshold` and `nested_decision` come from the other folds of the same seed.
+        A row a scan and seed, with `COLUMNS` and each p_CLASS, in order of seed and `image_id`. `threshold` and
+        `decision` are the fold's own, `nested_threshold` and `nested_decision` come from the other folds of the same
+        seed. Every scan is decided, none is referred.
 
     Raises:
         EvaluationError: A scan lies in two folds, or a seed has one fold alone.
@@ -128,7 +128,8 @@ def gather(folds: Iterable[FoldScores], evaluation: config.Evaluation) -> pd.Dat
     for prefix in ("", "nested_"):
         above = table["p_pneumonia"] - table[f"{prefix}threshold"]  # 0 from the threshold on, exactly
         table[f"{prefix}decision"] = decide(above.to_numpy(), 0.0)
-    return table[COLUMNS].sort_values(["seed", "image_id"], ignore_index=True)
+    classes = [name for name in table.columns if name.startswith("p_") and name not in (*COLUMNS, "p_pneumonia_raw")]
+    return table[[*COLUMNS, *classes]].sort_values(["seed", "image_id"], ignore_index=True)
 
 
 def evaluate(table: pd.DataFrame, evaluation: config.Evaluation) -> OutOfFold:

@@ -27,7 +27,9 @@ class Check:
         return f"{self.rule}. Received: {self.seen}"
 
 
-def check_all(challenger: Evaluation, comparison: Comparison | None, policy: config.Promotion) -> list[Check]:
+def check_all(
+    challenger: Evaluation, comparison: Comparison | None, policy: config.Promotion, marked: bool | None = None
+) -> list[Check]:
     """Hold a challenger's figures against the policy; it passes where every check holds.
 
     Floors are held against the figure itself, the margin against the lower end of the interval of
@@ -38,8 +40,10 @@ def check_all(challenger: Evaluation, comparison: Comparison | None, policy: con
         comparison: Champion first, challenger second, on the same scans; None where there is no champion yet, and
             the floors alone decide.
         policy: Floors and margin.
+        marked: Whether the challenger scores nearly as well without lungs; None where nobody looked.
     """
-    return [*_floors(challenger, policy), *(_margins(comparison, policy) if comparison is not None else ())]
+    margins = [] if comparison is None else _margins(comparison, policy)
+    return [*_floors(challenger, policy), *margins, *([_lungs(marked)] if policy.refuse_marked else ())]
 
 
 def _floors(challenger: Evaluation, policy: config.Promotion) -> list[Check]:
@@ -68,6 +72,11 @@ def _margin(name: str, comparison: Comparison, margin: float) -> Check:
         return Check(rule, "undefined on these scans", held=False)
     low = found.difference.low
     return Check(rule, _signed(found.difference), low is not None and low > -margin)
+
+
+def _lungs(marked: bool | None) -> Check:
+    seen = {None: "nobody has looked", True: "marked", False: "not marked"}[marked]
+    return Check("the model must be shown to need the lungs", seen, held=marked is False)
 
 
 def _signed(estimate: Estimate) -> str:

@@ -11,12 +11,16 @@ import pandas as pd
 from xray import config
 from xray.config import digest_of
 from xray.data.folders import write_folder
+from xray.evaluation.in_use import Table
 from xray.evaluation.judge import Judged
-from xray.evaluation.out_of_fold import TABLE_COLUMNS, FoldScores, evaluate, gather
+from xray.evaluation.multiclass import COLUMNS as CLASS_COLUMNS
+from xray.evaluation.multiclass import ClassEvaluation, class_scores, evaluate_classes
+from xray.evaluation.out_of_fold import SPLIT, TABLE_COLUMNS, FoldScores, evaluate, gather
 from xray.evaluation.spread import spread
+from xray.labels import class_columns
 from xray.training.fit import Trained
 
-SUMMARY_VERSION = 1
+SUMMARY_VERSION = 2
 """Raised when a change of code changes a figure or a table."""
 
 OUT_OF_FOLD = "out_of_fold.parquet"
@@ -27,9 +31,6 @@ HEADLINE = (
     *(f"test.{name}" for name in RANKING + DECISIONS),
 )
 """Figures of each fold that the table shows; the report's metrics come from all of them."""
-
-Table = tuple[Sequence[str], Sequence[Sequence[str]]]
-"""Columns and rows, in words."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,12 @@ class Summary:
         return report
 
     def tables(self) -> dict[str, Table]:
-        """Write the tables in words: `folds` (mean, standard deviation and each training's value) and `out-of-fold`."""
+        """Write the tables in words.
+
+        Returns:
+            `folds` (mean, standard deviation and each training's value), `out-of-fold` and, where more classes than two
+            are told apart, `classes-out-of-fold`.
+        """
         report = self.report()
         found, folds = report["metrics"], report["folds"]
         rows = [
@@ -89,10 +95,11 @@ class Summary:
             for name in HEADLINE
             if name in found
         ]
-        return {
+        tables: dict[str, Table] = {
             "folds": (("figure", "mean", "sd", "each fold"), rows),
             "out-of-fold": (TABLE_COLUMNS, report["out_of_fold"]),
         }
+        return tables | ({"classes-out-of-fold": (CLASS_COLUMNS, report["classes"])} if report["classes"] else {})
 
 
 def summarize(folds: Sequence[JudgedFold], evaluation: config.Evaluation, root: Path) -> Summary:
@@ -114,15 +121,28 @@ def summarize(folds: Sequence[JudgedFold], evaluation: config.Evaluation, root: 
         table = gather((_scores(fold) for fold in folds), evaluation)
         table.to_parquet(draft / OUT_OF_FOLD, index=False)
         judged = evaluate(table, evaluation)
+        classes = _classes(table, folds[0].judged.reading().classes, evaluation)
         report = {
-            "metrics": {**spread([fold.figures() for fold in folds]), **judged.flat()},
+            "metrics": {
+                **spread([fold.figures() for fold in folds]),
+                **judged.flat(),
+                **({} if classes is None else classes.flat(f"{SPLIT}_classes")),
+            },
             "folds": [_line(fold) for fold in folds],
             "out_of_fold": judged.rows(),
+            "classes": [] if classes is None else classes.rows(),
         }
         (draft / "summary.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
         return {"members": members}
 
     return Summary(folder, reused=not write_folder(folder, fill))
+
+
+def _classes(table: pd.DataFrame, classes: Sequence[str], evaluation: config.Evaluation) -> ClassEvaluation | None:
+    if not class_columns(classes):
+        return None
+    once = table[table["seed"] == table["seed"].iloc[0]]  # of several seeds the first: no scan counts twice
+    return evaluate_classes(class_scores(once.assign(split=SPLIT), classes), evaluation)
 
 
 def _scores(fold: JudgedFold) -> FoldScores:

@@ -69,9 +69,13 @@ def choose_threshold(y: NDArray[np.bool_], p: NDArray[np.float64], evaluation: c
     best = int(np.flatnonzero(merit == merit.max())[-1])
     if best == len(found.scores) - 1:
         return 0.0
-    kept, dropped = found.scores[best], found.scores[best + 1]
-    middle = dropped + (kept - dropped) / 2
-    return float(middle if middle > dropped else kept)  # neighbouring floats have nothing in between
+    return float(midway(found.scores[1:], found.scores[:-1])[best])
+
+
+def midway(lower: NDArray[np.float64], upper: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Place a threshold between two scores: float64 (n,), above `lower` and at most `upper`, both float64 (n,)."""
+    middle = lower + (upper - lower) / 2
+    return np.where(middle > lower, middle, upper)  # neighbouring floats have nothing in between
 
 
 def _rule(evaluation: config.Evaluation) -> Merit:

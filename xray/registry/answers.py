@@ -42,7 +42,7 @@ class Decision:
 
     @property
     def looks(self) -> int:
-        """How often these scans have judged a model so far, this time included."""
+        """How often these scans have been looked at so far, by evaluations and judgements, this one included."""
         return int(self.record.metrics.get("looks", 0))
 
     def scans(self) -> str:

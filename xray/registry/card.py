@@ -4,7 +4,7 @@ Headings after Mitchell et al., "Model Cards for Model Reporting", FAT* 2019, do
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 SAFETY = "It supports a doctor's judgement and never replaces it. It is no medical device."
 LIMITS = (
@@ -29,9 +29,9 @@ class CardFacts:
         source: Where the recipe comes from.
         details: Further facts by name: digests, commit, architecture, epochs.
         counts: Scans by what they are: "train, pneumonia" and the like.
-        threshold: 0 to 1, chosen on validation.
-        rule: The rule that chose it.
+        rules: How the outputs are read, a sentence each: threshold, temperature, referral.
         figures: Figures on TEST by name, each with its 95 % interval.
+        findings: What was seen on looking into it, a sentence each by topic.
         limits: Limits of this very run, before those of every model.
     """
 
@@ -40,15 +40,17 @@ class CardFacts:
     source: str
     details: Mapping[str, str]
     counts: Mapping[str, int]
-    threshold: float
-    rule: str
+    rules: Sequence[str]
     figures: Mapping[str, Figure]
+    findings: Mapping[str, str] = field(default_factory=dict)
     limits: Sequence[str] = ()
 
 
 def model_card(facts: CardFacts) -> str:
     """Write the card as Markdown."""
     details = {"Recipe": f"{facts.recipe}. {facts.source}", **facts.details}
+    rules = ("Positive means pneumonia.", *facts.rules, "Intervals are 95 %, from a bootstrap over patients.")
+    findings = _bullets(f"{topic}: {words}" for topic, words in facts.findings.items())
     return "\n\n".join([
         f"# {facts.name}",
         "## Model details\n\n" + _bullets(f"{name}: {value}" for name, value in details.items()),
@@ -56,10 +58,9 @@ def model_card(facts: CardFacts) -> str:
         f"second look. {SAFETY}",
         "## Factors\n\nSensitivity is given apart for bacterial and viral pneumonia. Age, sex, machine and hospital "
         "are not known for these scans.",
-        f"## Metrics\n\nPositive means pneumonia. The threshold, {facts.threshold:.4f}, was chosen on validation scans "
-        f"by the rule {facts.rule} and not on TEST. Intervals are 95 %, from a bootstrap over patients.",
+        "## Metrics\n\n" + _bullets(rules),
         "## Data\n\n" + _table(("scans", "number"), [(name, f"{count:,}") for name, count in facts.counts.items()]),
-        "## Quantitative analyses\n\n" + _figures(facts.figures),
+        "## Quantitative analyses\n\n" + "\n\n".join(filter(None, [_figures(facts.figures), findings])),
         "## Ethical considerations\n\nA missed pneumonia harms; so does a treatment that nobody needed. No decision "
         "about a person may rest on this model alone.",
         "## Caveats and limits\n\n" + _bullets((*facts.limits, *LIMITS)),

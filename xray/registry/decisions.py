@@ -19,6 +19,7 @@ from mlflow.exceptions import MlflowException
 
 from xray.config import Places
 from xray.errors import RegistryError
+from xray.registry.looks import CODE_TAG, code_version
 from xray.registry.records import Draft, Owner, Record, record_of
 from xray.registry.registration import CHALLENGER, CHAMPION
 from xray.registry.store import reached, store_of
@@ -100,6 +101,7 @@ class Book:
         facts = asdict(draft) | {"policy": json.dumps(dict(draft.policy)), "forced": json.dumps(draft.forced)}
         facts |= {"from": facts.pop("before"), "to": facts.pop("after"), "reason": draft.reason[:MOST_WORDS]}
         facts |= {"prefect_flow_run": facts.pop("flow_run"), "by": by, "mlflow.user": by, **asdict(owner)}
+        facts |= {CODE_TAG: code_version()} if draft.scans else {}
         tags = {name: str(value) for name, value in facts.items() if value not in (None, "")}
         experiment = self.store.experiment(self.client, self.experiment)
         name = f"{draft.kind} {draft.after or 'none'}"

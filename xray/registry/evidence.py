@@ -31,12 +31,14 @@ class Evidence:
         scores: A row a scan.
         files: Files to keep as they are: audit, rejects, history.
         card: The model card, Markdown; also the run's description.
+        texts: Further files by name, as text.
     """
 
     metrics: Mapping[str, float]
     pictures: Sequence[Path]
     scores: pd.DataFrame
     card: str
+    texts: Mapping[str, str] = field(default_factory=dict)
     files: Sequence[Path] = field(default_factory=tuple)
 
 
@@ -55,7 +57,8 @@ def log_evidence(tracker: Tracker, evidence: Evidence) -> None:
         _log_scores(client, run_id, evidence.scores)
         for path in evidence.files:
             client.log_artifact(run_id, str(path))
-        client.log_text(run_id, evidence.card, "model_card.md")
+        for name, text in {"model_card.md": evidence.card, **evidence.texts}.items():
+            client.log_text(run_id, text, name)
         client.set_tag(run_id, NOTE_TAG, evidence.card)
 
 

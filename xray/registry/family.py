@@ -5,7 +5,6 @@ with its registered model if it has one. MLflow gives a run one parent. A traini
 cross-validations lies below the one that was run last; each of the others still names it in its table `folds.json`.
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,18 +15,16 @@ from mlflow import MlflowClient
 from xray.config import Config, Places, digest_of
 from xray.data.folds import Fold
 from xray.data.store import PixelStore
-from xray.errors import StoreError
 from xray.evaluation.judge import judge
 from xray.evaluation.summary import JudgedFold, Summary, summarize
-from xray.registry.card import SAFETY
-from xray.registry.evidence import NOTE_TAG, TABLES_TAG, log_metrics
-from xray.registry.record import PARENT_TAG, complete, run_facts, train_and_track
+from xray.registry.evidence import NOTE_TAG, log_metrics
+from xray.registry.parents import KIND_TAG, adopt, held_open, log_children, note, parent_run
+from xray.registry.record import complete, run_facts, train_and_track
 from xray.registry.runs import RunFacts
-from xray.registry.store import reached, store_of
+from xray.registry.store import reached
 from xray.registry.tracking import Tracker, open_run
 from xray.training.fit import training_digest
 
-KIND_TAG = "kind"
 KIND = "cross-validation"
 FOLDS_TABLE = "folds.json"
 
@@ -78,12 +75,8 @@ def opened(folds: Sequence[Fold], config: Config, places: Places, flow_run: str 
     Raises:
         StoreError: The folder could not be written.
     """
-    tracker = _parent(folds, config, places, flow_run)
-    try:
-        yield tracker.require()[1] if tracker.open() else None
-    except BaseException as error:
-        tracker.finish("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
-        raise
+    with held_open(_parent(folds, config, places, flow_run)) as parent:
+        yield parent
 
 
 def learn(
@@ -108,12 +101,12 @@ def learn(
         StoreError: A folder could not be written.
         RegistryError: The store cannot be reached.
     """
-    store = PixelStore.open(fold.pixels)
-    trained = train_and_track(fold.catalog, store, fold.config, places, flow_run, progress, parent)
-    judged = judge(trained, fold.catalog, store, fold.config)
-    facts = run_facts(fold.catalog, fold.config, trained.digest, flow_run, parent)
+    store, config = PixelStore.open(fold.pixels), alone(fold.config, fold.seed)
+    trained = train_and_track(fold.catalog, store, config, places, flow_run, progress, parent)
+    judged = judge(trained, fold.catalog, store, config)
+    facts = run_facts(fold.catalog, config, trained.digest, flow_run, parent)
     tracker = open_run(places, trained.folder, facts)
-    complete(tracker, trained, judged, fold.catalog, fold.config)
+    complete(tracker, trained, judged, fold.catalog, config)
     tracker.finish()
     done = JudgedFold(fold.number, fold.seed, trained, judged)
     return FoldRun(tracker.require()[1], done, reused=trained.trained_epochs == 0 and judged.reused)
@@ -139,22 +132,23 @@ def record_family(
     tracker = _parent(folds, config, places, flow_run)
     summary = summarize([run.fold for run in runs], config.evaluation, _folder(folds, places))
     client, run_id = tracker.require()
+    children = [run.run_id for run in runs]
     with reached(tracker.store):
-        for run in runs:
-            client.set_tag(run.run_id, PARENT_TAG, run_id)
-        _log_summary(client, run_id, summary, [run.run_id for run in runs])
+        adopt(client, run_id, children)
+        _log_summary(client, run_id, summary, children)
         experiment_id = client.get_run(run_id).info.experiment_id
     tracker.finish()
     return Family(run_id, experiment_id, summary)
 
 
+def alone(config: Config, seed: int) -> Config:
+    """Give the configuration of one training among several: that of a plain run with its seed."""
+    return config.model_copy(update={"training": config.training.model_copy(update={"seed": seed, "seeds": 1})})
+
+
 def _parent(folds: Sequence[Fold], config: Config, places: Places, flow_run: str | None) -> Tracker:
     folder = _folder(folds, places)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"{folder.parent} must be writable. Received: {error}") from error
-    return Tracker(store_of(places), folder, _facts(folds, config, folder.name, flow_run))
+    return parent_run(folder, places, _facts(folds, config, folder.name, flow_run))
 
 
 def _folder(folds: Sequence[Fold], places: Places) -> Path:
@@ -169,7 +163,12 @@ def _facts(folds: Sequence[Fold], config: Config, digest: str, flow_run: str | N
     return replace(
         facts,
         name=f"{config.recipe}-cv{config.split.folds}{times}-{digest[:8]}",
-        params={**facts.params, "split.validation_fold": "all", "training.seed": ", ".join(map(str, seeds))},
+        params={
+            **facts.params,
+            "split.validation_fold": "all",
+            "training.seed": ", ".join(map(str, seeds)),
+            "training.seeds": len(seeds),
+        },
         tags={**facts.tags, "training": None, KIND_TAG: KIND},
     )
 
@@ -180,17 +179,5 @@ def _log_summary(client: MlflowClient, run_id: str, summary: Summary, children: 
     client.log_artifact(run_id, str(summary.out_of_fold))
     client.log_artifact(run_id, str(summary.folder / "summary.json"))
     lines = [{"run_id": child, **fold} for child, fold in zip(children, report["folds"], strict=True)]
-    columns = list(lines[0])
-    table = {"columns": columns, "data": [[line.get(name) for name in columns] for line in lines]}
-    client.log_text(run_id, json.dumps(table), FOLDS_TABLE)
-    client.set_tag(run_id, TABLES_TAG, json.dumps([{"path": FOLDS_TABLE, "type": "table"}]))
-    client.set_tag(run_id, NOTE_TAG, _note(summary))
-
-
-def _note(summary: Summary) -> str:
-    """Describe the run, Markdown."""
-    parts = []
-    for name, (columns, rows) in summary.tables().items():
-        lines = [columns, ["---"] * len(columns), *rows]
-        parts += [f"## {name.capitalize()}", "\n".join("| " + " | ".join(line) + " |" for line in lines)]
-    return "\n\n".join([*parts, SAFETY]) + "\n"
+    log_children(client, run_id, FOLDS_TABLE, lines)
+    client.set_tag(run_id, NOTE_TAG, note(summary.tables()))

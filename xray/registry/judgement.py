@@ -15,7 +15,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from xray import config
-from xray.config import Places, digest_of
+from xray.config import Places
 from xray.data.catalog import Catalog
 from xray.data.folders import MANIFEST
 from xray.data.verify import verified_files
@@ -24,6 +24,7 @@ from xray.evaluation.comparison import Comparison, compare
 from xray.evaluation.intervals import Estimate
 from xray.evaluation.policy import Check, check_all
 from xray.evaluation.report import Evaluation, evaluate
+from xray.registry.looks import scans_digest
 from xray.registry.records import Bout
 from xray.registry.scoring import fetched, score_alone
 from xray.registry.store import reached, store_of
@@ -148,14 +149,20 @@ def judge(
     return Judgement(
         bout=bout,
         catalog=run.data.tags["catalog"],
-        scans=digest_of(sorted(rows["sha256"])),
+        scans=scans_digest(rows["sha256"]),
         challenger=found[0],
         champion=None if alone else found[1],
         comparison=comparison,
         policy=policy,
         evaluation=evaluation,
-        checks=check_all(found[0], comparison, policy),
+        checks=check_all(found[0], comparison, policy, _is_marked(run)),
     )
+
+
+def _is_marked(run: Run) -> bool | None:
+    """Say whether the challenger's own run marks it as one that hardly needs the lungs; None where it is silent."""
+    marked = run.data.metrics.get("shortcut.marked")
+    return None if marked is None else bool(marked)
 
 
 def _run_of(places: Places, model_name: str, version: str) -> Run | None:

@@ -3,38 +3,42 @@
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 from mlflow.models import Model, ModelSignature
-from mlflow.types import ColSpec, DataType, Schema
+from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from PIL import Image
 
 import xray
 from xray import config
 from xray.data.images import normalizer_digest
-from xray.labels import LABELS
+from xray.evaluation.reading import Reading
+from xray.labels import class_columns
 
 REQUIREMENTS = ("mlflow", "tensorflow", "keras", "numpy", "pandas", "pillow", "pydantic")
 """What loading and scoring imports; each is pinned at the version that is installed."""
 
-SIGNATURE = ModelSignature(
-    inputs=Schema([ColSpec(DataType.binary, "image")]),
-    outputs=Schema([
-        ColSpec(DataType.double, "p_pneumonia", required=False),
-        ColSpec(DataType.double, "p_pneumonia_raw", required=False),
-        ColSpec(DataType.string, "label", required=False),
-        ColSpec(DataType.string, "decision", required=False),
-        ColSpec(DataType.string, "error", required=False),
-        ColSpec(DataType.double, "threshold"),
-        ColSpec(DataType.string, "model_version", required=False),
-    ]),
-)  # fmt: skip
+
+def signature(classes: Sequence[str]) -> ModelSignature:
+    """Say what a model takes and gives: with more classes than two, it gives the probability of each.
+
+    Args:
+        classes: In the order of the network's outputs.
+    """
+    double, text = DataType.double, DataType.string
+    columns = [("p_pneumonia", double), ("p_pneumonia_raw", double), ("label", text), ("decision", text)]
+    columns += [("error", text), ("threshold", double), ("model_version", text)]
+    columns += [(name, double) for name in class_columns(classes)]
+    outputs: list[ColSpec | TensorSpec] = [ColSpec(kind, name, required=name == "threshold") for name, kind in columns]
+    return ModelSignature(inputs=Schema([ColSpec(DataType.binary, "image")]), outputs=Schema(outputs))
 
 
 @dataclass(frozen=True)
@@ -46,21 +50,23 @@ class Settings:
         width: Columns of a normalized scan.
         fit: "stretch" or "pad".
         normalizer: Digest of the normalizer, checked on loading.
-        threshold: 0 to 1, chosen on validation.
-        classes: Labels in the order of `label_index`.
+        reading: How the network's outputs are read; chosen on validation.
     """
 
     height: int
     width: int
     fit: str
     normalizer: str
-    threshold: float
-    classes: tuple[str, ...] = LABELS
+    reading: Reading
 
     @classmethod
-    def of(cls, images: config.Images, threshold: float) -> "Settings":
-        """Gather the settings of a configuration and the threshold that validation chose."""
-        return cls(images.height, images.width, images.fit, normalizer_digest(images), threshold)
+    def of(cls, images: config.Images, reading: Reading) -> "Settings":
+        """Gather the settings of a configuration and what validation chose."""
+        return cls(images.height, images.width, images.fit, normalizer_digest(images), reading)
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it as JSON-like values."""
+        return {**asdict(self), "reading": self.reading.as_json()}
 
 
 def pinned_requirements() -> list[str]:
@@ -88,7 +94,7 @@ def save(folder: Path, model: Path, settings: Settings, about: Model | None = No
     """
     with tempfile.TemporaryDirectory() as scratch:
         settings_file = Path(scratch) / "settings.json"
-        settings_file.write_text(json.dumps(asdict(settings), indent=2), encoding="utf-8")
+        settings_file.write_text(json.dumps(settings.as_json(), indent=2), encoding="utf-8")
         package = Path(xray.__file__).parent
         code = Path(scratch) / "xray"
         shutil.copytree(package, code, ignore=shutil.ignore_patterns("__pycache__", "*.tmp-*"))
@@ -98,8 +104,8 @@ def save(folder: Path, model: Path, settings: Settings, about: Model | None = No
             python_model=str(package / "registry" / "scorer.py"),
             artifacts={"model": str(model), "settings": str(settings_file)},
             code_paths=[str(code)],
-            signature=SIGNATURE,
+            signature=signature(settings.reading.classes),
             input_example=pd.DataFrame({"image": [example_image()]}),
             pip_requirements=pinned_requirements(),
-            metadata={"classes": list(settings.classes), "threshold": settings.threshold},
+            metadata={"classes": list(settings.reading.classes), "threshold": settings.reading.threshold},
         )

@@ -8,6 +8,7 @@ from xray.registry.answers import Decision
 from xray.registry.decisions import Book
 from xray.registry.intents import carry_out, settle_book
 from xray.registry.judgement import Judgement, Unjudged
+from xray.registry.looks import METRIC, looks
 from xray.registry.records import (
     PROMOTE,
     PROMOTED,
@@ -85,9 +86,10 @@ def decide(
 
     def describe(record: Record) -> None:
         if judged is not None:
-            looks = sum(other.draft.scans == judged.scans for other in book.records())
+            with reached(book.store):
+                looked = looks(book.client, judged.scans)
             evidence = judged.as_json() | {"forced": force, "reason": record.draft.reason}
-            book.describe(record, {**judged.metrics(), "looks": looks}, evidence)
+            book.describe(record, {**judged.metrics(), METRIC: looked.total}, evidence)
 
     draft = Draft(
         kind=PROMOTE,

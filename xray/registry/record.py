@@ -4,27 +4,31 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from xray.config import Config, Places
+from xray.config import Config, Places, Registry
 from xray.data.catalog import Catalog
 from xray.data.images import normalizer_digest
 from xray.data.shards import PixelStore
 from xray.errors import RegistryError
+from xray.evaluation.inspection import inspection_of
 from xray.evaluation.judge import Judged
+from xray.evaluation.page import write_page
 from xray.evaluation.reference import FILE as REFERENCE
-from xray.registry.card import CardFacts, model_card
+from xray.registry.card import model_card
 from xray.registry.evidence import Evidence, log_evidence
 from xray.registry.experiments import run_page
+from xray.registry.looks import code_version, count_look
 from xray.registry.model import Settings
 from xray.registry.registration import Registered, Registration, register
 from xray.registry.runs import DataSet, RunFacts, git_commit
 from xray.registry.store import store_of
+from xray.registry.story import Story
 from xray.registry.tracking import EPOCH_SECONDS, Tracker, open_run
 from xray.training.fit import Trained, train, training_digest
 from xray.training.history import History
 
 PROJECT = Path(__file__).parents[2]
+REPORT = "report.html"
 PARENT_TAG = "mlflow.parentRunId"
 """By this tag MLflow's UI shows a run below another one; a run has one."""
 
@@ -121,8 +125,8 @@ def record(
     registered = register(
         tracker,
         trained.model,
-        Settings.of(config.images, judged.report()["threshold"]),
-        Registration(config.registry, _tags(catalog, config, trained.digest), card),
+        Settings.of(config.images, judged.reading()),
+        Registration(_named(config), _tags(catalog, config, trained.digest), card),
     )
     tracker.finish()
     experiment = client.get_run(run_id).info.experiment_id
@@ -146,28 +150,36 @@ def complete(tracker: Tracker, trained: Trained, judged: Judged, catalog: Catalo
     Raises:
         RegistryError: The store cannot be reached.
     """
-    tracker.require()
+    looks = count_look(tracker, judged, catalog, code_version())
     unsent = tracker.log_epochs([asdict(epoch) for epoch in trained.history().epochs])
     if unsent:
         reason = TimeoutError(f"epochs {unsent} are not sent")
         raise RegistryError(f"every epoch must be in the run. Received: {reason}") from reason
-    card = model_card(_card_facts(trained, judged.report(), catalog, config))
-    log_evidence(tracker, _evidence(trained, judged, catalog, card))
+    told = Story(trained, judged, inspection_of(trained, judged), catalog, config, looks)
+    card = model_card(told.card_facts())
+    log_evidence(tracker, _evidence(told, card))
     return card
 
 
-def _evidence(trained: Trained, judged: Judged, catalog: Catalog, card: str) -> Evidence:
+def _named(config: Config) -> Registry:
+    return config.registry.model_copy(update={"model_name": config.registered_name})
+
+
+def _evidence(told: Story, card: str) -> Evidence:
+    seen = told.inspected
     return Evidence(
-        metrics={**judged.report()["metrics"], "best_epoch": trained.history().best_epoch},
-        pictures=judged.pictures(),
-        scores=judged.scores(),
+        metrics=told.metrics(),
+        pictures=[*told.judged.pictures(), *(seen.pictures() if seen else ())],
+        scores=told.judged.scores(),
         card=card,
+        texts={REPORT: write_page(told.page())},
         files=[
-            catalog.folder / "audit.json",
-            catalog.folder / "rejects.parquet",
-            trained.folder / "history.json",
-            judged.folder / "evaluation.json",
-            judged.folder / REFERENCE,
+            told.catalog.folder / "audit.json",
+            told.catalog.folder / "rejects.parquet",
+            told.trained.folder / "history.json",
+            told.judged.folder / "evaluation.json",
+            told.judged.folder / REFERENCE,
+            *([seen.folder / "inspection.json"] if seen else ()),
         ],
     )
 
@@ -208,28 +220,4 @@ def run_facts(
             schema={name: str(dtype) for name, dtype in rows.dtypes.items()},
             profile={f"{split} {label}": int(count) for (split, label), count in counts.items()},
         ),
-    )
-
-
-def _card_facts(trained: Trained, report: dict[str, Any], catalog: Catalog, config: Config) -> CardFacts:
-    history, rows = trained.history(), catalog.rows()
-    figures = {
-        name.removeprefix("test."): value for name, value in report["metrics"].items() if name.startswith("test.")
-    }
-    headline = [name for name in figures if f"{name}_low" in figures]
-    counts = rows.groupby(["split", "label"]).size()
-    return CardFacts(
-        name=config.registry.model_name,
-        recipe=config.recipe,
-        source=config.about.source,
-        details={
-            "Architecture": f"{config.model.architecture}, {config.images.height} x {config.images.width} gray",
-            "Training": f"{len(history.epochs)} epochs, best epoch {history.best_epoch}, {history.precision}",
-            "Catalog": catalog.digest,
-            "Commit": git_commit(PROJECT) or "unknown",
-        },
-        counts={f"{split}, {label}": int(count) for (split, label), count in counts.items()},
-        threshold=report["threshold"],
-        rule=config.evaluation.threshold,
-        figures={name: (figures[name], figures[f"{name}_low"], figures[f"{name}_high"]) for name in headline},
     )

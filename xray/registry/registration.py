@@ -3,7 +3,7 @@
 import hashlib
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -74,7 +74,7 @@ def register(tracker: Tracker, model: Path, settings: Settings, registration: Re
     """
     client, run_id = tracker.require()
     name = registration.registry.model_name
-    digest = digest_of({"model": _file_digest(model), **asdict(settings)})
+    digest = digest_of({"model": _file_digest(model), **settings.as_json()})
     with reached(tracker.store), tracker.store.current():
         found = _version_with(client, name, digest)
         if found is None:

@@ -18,13 +18,17 @@ from numpy.typing import NDArray
 from xray import config
 from xray.data.images import normalize, normalizer_digest
 from xray.errors import ImageError, RegistryError
-from xray.labels import LABELS, decide, likeliest
+from xray.evaluation.reading import Reading
+from xray.labels import class_columns
 from xray.training.predict import predict
 
 IMAGE = "image"
 BATCH = 32
 COLUMNS = ("p_pneumonia", "p_pneumonia_raw", "label", "decision", "error", "threshold", "model_version")
-"""What every row of the answer holds. Of a file that is no scan, the first four are null and `error` says why."""
+"""What every row of the answer holds; a model of more classes than two adds `labels.class_columns`.
+
+Of a file that is no scan, probabilities, label and decision are null and `error` says why.
+"""
 
 
 class Scorer(PythonModel):
@@ -40,13 +44,11 @@ class Scorer(PythonModel):
 
         model, settings = (Path(context.artifacts[name]) for name in ("model", "settings"))
         values = json.loads(settings.read_text(encoding="utf-8"))
-        if tuple(values["classes"]) != LABELS:
-            raise RegistryError(f"classes must be {LABELS}. Received: {values['classes']}")
         self._images = config.Images(height=values["height"], width=values["width"], fit=values["fit"])
         digest = normalizer_digest(self._images)
         if digest != values["normalizer"]:
             raise RegistryError(f"this model needs the normalizer {values['normalizer']}. Received: {digest}")
-        self._threshold = float(values["threshold"])
+        self._reading = Reading.of_json(values["reading"])
         self._version = _registered_as(model.parent.parent)
         self._model = keras.saving.load_model(model, compile=False, safe_mode=True)
 
@@ -62,7 +64,7 @@ class Scorer(PythonModel):
 
         Returns:
             `COLUMNS`, a row a file in the same order and with the same index: probabilities float64, 0 to 1; label
-            and decision words of `LABELS`.
+            one of the model's classes, decision pneumonia, normal or refer.
         """
         files = list(model_input[IMAGE])
         parts = [self._score(files[start : start + BATCH]) for start in range(0, len(files), BATCH)]
@@ -72,15 +74,14 @@ class Scorer(PythonModel):
     def _score(self, files: list[Any]) -> pd.DataFrame:
         pixels, errors = zip(*(self._read(data) for data in files), strict=True)
         good = [row for row, picture in enumerate(pixels) if picture is not None]
-        p = np.full(len(files), np.nan)
-        label: list[str | None] = [None] * len(files)
-        decision: list[str | None] = [None] * len(files)
+        columns = [*COLUMNS, *class_columns(self._reading.classes)]
+        answer = pd.DataFrame({name: pd.Series([None] * len(files), dtype=object) for name in columns})
         if good:
-            p[good] = predict(self._model, np.stack([pixels[row] for row in good]), BATCH)
-            for row, likely, decided in zip(good, likeliest(p[good]), decide(p[good], self._threshold), strict=True):
-                label[row], decision[row] = likely, decided
-        values = (p, p, label, decision, errors, self._threshold, self._version)
-        return pd.DataFrame(dict(zip(COLUMNS, values, strict=True)))
+            read = self._reading.read(predict(self._model, np.stack([pixels[row] for row in good]), BATCH))
+            answer.loc[good, list(read.columns)] = read.astype(object).to_numpy()
+        answer["error"], answer["threshold"], answer["model_version"] = errors, self._reading.threshold, self._version
+        numbers = [name for name in columns if name.startswith("p_")]
+        return answer.astype(dict.fromkeys(numbers, "float64"))
 
     def _read(self, data: Any) -> tuple[NDArray[np.uint8] | None, str | None]:
         if not isinstance(data, bytes | bytearray | memoryview):

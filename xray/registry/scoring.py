@@ -149,7 +149,8 @@ class _Child:
         if not line.endswith(b"\n"):
             raise self._failure()
         rows = pd.DataFrame(json.loads(line), dtype=object)  # or a missing error would be a NaN beside others' words
-        return rows.astype(dict.fromkeys(("p_pneumonia", "p_pneumonia_raw", "threshold"), "float64"))
+        numbers = [name for name in rows.columns if name == "threshold" or name.startswith("p_")]
+        return rows.astype(dict.fromkeys(numbers, "float64"))
 
     def close(self) -> None:
         """End it, and wait for its end."""

@@ -1,4 +1,4 @@
-"""The networks, by name. Each takes gray scans as stored and gives P(normal)."""
+"""The networks, by name. Each takes gray scans as stored and gives P(normal), or the probability of each class."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,27 +7,33 @@ import numpy as np
 from keras import layers
 
 from xray.config import Images, Model
+from xray.labels import SCHEMES, Scheme
 
 Initial = Iterator[keras.Initializer]
 Body = Callable[[keras.KerasTensor, Initial], keras.KerasTensor]
 
 
-def build(model: Model, images: Images, seed: int) -> keras.Model:
+def build(model: Model, images: Images, seed: int, scheme: Scheme = SCHEMES["binary"]) -> keras.Model:
     """Build a network with fresh weights, not yet compiled.
 
     Args:
         model: Names the architecture.
         images: The size of a normalized scan.
         seed: Decides the weights, with the architecture.
+        scheme: What is told apart.
 
     Returns:
-        A network from uint8 (n, height, width, 1), 0 to 255, to float32 (n, 1), P(normal), 0 to 1.
+        A network from uint8 (n, height, width, 1), 0 to 255, to float32, 0 to 1: (n, 1), P(normal), for the binary
+        scheme, and else (n, k), a softmax output for each class.
     """
     inputs = keras.Input((images.height, images.width, 1), dtype="uint8", name="scan")
     initial = _initializers(seed)
     features = ARCHITECTURES[model.architecture](layers.Rescaling(1 / 255)(inputs), initial)
-    # The sigmoid stays in float32 under mixed precision: bfloat16 has three digits.
-    last = layers.Dense(1, activation="sigmoid", kernel_initializer=next(initial), dtype="float32", name="p_normal")
+    activation, name = ("sigmoid", "p_normal") if scheme.outputs == 1 else ("softmax", "classes")
+    # The last layer stays in float32 under mixed precision: bfloat16 has three digits.
+    last = layers.Dense(
+        scheme.outputs, activation=activation, kernel_initializer=next(initial), dtype="float32", name=name
+    )
     outputs = last(features)
     return keras.Model(inputs, outputs, name=model.architecture)
 

@@ -11,6 +11,7 @@ import keras
 
 from xray.config import Config
 from xray.errors import StoreError
+from xray.labels import SCHEMES
 from xray.training.architectures import build
 from xray.training.checkpoint import Checkpoint
 
@@ -42,7 +43,7 @@ def export(folder: Path, last: Checkpoint, config: Config) -> None:
         StoreError: They could not be written; the checkpoint is still there.
     """
     with arithmetic("float32"):
-        network = build(config.model, config.images, config.training.seed)
+        network = build(config.model, config.images, config.training.seed, SCHEMES[config.labels.scheme])
         network.set_weights(keras.models.load_model(last.best, compile=False).get_weights())
     history = last.history()
     early = history.stopped_early(config.training.patience)

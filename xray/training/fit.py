@@ -13,19 +13,19 @@ import keras
 import numpy as np
 from filelock import FileLock, Timeout
 
-from xray.config import Config, digest_of
+from xray.config import Config, Labels, digest_of
 from xray.data.catalog import Catalog
 from xray.data.images import normalizer_digest
 from xray.data.loader import Augment, Scans, evaluation_batches, store_errors, training_batches
 from xray.data.shards import PixelStore
 from xray.errors import StoreError, TrainingError
-from xray.labels import label_index
-from xray.training.architectures import build
+from xray.labels import SCHEMES
 from xray.training.augmentation import apply_transforms, draw_transforms
 from xray.training.checkpoint import Checkpoint, drop_checkpoints, newest_checkpoint, save_checkpoint
 from xray.training.devices import choose_precision, choose_strategy
 from xray.training.export import arithmetic, export
 from xray.training.history import Epoch, History
+from xray.training.objective import class_weights, compiled
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Trained:
 
     @property
     def model(self) -> Path:
-        """The network file: uint8 (n, height, width, 1) to float32 (n, 1), P(normal)."""
+        """The network file, as `architectures.build` says, in float32."""
         return self.folder / "model.keras"
 
     def history(self) -> History:
@@ -63,10 +63,12 @@ class Trained:
 def training_digest(catalog: Catalog, config: Config) -> str:
     """Digest what decides the weights: the scans with label and split, the normalizer, and the training's settings.
 
-    TEST scans, the audit's findings and the memory budget do not count.
+    TEST scans, the audit's findings, the memory budget and the number of seeds do not count.
     """
     rows = catalog.rows()
-    learned = rows.loc[rows["split"] != "test", ["sha256", "label", "split"]].sort_values(["sha256", "label", "split"])
+    plain = config.labels == Labels()
+    columns = ["sha256", "label", "split"] if plain else ["sha256", "subtype", "split"]
+    learned = rows.loc[rows["split"] != "test", columns].sort_values(columns)
     return digest_of(
         {
             "version": TRAINING_VERSION,
@@ -74,7 +76,9 @@ def training_digest(catalog: Catalog, config: Config) -> str:
             "normalizer": normalizer_digest(config.images),
             "model": config.model.model_dump(),
             "augmentation": config.augmentation.model_dump(),
-            "training": config.training.model_dump(exclude={"memory_budget_mb"}),
+            "training": config.training.model_dump(exclude={"memory_budget_mb", "seeds"}),
+            # Only where they say something: a training that was there before they were keeps its name.
+            **({} if plain else {"labels": config.labels.model_dump()}),
         }
     )
 
@@ -153,7 +157,7 @@ def _train_to_the_end(
     devices = strategy.num_replicas_in_sync
     _require_batches(len(train_scans), settings.batch_size, devices)
     with arithmetic(history.precision), strategy.scope():
-        network = keras.models.load_model(checkpoint.state) if checkpoint else _compiled(config)
+        network = keras.models.load_model(checkpoint.state) if checkpoint else compiled(config)
     with store_errors():
         network.fit(
             _batches(config, train_scans, range(done, settings.epochs)),
@@ -162,6 +166,7 @@ def _train_to_the_end(
                 validation_scans, min(settings.batch_size, len(validation_scans) // devices * devices)
             ),
             steps_per_epoch=train_scans.batches(settings.batch_size),
+            class_weight=class_weights(train_scans, config.labels),
             initial_epoch=done,
             epochs=settings.epochs,
             shuffle=False,  # the batches come shuffled
@@ -212,22 +217,6 @@ class _EpochSaver(keras.callbacks.Callback):
         self.model.stop_training = self.history.is_over(self.settings.epochs, self.settings.patience)
 
 
-def _compiled(config: Config) -> keras.Model:
-    network = build(config.model, config.images, config.training.seed)
-    network.compile(
-        optimizer=keras.optimizers.Adam(config.training.learning_rate),
-        loss=keras.losses.BinaryCrossentropy(),
-        metrics=[keras.metrics.BinaryAccuracy(name="accuracy"), keras.metrics.AUC(name="auc")],
-        jit_compile=_gains_from_xla(),
-    )
-    return network
-
-
-def _gains_from_xla() -> bool:
-    # On a processor XLA made the article's step two to four times slower; on a GPU it gains.
-    return bool(keras.distribution.list_devices("gpu"))
-
-
 def _batches(config: Config, scans: Scans, epochs: range) -> Any:
     settings, augment = config.training, None
     if config.augmentation != type(config.augmentation)():
@@ -239,8 +228,14 @@ def _batches(config: Config, scans: Scans, epochs: range) -> Any:
 
 
 def _scans(catalog: Catalog, store: PixelStore, config: Config, split: str) -> Scans:
+    scheme = SCHEMES[config.labels.scheme]
     rows = catalog.rows(split)
-    megabytes = len(rows) * config.images.height * config.images.width / 1e6
+    index = scheme.class_index(rows["subtype"])
+    missing = [name for place, name in enumerate(scheme.classes) if not (index == place).any()]
+    if missing:
+        raise TrainingError(f"each class must have {split} scans. Received: none of {' and none of '.join(missing)}")
+    digests, index = rows["sha256"][index >= 0], index[index >= 0]
+    megabytes = len(index) * config.images.height * config.images.width / 1e6
     in_memory = megabytes <= config.training.memory_budget_mb
-    log.info("%s: %d scans, %.0f MB, %s", split, len(rows), megabytes, "in memory" if in_memory else "streamed")
-    return Scans(store, tuple(rows["sha256"]), label_index(rows["label"]), in_memory)
+    log.info("%s: %d scans, %.0f MB, %s", split, len(index), megabytes, "in memory" if in_memory else "streamed")
+    return Scans(store, tuple(digests), scheme.targets(index), in_memory)

@@ -5,19 +5,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xray.labels import p_pneumonia
+from xray.labels import class_probabilities
 
 
 def predict(model: Any, pixels: NDArray[np.uint8], batch_size: int = 32) -> NDArray[np.float64]:
-    """Give each normalized scan its probability of pneumonia.
+    """Give each normalized scan the probability of each class.
 
     Args:
-        model: A Keras model: uint8 (n, height, width, 1) in, sigmoid P(normal) (n, 1) out, in float32.
+        model: A Keras model: uint8 (n, height, width, 1) in, as `architectures.build` says out, in float32.
         pixels: uint8 (n, height, width), 0 to 255; a memory map is read one batch at a time.
         batch_size: Scans a step, at least 1.
 
     Returns:
-        float64 (n,), 0 to 1; empty for no scans.
+        float64 (n, k), 0 to 1, in the order of the scheme's classes, two for the binary one; (0, k) for no scans.
 
     Raises:
         ValueError: `pixels` is not uint8 with three axes.
@@ -25,7 +25,7 @@ def predict(model: Any, pixels: NDArray[np.uint8], batch_size: int = 32) -> NDAr
     if pixels.ndim != 3 or pixels.dtype != np.uint8:
         raise ValueError(f"pixels must be uint8 (n, height, width). Received: {pixels.dtype} {pixels.shape}")
     batches = [
-        p_pneumonia(model.predict_on_batch(np.asarray(pixels[start : start + batch_size])[..., np.newaxis]))
+        class_probabilities(model.predict_on_batch(np.asarray(pixels[start : start + batch_size])[..., np.newaxis]))
         for start in range(0, len(pixels), batch_size)
     ]
-    return np.concatenate(batches) if batches else np.empty(0, dtype=np.float64)
+    return np.concatenate(batches) if batches else np.empty((0, max(2, model.output_shape[-1])), dtype=np.float64)

@@ -56,8 +56,8 @@ def scans(
 
 def scans_of(store: PixelStore, digests: dict[int, str], *, in_memory: bool) -> Scans:
     numbers = [*range(WANTED), *TWICE]
-    labels = np.array([number % 2 for number in numbers])
-    return Scans(store, tuple(digests[number] for number in numbers), labels, in_memory)
+    targets = np.array([[number % 2] for number in numbers], dtype=np.float32)
+    return Scans(store, tuple(digests[number] for number in numbers), targets, in_memory)
 
 
 def read(dataset: tf.data.Dataset) -> list[list[int]]:
@@ -158,7 +158,7 @@ class TestErrors:
     def test_a_scan_that_the_store_lacks_is_refused_at_once(
         self, scans: Scans, batches: Callable[[Scans, int], tf.data.Dataset]
     ) -> None:
-        more = Scans(scans.store, (*scans.sha256, "f" * 64), np.append(scans.label_index, 0), scans.in_memory)
+        more = Scans(scans.store, (*scans.sha256, "f" * 64), np.append(scans.targets, [[0]], axis=0), scans.in_memory)
         with pytest.raises(StoreError, match="must hold every scan that is read. Received: "):
             batches(more, 8)
 

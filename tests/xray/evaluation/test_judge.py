@@ -1,11 +1,14 @@
 """A trained network is scored, judged and pictured once."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
 from tests.xray.conftest import Learned
+from xray.config import Labels
 from xray.evaluation.judge import Judged, judge
 from xray.evaluation.report import labels_and_scores
 from xray.evaluation.thresholds import choose_threshold
@@ -34,18 +37,58 @@ def test_the_threshold_is_validations_and_decides_test(judged: Judged, prepared:
     scores, threshold = judged.scores(), judged.report()["threshold"]
     validation = scores[scores["split"] == "validation"]
     assert threshold == choose_threshold(*labels_and_scores(validation), prepared.config.evaluation)
-    assert ((scores["decision"] == "pneumonia") == (scores["p_pneumonia"] >= threshold)).all()
+    reading, decided = judged.reading(), scores[scores["decision"] != "refer"]
+    assert reading.threshold == threshold
+    assert ((decided["decision"] == "pneumonia") == (decided["p_pneumonia"] >= threshold)).all()
+    assert (scores["decision"] == "refer").tolist() == reading.band.referred(scores["p_pneumonia"].to_numpy()).tolist()
+
+
+def test_the_scores_are_calibrated_on_validation_and_the_networks_own_stand_beside(judged: Judged) -> None:
+    scores, reading = judged.scores(), judged.reading()
+    odds = scores["p_pneumonia_raw"] / (1 - scores["p_pneumonia_raw"])
+    expected = odds ** (1 / reading.temperature)
+    np.testing.assert_allclose(scores["p_pneumonia"] / (1 - scores["p_pneumonia"]), expected, rtol=1e-6)
+    metrics = judged.report()["metrics"]
+    assert metrics["temperature"] == reading.temperature != 1
+    assert (metrics["test.brier_raw"] != metrics["test.brier"]) and ("test.calibration_error_raw_low" in metrics)
 
 
 def test_the_report_counts_what_the_scores_say(judged: Judged) -> None:
     scores, report = judged.scores(), judged.report()
     test = scores[scores["split"] == "test"]
-    right = (test["decision"] == test["label"]).mean()
+    right = ((test["p_pneumonia"] >= report["threshold"]) == (test["label"] == "pneumonia")).mean()
     assert report["metrics"]["test.scans"] == len(test)
     assert report["metrics"]["test.accuracy"] == pytest.approx(right)
     assert report["metrics"]["test.accuracy_low"] <= right <= report["metrics"]["test.accuracy_high"]
     assert "validation.auc" in report["metrics"]
     assert [row[0] for row in report["rows"]][:3] == ["scans (patients)", "pneumonia", "threshold"]
+    assert report["metrics"]["test.referred"] == pytest.approx((test["decision"] == "refer").mean())
+
+
+def test_test_is_also_judged_without_its_duplicate_images(judged: Judged, prepared: Learned) -> None:
+    pixels = prepared.catalog.rows("test")["pixels_sha256"]
+    assert judged.report()["metrics"]["test_distinct.scans"] == pixels.nunique()
+
+
+def test_of_several_causes_each_is_judged_against_the_rest_and_all_of_them_as_pneumonia(
+    prepared: Learned, tmp_path: Path
+) -> None:
+    labels = Labels(scheme="cause", class_weights="balanced")
+    config = prepared.config.model_copy(update={"labels": labels})
+    digest = training_digest(prepared.catalog, config)
+    assert digest != training_digest(prepared.catalog, prepared.config)
+    trained = train(prepared.catalog, prepared.store, config, tmp_path / digest)
+    found = judge(trained, prepared.catalog, prepared.store, config)
+    scores, metrics = found.scores(), found.report()["metrics"]
+    classes = ["normal", "bacterial", "viral"]
+    assert set(scores["predicted_label"]) <= set(classes)
+    np.testing.assert_allclose(scores[[f"p_{name}" for name in classes]].sum(axis=1), 1)
+    np.testing.assert_allclose(scores["p_pneumonia"], 1 - scores["p_normal"])
+    assert {"test.auc", "test_classes.auc_viral", "test_classes.macro_auc", "validation_classes.accuracy"} <= set(
+        metrics
+    )
+    assert "Classes on TEST" in found.report()["tables"]
+    assert {"class_confusion", "class_rocs"} <= {path.stem for path in found.pictures()}
 
 
 def test_every_picture_is_there_and_shows_something(judged: Judged) -> None:
@@ -56,6 +99,7 @@ def test_every_picture_is_there_and_shows_something(judged: Judged) -> None:
         "confusion_matrix",
         "learning_curves",
         "precision_recall",
+        "referral",
         "roc_curve",
         "scan_grid",
         "score_distribution",

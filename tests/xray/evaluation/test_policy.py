@@ -72,3 +72,15 @@ def test_no_interval_is_no_proof(scored: pd.DataFrame, judged: Evaluation) -> No
 def test_what_failed_is_said_with_what_came(judged: Evaluation) -> None:
     (check, *_) = check_all(judged, None, OPEN.model_copy(update={"min_sensitivity": 1}))
     assert str(check) == f"sensitivity must be at least 1. Received: {judged.chosen.figures['sensitivity']}"
+
+
+@pytest.mark.parametrize(
+    ("marked", "holds", "seen"),
+    [(True, False, "marked"), (False, True, "not marked"), (None, False, "nobody has looked")],
+)
+def test_a_marked_challenger_is_refused_where_the_policy_asks(
+    judged: Evaluation, marked: bool | None, holds: bool, seen: str
+) -> None:
+    assert all(check.held for check in check_all(judged, None, OPEN, marked)), "unless asked, it does not matter"
+    *_, check = check_all(judged, None, OPEN.model_copy(update={"refuse_marked": True}), marked)
+    assert (check.held, check.seen) == (holds, seen)

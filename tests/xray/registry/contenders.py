@@ -8,6 +8,7 @@ from tests.xray.conftest import TINY, Learned
 from xray import config
 from xray.config import Places, load_config
 from xray.data.prepare import clean, normalize, write_prepared
+from xray.evaluation.reading import Reading
 from xray.registry.model import Settings
 from xray.registry.registration import Registration, register
 from xray.registry.runs import DataSet, RunFacts
@@ -41,7 +42,7 @@ def contenders(
         folder = places.trainings / str(number)
         folder.mkdir(parents=True)
         tracker = open_run(places, folder, dataclasses.replace(facts, name=f"quick-{number}"))
-        settings = Settings.of(config.Images(height=32, width=32), threshold)
+        settings = Settings.of(config.Images(height=32, width=32), Reading.at(threshold))
         registered = register(tracker, network, settings, Registration(registry, tags, "# the card"))
         assert registered.version == str(number)
     return places

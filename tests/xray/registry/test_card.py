@@ -14,9 +14,9 @@ def card() -> str:
             source="A 2020 article.",
             details={"Catalog": "0123456789abcdef"},
             counts={"train, pneumonia": 3152, "TEST, normal": 127},
-            threshold=0.61234,
-            rule="youden",
+            rules=("The threshold, 0.6123, was chosen on validation scans.",),
             figures={"accuracy": (0.9, 0.87, 0.93), "sensitivity_viral": (None, None, None)},
+            findings={"shortcuts": "not marked."},
             limits=("308 of 624, 224 px copy.",),
         )
     )
@@ -44,7 +44,8 @@ def test_it_gives_counts_figures_with_intervals_and_no_figure_where_there_are_no
     assert "| train, pneumonia | 3,152 |" in card
     assert "| accuracy | 0.900 | 0.870 to 0.930 |" in card
     assert "| sensitivity viral | no scans |  |" in card
-    assert "0.6123" in card
+    assert "- The threshold, 0.6123, was chosen on validation scans." in card
+    assert "- shortcuts: not marked." in card
 
 
 def test_the_runs_own_limits_come_before_those_of_every_model(card: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from xray import config
 from xray.config import Places
 from xray.errors import RegistryError
+from xray.evaluation.reading import Reading
 from xray.registry.choice import load, resolve
 from xray.registry.model import Settings, example_image
 from xray.registry.registration import Registration, register
@@ -27,8 +28,8 @@ def registration(challenger: bool = True) -> Registration:
 def test_champion_then_challenger_then_the_newest(opened: Callable[[], Tracker], places: Places, network: Path) -> None:
     with pytest.raises(RegistryError, match=f"{NAME} must have a registered version: train one first"):
         resolve(places, NAME)
-    register(opened(), network, Settings.of(IMAGES, 0.5), registration(challenger=False))
-    newest = register(opened(), network, Settings.of(IMAGES, 0.6), registration(challenger=False))
+    register(opened(), network, Settings.of(IMAGES, Reading.at(0.5)), registration(challenger=False))
+    newest = register(opened(), network, Settings.of(IMAGES, Reading.at(0.6)), registration(challenger=False))
     assert newest.version == "2" and not newest.challenger
     assert (resolve(places, NAME).version, resolve(places, NAME).how) == ("2", "newest")
     client = store_of(places).client()
@@ -41,7 +42,7 @@ def test_champion_then_challenger_then_the_newest(opened: Callable[[], Tracker],
 def test_a_registered_model_scores_and_names_its_version(
     opened: Callable[[], Tracker], places: Places, network: Path
 ) -> None:
-    registered = register(opened(), network, Settings.of(IMAGES, 0.5), registration())
+    registered = register(opened(), network, Settings.of(IMAGES, Reading.at(0.5)), registration())
     found = load(places, registered.uri).predict(pd.DataFrame({"image": [example_image()]}))
     assert found["model_version"].tolist() == [f"{NAME}/1"]
     by_alias = load(places, f"models:/{NAME}@challenger").predict(pd.DataFrame({"image": [example_image()]}))

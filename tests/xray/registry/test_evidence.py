@@ -17,7 +17,7 @@ def test_done_twice_it_is_there_once(opened: Callable[[], Tracker], places: Plac
     picture = tmp_path / "roc.png"
     Figure().savefig(picture)
     scores = pd.DataFrame({"image_id": ["a.png", "b.png"], "p_pneumonia": [0.25, 0.75]})
-    evidence = Evidence({"test.auc": 0.9, "test.tp": 3}, [picture], scores, "# card", [audit])
+    evidence = Evidence({"test.auc": 0.9, "test.tp": 3}, [picture], scores, "# card", {"report.html": "<p>"}, [audit])
     tracker = opened()
     for _ in range(2):
         log_evidence(tracker, evidence)
@@ -25,7 +25,7 @@ def test_done_twice_it_is_there_once(opened: Callable[[], Tracker], places: Plac
     client, run_id = tracker.require()
     assert [(m.step, m.value) for m in client.get_metric_history(run_id, "test.auc")] == [(0, 0.9)]
     artifacts = {each.path for each in client.list_artifacts(run_id)}
-    assert artifacts == {"audit.json", "figures", "model_card.md", "scores.json", "scores.parquet"}
+    assert artifacts == {"audit.json", "figures", "model_card.md", "report.html", "scores.json", "scores.parquet"}
     assert [each.path for each in client.list_artifacts(run_id, "figures")] == ["figures/roc.png"]
     kept = pd.read_parquet(client.download_artifacts(run_id, "scores.parquet", str(tmp_path)))
     pd.testing.assert_frame_equal(kept, scores)

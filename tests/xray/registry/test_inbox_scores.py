@@ -16,6 +16,7 @@ from xray.data.inbox import Inbox, list_inbox
 from xray.data.ledger import Entry
 from xray.data.ledger import opened as opened_ledger
 from xray.errors import RegistryError
+from xray.evaluation.reading import Reading
 from xray.registry.choice import Choice, resolve
 from xray.registry.inbox_scores import Scored, score_inbox
 from xray.registry.model import Settings
@@ -48,7 +49,7 @@ def version(opened: Callable[[], Tracker], places: Places, network: Path) -> Cal
 
     def registered(threshold: float) -> Choice:
         registration = Registration(config.Registry(experiment="xray-test", model_name=NAME), {}, "# the card")
-        register(opened(), network, Settings.of(IMAGES, threshold), registration)
+        register(opened(), network, Settings.of(IMAGES, Reading.at(threshold)), registration)
         return resolve(places, NAME)
 
     return registered

@@ -30,8 +30,8 @@ def thresholds(prepared: Learned, network: Path) -> tuple[float, float]:
     """Two between which a third of the TEST scans' scores lie."""
     import keras
 
-    p = predict(keras.saving.load_model(network), prepared.store.read(list(prepared.catalog.rows("test")["sha256"])))
-    low, high = np.quantile(p, (1 / 3, 2 / 3))
+    pixels = prepared.store.read(list(prepared.catalog.rows("test")["sha256"]))
+    low, high = np.quantile(predict(keras.saving.load_model(network), pixels)[:, 0], (1 / 3, 2 / 3))
     return float(low), float(high)
 
 

@@ -18,6 +18,7 @@ from xray.evaluation.report import evaluate
 from xray.registry.answers import Decision
 from xray.registry.decisions import EVIDENCE, Book
 from xray.registry.judgement import Judgement, Unjudged
+from xray.registry.looks import LOOK, MARK, code_version
 from xray.registry.promotion import bout, bout_of_return, decide
 from xray.registry.promotion import rollback as carry_back
 from xray.registry.records import EXTERNAL, PROMOTED, REFUSED, RETURNED, WITHDRAWN, Bout
@@ -112,6 +113,18 @@ def test_each_judgement_is_one_more_look_at_its_scans(book: Book, places: Places
         asked = bout(places, NAME, version)
         looks.append(decide(places, asked, judged(asked, scans=scans)).looks)
     assert looks == [1, 2, 1]
+
+
+def test_whoever_has_looked_at_the_scans_counts(book: Book, places: Places) -> None:
+    elsewhere = book.client.create_experiment("another-model-decisions")
+    book.client.create_run(elsewhere, tags={"kind": "promote", "scans": "these"})
+    evaluated = {f"{MARK}these": "yes", f"{LOOK}these.an-evaluation": json.dumps({"at_ms": 1, "code": "abc"})}
+    book.client.create_run(book.client.create_experiment("trainings"), tags=evaluated)
+    asked = bout(places, NAME, 1)
+    decision = decide(places, asked, judged(asked, scans="these"))
+    assert decision.looks == 3
+    assert "look 3 at them" in decision.scans()
+    assert book.client.get_run(decision.record.run_id).data.tags["git_commit"] == code_version()
 
 
 def test_a_challenger_below_a_floor_is_refused_with_the_reason(book: Book, places: Places) -> None:

@@ -1,7 +1,9 @@
 """One MLflow run holds the whole story, and one version its network."""
 
 import json
+import re
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -9,10 +11,14 @@ import pytest
 from tests.xray.conftest import Learned
 from xray.config import Places
 from xray.errors import TrainingError
+from xray.evaluation.captions import CAPTIONS
+from xray.evaluation.inspection import Inspected, inspect
 from xray.evaluation.judge import Judged, judge
+from xray.registry.card import SAFETY
 from xray.registry.choice import resolve, score_files
 from xray.registry.record import Recorded, record, train_and_track
 from xray.registry.store import store_of
+from xray.registry.story import CARDS, HEADLINE
 from xray.training.fit import Trained
 
 
@@ -32,7 +38,12 @@ def judged(trained: Trained, prepared: Learned) -> Judged:
 
 
 @pytest.fixture(scope="module")
-def recorded(trained: Trained, judged: Judged, home: Places, prepared: Learned) -> Recorded:
+def inspected(trained: Trained, judged: Judged, prepared: Learned) -> Inspected:
+    return inspect(trained, judged, prepared.catalog, prepared.store, prepared.config)
+
+
+@pytest.fixture(scope="module")
+def recorded(trained: Trained, judged: Judged, inspected: Inspected, home: Places, prepared: Learned) -> Recorded:
     return record(trained, judged, prepared.catalog, prepared.config, home)
 
 
@@ -51,9 +62,20 @@ def test_the_run_holds_params_epochs_figures_data_and_files(
     assert losses == [(epoch.epoch, epoch.val_loss) for epoch in trained.history().epochs]
     assert run.data.metrics["test.auc"] == judged.report()["metrics"]["test.auc"]
     assert {each.path for each in client.list_artifacts(recorded.run_id)} >= {
-        "audit.json", "evaluation.json", "figures", "history.json", "model_card.md", "rejects.parquet", "scores.parquet"
+        "audit.json", "evaluation.json", "figures", "history.json", "inspection.json", "model_card.md",
+        "rejects.parquet", "report.html", "scores.parquet",
     }  # fmt: skip
-    assert len(client.list_artifacts(recorded.run_id, "figures")) == 8
+    pictures = {Path(each.path).stem for each in client.list_artifacts(recorded.run_id, "figures")}
+    assert pictures == set(CAPTIONS) - {"class_confusion", "class_rocs"}, "those of more classes than two"
+
+
+def test_the_run_holds_what_was_seen_inside_and_how_often_test_was_looked_at(
+    recorded: Recorded, inspected: Inspected, home: Places
+) -> None:
+    metrics = store_of(home).client().get_run(recorded.run_id).data.metrics
+    seen = inspected.report()["metrics"]
+    assert seen.items() <= metrics.items()
+    assert metrics["looks"] == 1
 
 
 def test_the_version_bears_the_digests_and_the_card(recorded: Recorded, home: Places, trained: Trained) -> None:
@@ -64,11 +86,28 @@ def test_the_version_bears_the_digests_and_the_card(recorded: Recorded, home: Pl
     assert not recorded.registered.challenger
 
 
-def test_the_cards_figures_are_the_runs(recorded: Recorded, home: Places) -> None:
+def test_every_figure_of_the_card_is_the_runs(recorded: Recorded, home: Places) -> None:
     client = store_of(home).client()
-    card = client.get_model_version(recorded.registered.name, recorded.registered.version).description
-    for name in ("auc", "accuracy", "sensitivity"):
-        assert f"{client.get_run(recorded.run_id).data.metrics[f'test.{name}']:.3f}" in str(card)
+    metrics = client.get_run(recorded.run_id).data.metrics
+    card = str(client.get_model_version(recorded.registered.name, recorded.registered.version).description)
+    rows = re.findall(r"^\| ([a-z0-9 ]+) \| ([\d.]+) \| ([\d.]+) to ([\d.]+) \|$", card, re.MULTILINE)
+    assert {name.replace(" ", "_") for name, *_ in rows} == {name for name in HEADLINE if f"test.{name}_low" in metrics}
+    for name, *said in rows:
+        key = f"test.{name.replace(' ', '_')}"
+        assert said == [f"{metrics[key + end]:.3f}" for end in ("", "_low", "_high")]
+    assert f"The threshold, {metrics['test.threshold']:.4f}," in card
+    assert f"a temperature of {metrics['temperature']:.3f}" in card
+    assert "looked at 1 time, this look included" in card
+
+
+def test_every_headline_figure_of_the_page_is_the_runs(recorded: Recorded, home: Places, tmp_path: Path) -> None:
+    client = store_of(home).client()
+    metrics = client.get_run(recorded.run_id).data.metrics
+    page = Path(client.download_artifacts(recorded.run_id, "report.html", str(tmp_path))).read_text(encoding="utf-8")
+    for name in CARDS:
+        low, high = (metrics[f"test.{name}{end}"] for end in ("_low", "_high"))
+        assert f"{metrics[f'test.{name}']:.3f}" in page and f"{low:.3f} to {high:.3f}" in page
+    assert escape(SAFETY) in page
 
 
 def test_recorded_again_it_is_the_same_run_and_version(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from xray import config
+from xray.evaluation.reading import Reading
 from xray.registry.model import Settings
 from xray.registry.registration import Registration, register
 from xray.registry.tracking import Tracker
@@ -18,7 +19,7 @@ def registration(challenger: bool = True) -> Registration:
 
 
 def test_registering_twice_makes_one_version(opened: Callable[[], Tracker], network: Path) -> None:
-    settings = Settings.of(IMAGES, 0.5)
+    settings = Settings.of(IMAGES, Reading.at(0.5))
     first = register(opened(), network, settings, registration())
     assert (first.version, first.reused, first.challenger) == ("1", False, True)
     again = register(opened(), network, settings, registration())
@@ -36,7 +37,7 @@ def test_registering_twice_makes_one_version(opened: Callable[[], Tracker], netw
 def test_a_kill_between_logging_and_registering_logs_nothing_again(
     opened: Callable[[], Tracker], network: Path
 ) -> None:
-    settings = Settings.of(IMAGES, 0.5)
+    settings = Settings.of(IMAGES, Reading.at(0.5))
     register(opened(), network, settings, registration())
     client, run_id = opened().require()
     client.delete_registered_model(NAME)
@@ -46,7 +47,7 @@ def test_a_kill_between_logging_and_registering_logs_nothing_again(
 
 
 def test_a_newer_challenger_keeps_its_alias(opened: Callable[[], Tracker], network: Path) -> None:
-    old, new = Settings.of(IMAGES, 0.5), Settings.of(IMAGES, 0.6)
+    old, new = Settings.of(IMAGES, Reading.at(0.5)), Settings.of(IMAGES, Reading.at(0.6))
     register(opened(), network, old, registration())
     assert register(opened(), network, new, registration()).challenger
     assert not register(opened(), network, old, registration()).challenger

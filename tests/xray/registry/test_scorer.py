@@ -15,7 +15,7 @@ from mlflow.pyfunc import scoring_server
 from xray import config
 from xray.data.images import normalize
 from xray.data.phantom import write_phantoms
-from xray.labels import p_pneumonia
+from xray.evaluation.reading import Reading
 from xray.registry.model import Settings, example_image, pinned_requirements, save
 from xray.registry.scorer import COLUMNS
 from xray.training.predict import predict
@@ -27,7 +27,7 @@ IMAGES = config.Images(height=32, width=32, fit="stretch")
 def kept(tmp_path_factory: pytest.TempPathFactory, network: Path) -> Path:
     """The pyfunc on disk, at threshold 0.55."""
     folder = tmp_path_factory.mktemp("kept") / "model"
-    save(folder, network, Settings.of(IMAGES, threshold=0.55))
+    save(folder, network, Settings.of(IMAGES, Reading.at(0.55)))
     return folder
 
 
@@ -55,8 +55,8 @@ def test_a_score_from_the_file_is_the_score_from_the_shard(loaded: Any, files: l
     pixels = np.stack([normalize(data, IMAGES).pixels for data in files])
     found = loaded.predict(pd.DataFrame({"image": files}))
     assert list(found.columns) == list(COLUMNS)
-    expected = p_pneumonia(model(pixels[..., np.newaxis]).numpy())
-    np.testing.assert_allclose(predict(model, pixels, batch_size=7), expected, atol=1e-5)
+    expected = 1 - model(pixels[..., np.newaxis]).numpy()[:, 0]
+    np.testing.assert_allclose(predict(model, pixels, batch_size=7)[:, 0], expected, atol=1e-5)
     np.testing.assert_allclose(found["p_pneumonia"], expected, atol=1e-5)
     np.testing.assert_array_equal(found["p_pneumonia"], found["p_pneumonia_raw"])
     assert list(found["label"]) == ["pneumonia" if p >= 0.5 else "normal" for p in found["p_pneumonia"]]
@@ -125,6 +125,6 @@ def test_a_network_with_code_in_its_file_is_refused(tmp_path: Path) -> None:
 
     model = keras.Sequential([keras.Input((32, 32, 1), dtype="uint8"), keras.layers.Lambda(lambda x: x / 255)])
     model.save(tmp_path / "model.keras")
-    save(tmp_path / "kept", tmp_path / "model.keras", Settings.of(IMAGES, 0.5))
+    save(tmp_path / "kept", tmp_path / "model.keras", Settings.of(IMAGES, Reading.at(0.5)))
     with pytest.raises(ValueError, match="unsafe|safe_mode"):
         mlflow.pyfunc.load_model(str(tmp_path / "kept"))

@@ -17,6 +17,7 @@ from PIL import Image
 from xray import config
 from xray.config import Places
 from xray.errors import RegistryError
+from xray.evaluation.reading import Reading
 from xray.registry.model import Settings, save
 from xray.registry.registration import Registration, register
 from xray.registry.scoring import ALONE, BATCH, fetched, score_alone, scores
@@ -30,9 +31,9 @@ IMAGES = config.Images(height=32, width=32)
 def model(network: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pyfunc whose own copy of `xray` turns the answers round: p becomes 1 - p."""
     folder = tmp_path_factory.mktemp("model") / "kept"
-    save(folder, network, Settings.of(IMAGES, 0.5))
+    save(folder, network, Settings.of(IMAGES, Reading.at(0.5)))
     labels = folder / "code" / "xray" / "labels.py"
-    changed = labels.read_text().replace("return 1.0 - np.asarray(outputs", "return np.asarray(outputs")
+    changed = labels.read_text().replace("return 1.0 - np.asarray(prob", "return np.asarray(prob")
     assert changed != labels.read_text()
     labels.write_text(changed)
     return folder
@@ -117,7 +118,8 @@ def test_a_registered_model_is_fetched_and_knows_its_version(
     opened: Callable[[], Tracker], places: Places, network: Path, files: list[Path]
 ) -> None:
     registry = config.Registry(experiment="xray-test", model_name="xray-test")
-    registered = register(opened(), network, Settings.of(IMAGES, 0.5), Registration(registry, {}, "# the card"))
+    settings = Settings.of(IMAGES, Reading.at(0.5))
+    registered = register(opened(), network, settings, Registration(registry, {}, "# the card"))
     with fetched(places, registered.uri) as folder:
         assert score_alone(folder, files[:1])["model_version"].tolist() == ["xray-test/1"]
     assert not folder.exists()

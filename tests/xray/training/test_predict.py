@@ -1,10 +1,11 @@
-"""One way to score pixels: p_pneumonia = 1 - P(normal), whatever the batch."""
+"""One way to score pixels: the probability of each class, whatever the batch."""
 
 import keras
 import numpy as np
 import pytest
 
 from xray.config import Images, Model
+from xray.labels import SCHEMES
 from xray.training.architectures import build
 from xray.training.predict import predict
 
@@ -22,11 +23,20 @@ def pixels() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (10, 32, 40), np.uint8)
 
 
-def test_it_is_one_minus_the_networks_output(network: keras.Model, pixels: np.ndarray) -> None:
+def test_of_two_classes_the_second_is_the_networks_output(network: keras.Model, pixels: np.ndarray) -> None:
     found = predict(network, pixels)
     assert found.dtype == np.float64
-    assert found.shape == (10,)
-    np.testing.assert_allclose(found, 1 - network(pixels[..., np.newaxis]).numpy()[:, 0], atol=1e-6)
+    assert found.shape == (10, 2)
+    output = network(pixels[..., np.newaxis]).numpy()[:, 0]
+    np.testing.assert_allclose(found, np.stack([1 - output, output], axis=1), atol=1e-6)
+
+
+def test_of_more_classes_each_has_an_output(pixels: np.ndarray) -> None:
+    network = build(Model(architecture="quick"), Images(height=32, width=40), 0, SCHEMES["covid"])
+    found = predict(network, pixels)
+    np.testing.assert_allclose(found, network(pixels[..., np.newaxis]).numpy(), atol=1e-6)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
+    assert predict(network, pixels[:0]).shape == (0, 4)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 10, 32])
@@ -35,7 +45,7 @@ def test_a_score_does_not_depend_on_the_batch(network: keras.Model, pixels: np.n
 
 
 def test_no_scans_have_no_scores(network: keras.Model, pixels: np.ndarray) -> None:
-    assert predict(network, pixels[:0]).shape == (0,)
+    assert predict(network, pixels[:0]).shape == (0, 2)
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((32, 40), np.uint8), np.zeros((1, 32, 40), np.float32)])

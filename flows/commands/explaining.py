@@ -1,0 +1,80 @@
+"""A look into a model's answer: explain."""
+
+import os
+import tempfile
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.commands.app import Home, app, settled
+from flows.commands.predicting import Address, Files, chosen, readable
+from xray.errors import XrayError
+
+if TYPE_CHECKING:
+    from xray.registry.explaining import Explained
+
+
+@app.command(epilog="Example: [bold]xray explain scan.jpeg other.png --output maps[/bold]")
+def explain(
+    files: Files,
+    model: Address = None,
+    output: Annotated[Path, typer.Option("--output", help="Folder for the pictures, NAME-map.png each.")] = Path(),
+    home: Home = Path(),
+) -> None:
+    """Draw where in each scan the model finds evidence for pneumonia, beside what it answers."""
+    pictures = _pictures(files, output)
+    contents = readable(files, model, home)
+    settled(home)
+    from flows.screen import console, show_table
+    from tasks.libraries import load
+    from xray.config import Places
+    from xray.registry.card import SAFETY
+
+    places = Places(home=home.resolve())
+    explaining = load("xray.registry.explaining")
+    choice = chosen(places, model)
+    names = [str(path) for path in files]
+    explained = explaining.explain_files(places, choice.uri, dict(zip(names, contents, strict=True)))
+    _draw(explained, dict(zip(names, pictures, strict=True)), choice.uri, SAFETY)
+    rows = [
+        (name, f"{each.answer['p_pneumonia']:.4f}", each.answer["decision"], str(picture))
+        for (name, each), picture in zip(explained.items(), pictures, strict=True)
+    ]
+    show_table(f"{choice.uri} ({choice.how})", ("file", "p_pneumonia", "decision", "map"), rows)
+    console.print(SAFETY, style="dim")
+
+
+def _pictures(files: list[Path], output: Path) -> list[Path]:
+    """Name each file's picture, and refuse what would write one over another or not at all."""
+    existing = next(folder for folder in (output, *output.absolute().parents) if folder.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise XrayError(f"--output must be a folder that can be written. Received: {output}")
+    pictures = [output / f"{path.stem}-map.png" for path in files]
+    twice = next((path for path in pictures if pictures.count(path) > 1), None)
+    if twice is not None:
+        raise XrayError(f"files must be of different names. Received: several for {twice}")
+    return pictures
+
+
+def _draw(explained: "Mapping[str, Explained]", pictures: Mapping[str, Path], uri: str, safety: str) -> None:
+    """Write all pictures or, where one cannot be drawn, none."""
+    from tasks.libraries import load
+
+    draw = load("xray.evaluation.figures_maps").scan_explanation
+    folder = next(iter(pictures.values())).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".maps-", dir=folder) as scratch, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a name in letters that the font has not
+        for name, each in explained.items():
+            answer = each.answer
+            words = (
+                f"p_pneumonia {answer['p_pneumonia']:.4f}, decision {answer['decision']} "
+                f"(threshold {answer['threshold']:.4f})\nmodel {answer['model_version'] or uri}\n{safety}"
+            )
+            figure = draw(each.pixels, each.heat, Path(name).name, words)
+            figure.savefig(Path(scratch) / pictures[name].name)
+        for picture in pictures.values():
+            os.replace(Path(scratch) / picture.name, picture)

@@ -1,0 +1,78 @@
+"""The command `xray explain`, with a model in a folder: a picture a file, or one line and no picture."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.flows.test_cli import Answer, called
+from xray.config import Images, Model
+from xray.data.phantom import write_phantoms
+from xray.evaluation.reading import Reading
+from xray.registry.card import SAFETY
+from xray.registry.model import Settings, save
+from xray.training.architectures import build
+
+IMAGES = Images(height=48, width=40)
+
+
+@dataclass(frozen=True)
+class Called:
+    """The commands' folder, and what each ended with."""
+
+    folder: Path
+    answers: dict[str, Answer]
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Called:
+    """All commands, from one child."""
+    folder = tmp_path_factory.mktemp("explain")
+    write_phantoms(folder / "phantoms", scans=40, seed=0, size=(64, 64))
+    scans = sorted((folder / "phantoms").rglob("*.jpeg"))
+    shutil.copy(scans[0], folder / "a $can 片.jpeg")
+    shutil.copy(scans[1], folder / "other.jpeg")
+    (folder / "home").mkdir()
+    (folder / "page.png").write_text("<html>")
+    keras.utils.set_random_seed(0)
+    build(Model(architecture="quick"), IMAGES, seed=0).save(folder / "model.keras")
+    save(folder / "model", folder / "model.keras", Settings.of(IMAGES, Reading.at(0.5)))
+    with_model = ["--model", "model", "--home", "home"]
+    commands = {
+        "drawn": ["explain", "a $can 片.jpeg", "other.jpeg", "--output", "maps/new", *with_model],
+        "one is no scan": ["explain", "other.jpeg", "page.png", "--output", "refused", *with_model],
+        "no such model": ["explain", "other.jpeg", "--output", "refused", "--model", "phantoms", "--home", "home"],
+    }
+    return Called(folder, called(folder, commands)[0])
+
+
+def test_a_picture_a_file_a_table_and_the_safety_line(ended: Called) -> None:
+    answer = ended.answers["drawn"]
+    assert (answer.code, answer.err) == (0, "")
+    for words in ("a $can 片.jpeg", "maps/new/other-map.png", "p_pneumonia", "decision", SAFETY):
+        assert words in answer.out
+    assert {path.name for path in (ended.folder / "maps" / "new").iterdir()} == {"a $can 片-map.png", "other-map.png"}
+
+
+def test_the_picture_shows_the_scan_in_gray_and_its_map_in_colour(ended: Called) -> None:
+    with Image.open(ended.folder / "maps" / "new" / "other-map.png") as picture:
+        pixels = np.asarray(picture.convert("RGB")).astype(int)
+    colored = np.ptp(pixels[pixels.shape[0] // 2 :], axis=2) > 60
+    half = colored.shape[1] // 2
+    assert not colored[:, :half].any()
+    assert colored[:, half:].mean() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("one is no scan", "page.png"), ("no such model", "model phantoms must be loadable")]
+)
+def test_a_mistake_is_one_line_and_leaves_no_picture(name: str, words: str, ended: Called) -> None:
+    answer = ended.answers[name]
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith("xray: ") and answer.err.count("\n") == 1
+    assert words in answer.err
+    assert not (ended.folder / "refused").exists()

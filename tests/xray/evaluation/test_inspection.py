@@ -1,0 +1,57 @@
+"""A judged network is looked into once, on the TEST scans and with the scores that judged it."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.xray.conftest import Learned
+from xray.evaluation.inspection import Inspected, inspect, inspection_of
+from xray.evaluation.judge import Judged, judge
+from xray.training.fit import Trained, train, training_digest
+
+
+@pytest.fixture(scope="module")
+def trained(prepared: Learned, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("inspected") / training_digest(prepared.catalog, prepared.config)
+    return train(prepared.catalog, prepared.store, prepared.config, folder)
+
+
+@pytest.fixture(scope="module")
+def judged(trained: Trained, prepared: Learned) -> Judged:
+    return judge(trained, prepared.catalog, prepared.store, prepared.config)
+
+
+@pytest.fixture(scope="module")
+def inspected(trained: Trained, judged: Judged, prepared: Learned) -> Inspected:
+    assert inspection_of(trained, judged) is None
+    return inspect(trained, judged, prepared.catalog, prepared.store, prepared.config)
+
+
+def test_it_finds_parts_changes_shortcuts_and_maps(inspected: Inspected) -> None:
+    report = inspected.report()
+    assert {name.split(".")[0] for name in report["metrics"]} == {"slices", "robustness", "shortcut", "maps"}
+    assert report["metrics"]["shortcut.marked"] in (0.0, 1.0)
+    assert set(report["verdicts"]) == {"shortcuts", "maps"}
+    for columns, rows in report["tables"].values():
+        assert rows and all(len(row) == len(columns) for row in rows)
+
+
+def test_a_subtypes_sensitivity_is_the_evaluations(inspected: Inspected, judged: Judged) -> None:
+    sensitivity = judged.report()["metrics"]["test.sensitivity_bacterial"]
+    assert inspected.report()["metrics"]["slices.subtype.bacterial.sensitivity"] == pytest.approx(sensitivity)
+
+
+def test_every_picture_shows_something(inspected: Inspected) -> None:
+    assert [path.stem for path in inspected.pictures()] == ["maps", "robustness", "slices"]
+    for path in inspected.pictures():
+        with Image.open(path) as picture:
+            assert np.asarray(picture.convert("L")).std() > 5
+
+
+def test_done_again_it_is_reused_and_found(
+    inspected: Inspected, trained: Trained, judged: Judged, prepared: Learned
+) -> None:
+    again = inspect(trained, judged, prepared.catalog, prepared.store, prepared.config)
+    assert again.reused and not inspected.reused
+    found = inspection_of(trained, judged)
+    assert found is not None and found.folder == again.folder == inspected.folder

@@ -1,0 +1,124 @@
+"""The report page as it is written: whole, escaped, with words for every picture, and nothing from outside."""
+
+from base64 import b64encode
+from hashlib import sha256
+from html.parser import HTMLParser
+from io import BytesIO
+from itertools import pairwise
+
+import pytest
+from PIL import Image
+
+from xray.errors import EvaluationError
+from xray.evaluation.captions import CAPTIONS
+from xray.evaluation.page import SCRIPT, Headline, Page, Part, Picture, Table, write_page
+
+EVIL = '<script>alert("1")</script> & co'
+
+
+class Seen(HTMLParser):
+    """Every element with its attributes, and the text of the page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def png() -> bytes:
+    buffer = BytesIO()
+    Image.new("RGB", (1200, 600), (31, 95, 153)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+PAGE = Page(
+    title=f"xray-classifier {EVIL}",
+    safety=f"It is no medical device. {EVIL}",
+    lead=["Trained on phantoms.", EVIL],
+    headline=[Headline("auc", "0.958", "0.934 to 0.978", EVIL)],
+    sections=[
+        Part("Figures on TEST", ["Words."], [Table(EVIL, ("figure", "value"), [(EVIL, "0.750")])], []),
+        Part("Pictures", [], [], [Picture(png(), f"A blue ground. {EVIL}", "Blue.")]),
+        Part("Nothing was seen"),
+    ],
+    limits=["Few scans."],
+    facts={"Catalog": "0123", EVIL: EVIL},
+)
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    return write_page(PAGE)
+
+
+@pytest.fixture(scope="module")
+def seen(text: str) -> Seen:
+    return Seen(text)
+
+
+def test_it_is_one_document_in_a_stated_language_and_character_set(text: str, seen: Seen) -> None:
+    assert text.lower().startswith("<!doctype html>")
+    assert seen.all("html")[0]["lang"] == "en"
+    assert any(meta.get("charset", "").lower() == "utf-8" for meta in seen.all("meta"))
+
+
+def test_nothing_comes_from_outside_and_no_script_runs_but_the_pages_own(text: str, seen: Seen) -> None:
+    addresses = [
+        value for _, attributes in seen.elements for name, value in attributes.items() if name in ("src", "href")
+    ]
+    assert addresses
+    assert all(address.startswith(("data:", "#")) for address in addresses)
+    assert not seen.all("link")
+    assert seen.all("script") == [{}] and SCRIPT.read_text(encoding="utf-8") in text
+    digest = b64encode(sha256(SCRIPT.read_bytes()).digest()).decode()
+    (policy,) = [meta["content"] for meta in seen.all("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
+    assert "default-src 'none'" in policy and f"script-src 'sha256-{digest}'" in policy
+
+
+def test_what_comes_from_data_is_escaped(text: str, seen: Seen) -> None:
+    assert text.count("<script") == 1
+    assert sum(EVIL in words for words in seen.words) >= 6
+
+
+def test_every_picture_has_words_and_its_size(seen: Seen) -> None:
+    images = seen.all("img")
+    assert len(images) == 1
+    assert all(image["alt"].strip() and image["width"] == "1200" and image["height"] == "600" for image in images)
+
+
+def test_headings_begin_with_one_of_the_first_rank_and_leave_no_rank_out(seen: Seen) -> None:
+    ranks = [int(tag[1]) for tag, _ in seen.elements if tag in ("h1", "h2", "h3", "h4")]
+    assert ranks[0] == 1 and ranks.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(ranks))
+
+
+def test_links_lead_to_places_on_the_page(seen: Seen) -> None:
+    places = [attributes["id"] for _, attributes in seen.elements if "id" in attributes]
+    assert len(places) == len(set(places))
+    linked = {attributes["href"][1:] for _, attributes in seen.elements if attributes.get("href", "").startswith("#")}
+    assert linked and linked <= set(places)
+
+
+def test_a_part_without_anything_in_it_is_left_out(text: str) -> None:
+    assert "Figures on TEST" in text
+    assert "Nothing was seen" not in text
+
+
+def test_a_picture_that_is_none_is_refused() -> None:
+    broken = Page("title", "safety", [], sections=[Part("Pictures", pictures=[Picture(b"no picture", "words")])])
+    with pytest.raises(EvaluationError, match="Received"):
+        write_page(broken)
+
+
+def test_every_caption_is_a_sentence() -> None:
+    assert all(words[0].isupper() and words.endswith(".") for words in CAPTIONS.values())

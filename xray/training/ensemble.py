@@ -1,0 +1,122 @@
+"""Several trainings averaged into one network, in a folder that looks like a training's."""
+
+import json
+import os
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+from filelock import FileLock
+
+from xray.config import Config, digest_of
+from xray.data.folders import MANIFEST
+from xray.errors import StoreError, TrainingError
+from xray.training.export import arithmetic
+from xray.training.fit import Trained
+from xray.training.history import Epoch, History
+
+ENSEMBLE_VERSION = 1
+"""Raised when a change of code makes another network of the same members."""
+
+MEANS = ("loss", "accuracy", "val_loss", "val_accuracy", "val_auc")
+
+
+def ensemble(members: Sequence[Trained], config: Config, root: Path) -> Trained:
+    """Average the outputs of several networks in one network, or find it.
+
+    It takes uint8 (n, height, width, 1), 0 to 255, and gives the mean of its members' outputs in float32. All weights
+    are inside. Its layers are the members, each a model of its own, and the average over them (Lakshminarayanan et al.,
+    "Simple and scalable predictive uncertainty estimation using deep ensembles", NeurIPS 2017).
+
+    Args:
+        members: Finished trainings of the same scans, at least two, in order of their seeds.
+        config: The whole configuration.
+        root: Folder of the trainings. A `run.json` may lie in the ensemble's own folder already.
+
+    Returns:
+        The ensemble. No epoch was trained for it; what its epochs mean says `mean_history`.
+
+    Raises:
+        TrainingError: There are fewer than two members.
+        StoreError: The folder could not be written.
+    """
+    if len(members) < 2:
+        raise TrainingError(f"an ensemble needs at least two members. Received: {len(members)}")
+    digest = ensemble_digest([member.digest for member in members])
+    folder = root / digest
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "lock"):
+            if not (folder / MANIFEST).is_file():
+                _write(folder, members, config)
+    except OSError as error:
+        raise StoreError(f"the folder {folder} must be writable and have room. Received: {error}") from error
+    return Trained(folder, digest, trained_epochs=0)
+
+
+def ensemble_digest(members: Sequence[str]) -> str:
+    """Name an ensemble by its members.
+
+    Args:
+        members: The trainings' digests, in order of their seeds.
+    """
+    return digest_of({"version": ENSEMBLE_VERSION, "members": list(members)})
+
+
+def mean_history(histories: Sequence[History]) -> History:
+    """Average the epochs of several trainings, up to the last epoch that all of them have.
+
+    It shows how such a training runs, and no network stands for one of its points: each member has the weights of its
+    own best epoch. Later epochs are left out, since a mean over those that went on would be one over the slower half.
+
+    Args:
+        histories: One a member.
+
+    Returns:
+        Means of the figures; `seconds` is the sum over the members, `ended_ms` the time of the last one.
+    """
+    shared = zip(*(history.epochs for history in histories), strict=False)
+    epochs = tuple(
+        Epoch(
+            epoch=number,
+            ended_ms=max(epoch.ended_ms for epoch in together),
+            seconds=round(sum(epoch.seconds for epoch in together), 2),
+            **{name: statistics.fmean(getattr(epoch, name) for epoch in together) for name in MEANS},
+        )
+        for number, together in enumerate(shared, start=1)
+    )
+    return History(epochs, ", ".join(sorted({history.precision for history in histories})))
+
+
+def _write(folder: Path, members: Sequence[Trained], config: Config) -> None:
+    histories = [member.history() for member in members]
+    early = all(history.stopped_early(config.training.patience) for history in histories)
+    history = mean_history(histories)
+    names = [member.digest for member in members]
+    _replace(folder / "model.keras", _averaged(members, config))
+    _replace(folder / "history.json", {**history.to_json(), "stopped_early": early, "mean_of": names})
+    _replace(folder / MANIFEST, {"digest": folder.name, "best_epoch": history.best_epoch, "members": names})
+
+
+def _averaged(members: Sequence[Trained], config: Config) -> keras.Model:
+    scan = keras.Input((config.images.height, config.images.width, 1), dtype="uint8", name="scan")
+    with arithmetic("float32"):
+        loaded = [keras.saving.load_model(member.model, compile=False, safe_mode=True) for member in members]
+        # Named anew: the networks of one architecture bear one name, and a model's layers must not.
+        parts = [keras.Model(each.input, each.output, name=f"member_{number}") for number, each in enumerate(loaded)]
+        mean = keras.layers.Average(name="mean")([part(scan) for part in parts])
+    return keras.Model(scan, mean, name="ensemble")
+
+
+def _replace(path: Path, content: keras.Model | Mapping[str, Any]) -> None:
+    draft = path.with_name(f"{path.stem}.tmp{path.suffix}")
+    try:
+        if isinstance(content, Mapping):
+            draft.write_text(json.dumps(content, indent=2), encoding="utf-8")
+        else:
+            content.save(draft)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
