@@ -55,7 +55,7 @@ PICTURES = """() => [...document.images].flatMap(image => [
 ])"""
 UNROLL = """() => {
   for (const e of document.querySelectorAll("*")) e.style.setProperty("overflow", "visible", "important");
-  document.body.style.minWidth = `${document.documentElement.scrollWidth}px`;
+  document.body.style.minWidth = "4000px";
 }"""
 # MLflow 3.17 shows an HTML artifact so.
 FRAMED = """text => new Promise(done => {

@@ -156,10 +156,12 @@ def evaluate(table: pd.DataFrame, evaluation: config.Evaluation) -> OutOfFold:
         for points, suffix in ((threshold, ""), (np.full_like(p, HALF), "_at_half")):
             at_point = metrics.decision_figures(y, p, points, weights)
             for name, mask in enough.items():
-                at_point |= _group_figures(name, y, mask, p >= points, weights)
+                at_point |= _group_figures(name, y, mask, p >= points, weights, once)
             found |= {f"{name}{suffix}": values for name, values in at_point.items()}
         return found | {
-            f"auc_{name}": _auc_against_normal(y, p, mask, weights) for name, mask in enough.items() if (mask & y).any()
+            f"auc_{name}": _auc_against_normal(y, p, mask, weights)
+            for name, mask in enough.items()
+            if (mask & y & once).sum() >= LEAST_SCANS
         }
 
     estimates = bootstrap(statistics, table["patient_id"].tolist(), evaluation.seed, evaluation.bootstrap_draws)
@@ -183,13 +185,19 @@ def _groups(table: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
 
 
 def _group_figures(
-    name: str, y: NDArray[np.bool_], mask: NDArray[np.bool_], called: NDArray[np.bool_], weights: NDArray[np.float64]
+    name: str,
+    y: NDArray[np.bool_],
+    mask: NDArray[np.bool_],
+    called: NDArray[np.bool_],
+    weights: NDArray[np.float64],
+    once: NDArray[np.bool_],
 ) -> dict[str, NDArray[np.float64]]:
+    """Compute a group's figures, those of at least `LEAST_SCANS` scans; `once` marks each scan's first row."""
     figures = {"sensitivity": (mask & y, called), "specificity": (mask & ~y, ~called)}
     return {
         f"{figure}_{name}": metrics.ratio(weights @ (scans & right), weights @ scans)
         for figure, (scans, right) in figures.items()
-        if scans.any()
+        if (scans & once).sum() >= LEAST_SCANS
     }
 
 

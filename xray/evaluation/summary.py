@@ -20,7 +20,7 @@ from xray.evaluation.spread import spread
 from xray.labels import class_columns
 from xray.training.fit import Trained
 
-SUMMARY_VERSION = 2
+SUMMARY_VERSION = 3
 """Raised when a change of code changes a figure or a table."""
 
 OUT_OF_FOLD = "out_of_fold.parquet"

@@ -99,6 +99,15 @@ def test_a_source_with_normal_scans_has_a_specificity(judged: OutOfFold) -> None
     assert "specificity_source_foreign" not in judged.figures
 
 
+def test_a_source_with_one_normal_scan_has_no_specificity(table: pd.DataFrame) -> None:
+    """In the public set one foreign scan is normal."""
+    one = table.index[table["label"] == "normal"][0]
+    moved = table.assign(source=table["source"].where(table.index != one, "foreign"))
+    figures = evaluate(moved, config.Evaluation(bootstrap_draws=100)).figures
+    assert "specificity_source_foreign" not in figures
+    assert {"sensitivity_source_foreign", "specificity_source_person"} <= set(figures)
+
+
 def test_too_few_scans_are_counted_and_not_judged(table: pd.DataFrame) -> None:
     few = table.assign(
         subtype=table["subtype"].where(table.index != table.index[table["label"] == "pneumonia"][0], "sars")
