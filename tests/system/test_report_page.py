@@ -21,7 +21,7 @@ from xray import config
 from xray.data.chest import draw_chest
 from xray.evaluation import figures
 from xray.evaluation.page import Headline, Page, Part, Picture, Table, write_page
-from xray.evaluation.report import Evaluation, evaluate
+from xray.evaluation.report import COLUMNS, Evaluation, evaluate
 
 pytestmark = [pytest.mark.system]
 
@@ -203,7 +203,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ],
         sections=[
             Part("How well it tells them apart", ["Two thresholds stand side by side: the chosen one and 0.5."],
-                 [Table("Figures on TEST", figures_columns(), judged.rows())], shown[1:2]),
+                 [Table("Figures on TEST", COLUMNS, judged.rows())], shown[1:2]),
             Part("Does the probability mean what it says?", ["Nearly: see the gaps."], (), shown[2:3]),
             Part("Where it is weak, slice by slice", ["The worst slice is named first."],
                  [Table("Slices of TEST, each with its interval",
@@ -218,12 +218,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("report") / "report.html"
     file.write_text(write_page(page), encoding="utf-8")
     return file
-
-
-def figures_columns() -> tuple[str, ...]:
-    from xray.evaluation.report import COLUMNS
-
-    return COLUMNS
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=str)
@@ -243,7 +237,7 @@ def test_the_night_is_dark_and_the_day_is_white(browser: Browser, report: Path) 
     assert grounds == ["rgb(255, 255, 255)", "rgb(18, 24, 31)"]
 
 
-def test_a_picture_that_is_tapped_stands_at_full_size_and_can_be_fitted_again(browser: Browser, report: Path) -> None:
+def test_a_picture_that_is_tapped_is_enlarged_and_tapped_again_fits(browser: Browser, report: Path) -> None:
     with opened(browser, report, View("phone", "light")) as (tab, faults):
         picture = tab.get_by_role("img", name="The ROC curve")
         widths = []
@@ -251,7 +245,7 @@ def test_a_picture_that_is_tapped_stands_at_full_size_and_can_be_fitted_again(br
             widths.append(picture.evaluate("image => image.getBoundingClientRect().width"))
             assert [*tab.evaluate(CUT_OFF), *faults] == []
             picture.click()
-    assert widths[1:] == [1200, widths[0]]
+    assert widths[1:] == [800, widths[0]]
     assert widths[0] < 390
 
 
@@ -287,8 +281,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("fault", BAD)
-def test_a_bad_page_is_caught(browser: Browser, report: Path, tmp_path: Path, fault: str) -> None:
-    assert '<main id="report">' in report.read_text(encoding="utf-8")
+def test_a_bad_page_is_caught(browser: Browser, tmp_path: Path, fault: str) -> None:
     bad = tmp_path / "bad.html"
     body = f"<main><h1>Bad</h1>{BAD[fault]}</main>"
     bad.write_text(f'<!doctype html><html lang="en"><title>bad</title><body>{body}')

@@ -122,3 +122,43 @@ def test_a_picture_that_is_none_is_refused() -> None:
 
 def test_every_caption_is_a_sentence() -> None:
     assert all(words[0].isupper() and words.endswith(".") for words in CAPTIONS.values())
+
+
+def written(part: Part) -> Seen:
+    return Seen(write_page(Page("title", "safety", [], sections=[part])))
+
+
+def test_a_page_without_findings_has_neither_contents_nor_cards() -> None:
+    seen = Seen(write_page(Page("title", "", ["Words."])))
+    assert not seen.all("nav") and not seen.all("section") and not seen.all("ul")
+    assert len(seen.all("p")) == 1
+
+
+def test_a_table_without_rows_is_left_out_and_so_is_a_part_of_nothing_else() -> None:
+    empty = Table("nothing", ("figure", "value"), [])
+    assert not written(Part("Tables", [], [empty])).all("section")
+    assert not written(Part("Tables", ["Words."], [empty])).all("table")
+
+
+def test_columns_of_numbers_stand_to_the_right_and_names_and_words_to_the_left() -> None:
+    rows = [("1", "0.912 (0.887 to 0.934)", "a remark"), ("2", "no scans", "2 remarks"), ("3", "-0.1", "")]
+    seen = written(Part("Tables", [], [Table("three", ("rank", "change", "words"), rows)]))
+    assert [cell.get("class", "") for cell in seen.all("td")] == ["number", ""] * 3
+    assert [head["scope"] for head in seen.all("th")] == ["col"] * 3 + ["row"] * 3
+    assert [head.get("class", "") for head in seen.all("th")][:3] == ["", "number", ""]
+
+
+def test_a_table_scrolls_within_itself_and_the_keyboard_reaches_it() -> None:
+    seen = written(Part("Tables", [], [Table("three", ("figure", "value"), [("auc", "0.9")])]))
+    (frame,) = [attributes for attributes in seen.all("div") if attributes.get("class") == "scroll"]
+    assert frame["tabindex"] == "0" and frame["aria-label"] == "three"
+
+
+def test_a_row_without_a_cell_for_each_column_is_refused() -> None:
+    with pytest.raises(EvaluationError, match=r"each of \['figure', 'value'\]\. Received: \['auc'\]"):
+        written(Part("Tables", [], [Table("short", ("figure", "value"), [("auc",)])]))
+
+
+def test_a_picture_without_alternative_text_is_refused() -> None:
+    with pytest.raises(EvaluationError, match=r"must have alternative text\. Received: alt=' '"):
+        written(Part("Pictures", pictures=[Picture(png(), " ")]))
