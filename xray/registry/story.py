@@ -89,7 +89,12 @@ class Story:
             headline=self._cards(),
             sections=[
                 Part("Figures on TEST", [], self._tables("judged"), self._pictures(JUDGED)),
-                Part("A look inside", list(self._findings().values()), self._tables("seen"), self._pictures(SEEN)),
+                Part(
+                    "A look inside",
+                    [f"{topic.capitalize()}: {words}." for topic, words in self._findings().items()],
+                    self._tables("seen"),
+                    self._pictures(SEEN),
+                ),
                 Part("Training and data", [], [self._audit()], self._pictures(LEARNT)),
             ],
             limits=list(LIMITS),

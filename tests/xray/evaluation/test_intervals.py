@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import scipy.stats
 from numpy.typing import NDArray
 
 from xray.errors import EvaluationError
@@ -48,6 +49,16 @@ def test_the_order_of_the_scans_does_not_matter() -> None:
     patients = people(80)
     shuffled = estimate(RIGHT[order], [patients[place] for place in order])
     assert vars(shuffled) == pytest.approx(vars(estimate(RIGHT, patients)))
+
+
+def test_of_patients_with_one_scan_each_the_interval_is_scipys() -> None:
+    values = np.random.default_rng(3).beta(2, 1, 300)
+    found = estimate(values, people(300), draws=20_000)
+    theirs = scipy.stats.bootstrap(
+        (values,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(4)
+    ).confidence_interval
+    assert found.low == pytest.approx(theirs.low, abs=0.0015)
+    assert found.high == pytest.approx(theirs.high, abs=0.0015)
 
 
 def test_the_interval_of_a_share_is_as_wide_as_theory_says() -> None:
