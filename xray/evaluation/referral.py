@@ -193,6 +193,7 @@ def _best(below: _Ends, above: _Ends, most_error: float) -> tuple[int, int, floa
     kept &= decided == most
     fewest = wrong[kept].min()
     low, high = np.nonzero(kept & (wrong == fewest))
-    widths = above.cut[high] - below.cut[low]
+    # Rounded, or of two bands of one width the last bit of their ends would decide.
+    widths = np.round(above.cut[high] - below.cut[low], 12)
     first = int(np.argmin(widths))  # of equal widths the first, and so the lower
     return -int(most), int(fewest), float(widths[first]), float(below.cut[low[first]]), float(above.cut[high[first]])
