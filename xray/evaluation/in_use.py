@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xray import config
 from xray.evaluation import metrics
-from xray.evaluation.intervals import Estimate, bootstrap
+from xray.evaluation.intervals import Estimate, bootstrap, flat_estimates
 from xray.evaluation.prevalence import correct, estimate
 from xray.evaluation.reading import Reading
 from xray.evaluation.referral import band_figures
@@ -40,10 +40,8 @@ class InUse:
 
     def flat(self) -> dict[str, float]:
         """Give every number as MLflow names it: `test.referred`, `test.brier_raw`, `test.prevalence_estimated`."""
-        numbers: dict[str, float | None] = {"prevalence_estimated": self.estimated}
-        for name, found in self.figures.items():
-            numbers |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
-        return {f"{self.split}.{name}": float(number) for name, number in numbers.items() if number is not None}
+        estimated = {f"{self.split}.prevalence_estimated": self.estimated}
+        return estimated | flat_estimates(self.split, self.figures)
 
 
 def in_use(scores: pd.DataFrame, reading: Reading, evaluation: config.Evaluation) -> InUse:

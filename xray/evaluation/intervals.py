@@ -78,6 +78,14 @@ def bootstrap(statistics: Statistics, patients: Sequence[str], seed: int, draws:
     }
 
 
+def flat_estimates(prefix: str, estimates: Mapping[str, Estimate]) -> dict[str, float]:
+    """Name each estimate `PREFIX.NAME` and the ends of its interval `_low` and `_high`, where it has one."""
+    numbers: dict[str, float | None] = {}
+    for name, each in estimates.items():
+        numbers |= {name: each.value, f"{name}_low": each.low, f"{name}_high": each.high}
+    return {f"{prefix}.{name}": float(number) for name, number in numbers.items() if number is not None}
+
+
 def _draw(generator: np.random.Generator, draws: int, patients: int) -> NDArray[np.float64]:
     """Draw `patients` patients with replacement, `draws` times: counts, float64 (draws, patients)."""
     chosen = generator.integers(patients, size=(draws, patients)) + patients * np.arange(draws)[:, None]

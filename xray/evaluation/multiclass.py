@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from xray import config
 from xray.errors import EvaluationError
 from xray.evaluation import metrics
-from xray.evaluation.intervals import Estimate, bootstrap
+from xray.evaluation.intervals import Estimate, bootstrap, flat_estimates
 from xray.labels import SCHEMES, class_columns
 
 LEAST_SCANS = 10
@@ -72,15 +72,14 @@ class ClassEvaluation:
     def flat(self, prefix: str) -> dict[str, float]:
         """Give every number as MLflow names it: `PREFIX.auc_viral`, `PREFIX.auc_viral_low`, `PREFIX.scans_viral`."""
         estimates = {name: estimate for name, estimate in self.figures.items() if estimate is not None}
-        numbers: dict[str, float | None] = {
+        counts = {
             "scans": self.scans,
             "patients": self.patients,
             "draws_left_out": max(estimate.left_out for estimate in estimates.values()),
             **{f"scans_{name}": row.sum() for name, row in zip(self.classes, self.confusion, strict=True)},
         }
-        for name, estimate in estimates.items():
-            numbers |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-        return {f"{prefix}.{name}": float(number) for name, number in numbers.items() if number is not None}
+        named = {f"{prefix}.{name}": float(count) for name, count in counts.items()}
+        return named | flat_estimates(prefix, estimates)
 
     def rows(self) -> list[tuple[str, str]]:
         """Write the table in words, a row for each figure, under `COLUMNS`."""

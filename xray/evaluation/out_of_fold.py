@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from xray import config
 from xray.errors import EvaluationError
 from xray.evaluation import metrics
-from xray.evaluation.intervals import Estimate, bootstrap
+from xray.evaluation.intervals import Estimate, bootstrap, flat_estimates
 from xray.evaluation.multiclass import LEAST_SCANS
 from xray.evaluation.report import CAUSES, HALF, labels_and_scores
 from xray.evaluation.thresholds import choose_threshold
@@ -74,16 +74,15 @@ class OutOfFold:
 
     def flat(self) -> dict[str, float]:
         """Give every number as MLflow names it: `out_of_fold.auc`, `out_of_fold.auc_low`, `out_of_fold.auc_high`."""
-        numbers: dict[str, float | None] = {
+        numbers = {
             "scans": self.scans,
             "patients": self.patients,
             "prevalence": self.prevalence,
             "draws_left_out": max(estimate.left_out for estimate in self.figures.values()),
             **{f"scans_{name}": scans for name, scans in self.groups.items()},
         }
-        for name, estimate in self.figures.items():
-            numbers |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-        return {f"{SPLIT}.{name}": float(number) for name, number in numbers.items() if number is not None}
+        counts = {f"{SPLIT}.{name}": float(number) for name, number in numbers.items()}
+        return counts | flat_estimates(SPLIT, self.figures)
 
     def rows(self) -> list[tuple[str, str, str]]:
         """Write the table in words, a row for each figure, under `TABLE_COLUMNS`."""

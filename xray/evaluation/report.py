@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from xray import config
 from xray.errors import EvaluationError
 from xray.evaluation import metrics
-from xray.evaluation.intervals import Estimate, bootstrap
+from xray.evaluation.intervals import Estimate, bootstrap, flat_estimates
 from xray.labels import CAUSE_OF_SUBTYPE, LABELS, PNEUMONIA
 
 HALF = 0.5
@@ -76,7 +76,7 @@ class Evaluation:
         What is undefined has no entry. `test.draws_left_out` is the most that any figure's bootstrap left out.
         """
         estimates = {name: estimate for name, estimate in self.named().items() if estimate is not None}
-        numbers: dict[str, float | None] = {
+        numbers = {
             "scans": self.scans,
             "patients": self.patients,
             "prevalence": self.prevalence,
@@ -85,9 +85,8 @@ class Evaluation:
             **self.chosen.confusion,
             **{f"{name}_at_half": count for name, count in self.half.confusion.items()},
         }
-        for name, estimate in estimates.items():
-            numbers |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-        return {f"{self.split}.{name}": float(number) for name, number in numbers.items() if number is not None}
+        counts = {f"{self.split}.{name}": float(number) for name, number in numbers.items()}
+        return counts | flat_estimates(self.split, estimates)
 
     def rows(self) -> list[tuple[str, str, str]]:
         """Write the results table, a row of words for each figure, under `COLUMNS`."""

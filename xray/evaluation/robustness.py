@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from xray import config
 from xray.errors import EvaluationError
 from xray.evaluation import metrics
-from xray.evaluation.intervals import Estimate, bootstrap
+from xray.evaluation.intervals import Estimate, bootstrap, flat_estimates
 from xray.evaluation.perturbations import ROBUSTNESS, Perturbation
 from xray.evaluation.report import labels_and_scores
 
@@ -124,14 +124,6 @@ def robustness(
         changes=tuple(changes),
         figures={name: estimate for name, estimate in estimates.items() if estimate is not None},
     )
-
-
-def flat_estimates(prefix: str, estimates: Mapping[str, Estimate]) -> dict[str, float]:
-    """Name each estimate `PREFIX.NAME` and the ends of its interval `_low` and `_high`, where it has one."""
-    numbers: dict[str, float | None] = {}
-    for name, each in estimates.items():
-        numbers |= {name: each.value, f"{name}_low": each.low, f"{name}_high": each.high}
-    return {f"{prefix}.{name}": float(number) for name, number in numbers.items() if number is not None}
 
 
 def spoken(change: str) -> str:

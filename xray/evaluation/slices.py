@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from xray import config
 from xray.errors import EvaluationError
 from xray.evaluation import metrics
-from xray.evaluation.intervals import Estimate, bootstrap
+from xray.evaluation.intervals import Estimate, bootstrap, flat_estimates
 from xray.evaluation.multiclass import LEAST_SCANS
 from xray.evaluation.report import labels_and_scores
-from xray.evaluation.robustness import flat_estimates
 
 FIGURES = ("sensitivity", "specificity")
 COLUMNS = ("slice", "scans", *FIGURES)

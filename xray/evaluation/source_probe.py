@@ -21,9 +21,9 @@ from sklearn.preprocessing import StandardScaler
 from xray import config
 from xray.errors import EvaluationError
 from xray.evaluation import metrics
-from xray.evaluation.intervals import Estimate, bootstrap
+from xray.evaluation.explain import members
+from xray.evaluation.intervals import Estimate, bootstrap, flat_estimates
 from xray.evaluation.multiclass import LEAST_SCANS
-from xray.evaluation.robustness import flat_estimates
 
 COLUMNS = ("source", "scans", "auc against the label's other sources")
 """What the columns of `Probe.rows` hold."""
@@ -67,11 +67,10 @@ def features(network: keras.Model, pixels: NDArray[np.uint8], batch_size: int = 
     Returns:
         float32 (n, d).
     """
-    last = network.layers[-1]
-    if isinstance(last, keras.layers.Average):
-        members = [layer for layer in network.layers if isinstance(layer, keras.Model)]
-        return np.concatenate([features(member, pixels, batch_size) for member in members], axis=1)
-    reader = keras.Model(network.inputs, last.input)
+    averaged = members(network)
+    if averaged != [network]:
+        return np.concatenate([features(member, pixels, batch_size) for member in averaged], axis=1)
+    reader = keras.Model(network.inputs, network.layers[-1].input)
     batches = [
         np.asarray(reader.predict_on_batch(np.asarray(pixels[start : start + batch_size])[..., np.newaxis]))
         for start in range(0, len(pixels), batch_size)
