@@ -6,6 +6,7 @@ Nothing here touches pyplot, so no picture is kept or shown behind the caller's 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import PercentFormatter
 
 from xray.evaluation.report import Evaluation
 
@@ -39,6 +40,13 @@ def plain_axes(axes: Axes, x: str, y: str) -> Axes:
     axes.spines[:].set_visible(False)
     axes.spines["bottom"].set(visible=True, color=GRAY)
     return axes
+
+
+def unit_square(axes: Axes) -> None:
+    """Let both axes run from 0 to 100 %."""
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1.0))
 
 
 def subtitle_of(evaluation: Evaluation) -> str:

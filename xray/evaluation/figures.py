@@ -30,6 +30,7 @@ from xray.evaluation.canvas import (
     canvas,
     plain_axes,
     subtitle_of,
+    unit_square,
 )
 from xray.evaluation.drift import Drift
 from xray.evaluation.referral import sureness
@@ -161,7 +162,8 @@ def roc_curve(scores: pd.DataFrame, evaluation: Evaluation) -> Figure:
         words = f"{point.threshold:.3f}: sensitivity {at['sensitivity']:.3f}, specificity {at['specificity']:.3f}"
         axes.plot(1 - at["specificity"], at["sensitivity"], label=f"{name} {words}", **marker)
     axes.legend(loc="lower right", fontsize=SMALL, frameon=False)
-    return _unit_square(figure, axes)
+    unit_square(axes)
+    return figure
 
 
 def precision_recall(scores: pd.DataFrame, evaluation: Evaluation) -> Figure:
@@ -185,7 +187,8 @@ def precision_recall(scores: pd.DataFrame, evaluation: Evaluation) -> Figure:
             label = f"{name} {point.threshold:.3f}: recall {at:.3f}, precision {kept:.3f}"
             axes.plot(at, kept, label=label, **marker)
     axes.legend(loc="lower left", fontsize=SMALL, frameon=False)
-    return _unit_square(figure, axes)
+    unit_square(axes)
+    return figure
 
 
 def calibration(scores: pd.DataFrame, evaluation: Evaluation) -> Figure:
@@ -343,13 +346,6 @@ def drift_distributions(drift: Drift, values: Mapping[str, Sequence[NDArray[np.f
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         axes.set_title(f"PSI {shift.psi:.2f}, KS {shift.ks:.2f}", loc="left", fontsize=TEXT, color=color)
         axes.legend(loc="best", fontsize=SMALL - 1, frameon=False)
-    return figure
-
-
-def _unit_square(figure: Figure, axes: Axes) -> Figure:
-    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(PercentFormatter(1.0))
     return figure
 
 

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 from xray.evaluation import metrics
 from xray.evaluation.canvas import (
@@ -21,6 +20,7 @@ from xray.evaluation.canvas import (
     TEXT,
     canvas,
     plain_axes,
+    unit_square,
 )
 from xray.evaluation.intervals import Estimate
 from xray.evaluation.multiclass import ClassEvaluation, ClassScores
@@ -78,9 +78,7 @@ def class_rocs(scores: ClassScores, evaluation: ClassEvaluation) -> Figure:
         else:
             _curve(axes, scores, evaluation, place, style)
     axes.plot([], [], " ", color=INK, label="called the likeliest class", **DOT)
-    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(PercentFormatter(1.0))
+    unit_square(axes)
     axes.legend(loc="lower right", fontsize=SMALL, frameon=False, handlelength=3)
     return figure
 

@@ -1,6 +1,6 @@
 """What a model is worth in use: calibrated, carried to another prevalence, with its doubtful scans referred."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from xray.evaluation.intervals import Estimate, bootstrap, flat_estimates
 from xray.evaluation.prevalence import correct, estimate
 from xray.evaluation.reading import Reading
 from xray.evaluation.referral import band_figures
-from xray.evaluation.report import HALF, labels_and_scores
+from xray.evaluation.report import HALF, labels_and_scores, split_of
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 """Columns and rows, in words."""
@@ -80,6 +80,16 @@ def in_use(scores: pd.DataFrame, reading: Reading, evaluation: config.Evaluation
 
     drawn = bootstrap(statistics, scores["patient_id"].tolist(), evaluation.seed, evaluation.bootstrap_draws)
     figures = {name: found for name, found in drawn.items() if found is not None}
+    return InUse(
+        split=split_of(scores),
+        # the calibrated figures stand among the split's own
+        figures={name: found for name, found in figures.items() if not name.endswith("_calibrated")},
+        estimated=estimated,
+        tables=_tables(drawn, reading, estimated, own),
+    )
+
+
+def _tables(drawn: Mapping[str, Estimate | None], reading: Reading, estimated: float, own: float) -> dict[str, Table]:
     words = {
         "raw": "as the network gave it",
         "calibrated": f"at temperature {reading.temperature:.3f}",
@@ -87,16 +97,10 @@ def in_use(scores: pd.DataFrame, reading: Reading, evaluation: config.Evaluation
         "at_own_prevalence": f"and corrected to {own:.1%} pneumonia, which its labels say",
     }
     columns = ("score", *(name.replace("_", " ") for name in CALIBRATION), "accuracy at 0.5")
-    rows = [(words[name], *(str(figures[key]) for key in _keys(name))) for name in readings]
+    rows = [(said, *(str(drawn[key]) for key in _keys(name))) for name, said in words.items()]
     referral = [(name.replace("_", " "), str(drawn[name] or "no scans")) for name in REFERRAL]
     band = f"referred from {reading.low:.3f} to {reading.high:.3f}"
-    return InUse(
-        split=str(scores["split"].iloc[0]),
-        # the calibrated figures stand among the split's own
-        figures={name: found for name, found in figures.items() if not name.endswith("_calibrated")},
-        estimated=estimated,
-        tables={"Calibration": (columns, rows), "Referral": (("figure", band), referral)},
-    )
+    return {"Calibration": (columns, rows), "Referral": (("figure", band), referral)}
 
 
 def _keys(name: str) -> list[str]:

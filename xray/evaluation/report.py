@@ -119,9 +119,7 @@ def evaluate(scores: pd.DataFrame, threshold: float, evaluation: config.Evaluati
     """
     y, p = labels_and_scores(scores)
     metrics.check(y, p, threshold)
-    splits = scores["split"].unique()
-    if len(splits) != 1:
-        raise EvaluationError(f"scores must be of one split. Received: {sorted(map(str, splits))}")
+    split = split_of(scores)
     masks = _cause_masks(scores)
     bins = evaluation.calibration_bins
 
@@ -136,7 +134,7 @@ def evaluate(scores: pd.DataFrame, threshold: float, evaluation: config.Evaluati
 
     estimates = bootstrap(statistics, scores["patient_id"].tolist(), evaluation.seed, evaluation.bootstrap_draws)
     return Evaluation(
-        split=str(splits[0]),
+        split=split,
         scans=len(scores),
         patients=int(scores["patient_id"].nunique()),
         prevalence=float(y.mean()),
@@ -167,6 +165,18 @@ def labels_and_scores(scores: pd.DataFrame) -> tuple[NDArray[np.bool_], NDArray[
         )
     p = pd.to_numeric(scores["p_pneumonia"], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     return (scores["label"] == PNEUMONIA).to_numpy(dtype=bool), p
+
+
+def split_of(scores: pd.DataFrame) -> str:
+    """Name the split that a scores table is of.
+
+    Raises:
+        EvaluationError: The rows are of several splits, or there are none.
+    """
+    splits = sorted(map(str, scores["split"].unique()))
+    if len(splits) != 1:
+        raise EvaluationError(f"scores must be of one split. Received: {splits}")
+    return splits[0]
 
 
 def _cause_masks(scores: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:

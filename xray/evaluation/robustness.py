@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from xray import config
 from xray.errors import EvaluationError
 from xray.evaluation import metrics
-from xray.evaluation.intervals import Estimate, bootstrap, flat_estimates
+from xray.evaluation.intervals import Estimate, Statistics, bootstrap, flat_estimates
 from xray.evaluation.perturbations import ROBUSTNESS, Perturbation
-from xray.evaluation.report import labels_and_scores
+from xray.evaluation.report import labels_and_scores, split_of
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
 """From uint8 (n, height, width), 0 to 255, to the probability of pneumonia, float64 (n,), 0 to 1."""
@@ -94,30 +94,19 @@ def robustness(
     """
     y, whole = labels_and_scores(scores)
     metrics.check(y, whole, threshold)
-    splits = sorted(map(str, scores["split"].unique()))
-    if len(splits) != 1:
-        raise EvaluationError(f"scores must be of one split. Received: {splits}")
+    split = split_of(scores)
     _check_the_same(predict, pixels, whole)
     predicted = {UNCHANGED: whole, **{name: _predicted(predict, change, pixels) for name, change in changes.items()}}
     for p in predicted.values():
         metrics.check(y, p, threshold)
-
-    def statistics(weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-        found = {
-            f"{change}.{name}": values
-            for change, p in predicted.items()
-            for name, values in _figures(y, p, threshold, weights).items()
-        }
-        losses = {
-            f"{change}.{name}_loss": found[f"{UNCHANGED}.{name}"] - found[f"{change}.{name}"]
-            for change in changes
-            for name in FIGURES
-        }
-        return found | losses
-
-    estimates = bootstrap(statistics, scores["patient_id"].tolist(), evaluation.seed, evaluation.bootstrap_draws)
+    estimates = bootstrap(
+        _with_losses(y, predicted, threshold),
+        scores["patient_id"].tolist(),
+        evaluation.seed,
+        evaluation.bootstrap_draws,
+    )
     return Robustness(
-        split=splits[0],
+        split=split,
         scans=len(scores),
         patients=int(scores["patient_id"].nunique()),
         threshold=threshold,
@@ -133,6 +122,26 @@ def spoken(change: str) -> str:
 
 def _is_unchanged(name: str) -> bool:
     return name.startswith(f"{UNCHANGED}.")
+
+
+def _with_losses(y: NDArray[np.bool_], predicted: Mapping[str, NDArray[np.float64]], threshold: float) -> Statistics:
+    """Compute every figure of every change, and what it is lower than on the scans as they are."""
+
+    def statistics(weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        found = {
+            f"{change}.{name}": values
+            for change, p in predicted.items()
+            for name, values in _figures(y, p, threshold, weights).items()
+        }
+        losses = {
+            f"{change}.{name}_loss": found[f"{UNCHANGED}.{name}"] - found[f"{change}.{name}"]
+            for change in predicted
+            if change != UNCHANGED
+            for name in FIGURES
+        }
+        return found | losses
+
+    return statistics
 
 
 def _figures(

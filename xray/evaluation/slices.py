@@ -16,7 +16,7 @@ from xray.errors import EvaluationError
 from xray.evaluation import metrics
 from xray.evaluation.intervals import Estimate, bootstrap, flat_estimates
 from xray.evaluation.multiclass import LEAST_SCANS
-from xray.evaluation.report import labels_and_scores
+from xray.evaluation.report import labels_and_scores, split_of
 
 FIGURES = ("sensitivity", "specificity")
 COLUMNS = ("slice", "scans", *FIGURES)
@@ -118,16 +118,14 @@ def slices(scores: pd.DataFrame, threshold: float, looks: pd.DataFrame, evaluati
     """
     y, p = labels_and_scores(scores)
     metrics.check(y, p, threshold)
-    splits = sorted(map(str, scores["split"].unique()))
-    if len(splits) != 1:
-        raise EvaluationError(f"scores must be of one split. Received: {splits}")
+    split = split_of(scores)
     masks = {("all", "all", "all scans"): np.ones(len(y), dtype=bool), **dict(_parts(scores, _looks_of(scores, looks)))}
     estimates = _estimates(y, p, threshold, list(masks.values()), scores["patient_id"].tolist(), evaluation)
     whole, *parts = (
         Slice(kind, name, words, _counts(y, mask), found)
         for ((kind, name, words), mask), found in zip(masks.items(), estimates, strict=True)
     )
-    return Slices(splits[0], len(scores), int(scores["patient_id"].nunique()), threshold, whole, tuple(parts))
+    return Slices(split, len(scores), int(scores["patient_id"].nunique()), threshold, whole, tuple(parts))
 
 
 Part = tuple[tuple[str, str, str], NDArray[np.bool_]]

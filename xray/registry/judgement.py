@@ -21,7 +21,7 @@ from xray.data.folders import MANIFEST
 from xray.data.verify import verified_files
 from xray.errors import EvaluationError, RegistryError
 from xray.evaluation.comparison import Comparison, compare
-from xray.evaluation.intervals import Estimate
+from xray.evaluation.intervals import flat_estimates
 from xray.evaluation.policy import Check, check_all
 from xray.evaluation.report import Evaluation, evaluate
 from xray.registry.looks import scans_digest
@@ -69,11 +69,10 @@ class Judgement:
         for who, evaluation in (("challenger", self.challenger), ("champion", self.champion)):
             if evaluation is not None:
                 numbers[f"{who}.threshold"] = evaluation.chosen.threshold
-                for name, estimate in {**evaluation.ranking, **evaluation.chosen.figures}.items():
-                    numbers |= _numbers(f"{who}.{name}", estimate)
+                numbers |= flat_estimates(who, {**evaluation.ranking, **evaluation.chosen.figures})
         if self.comparison is not None:
-            for name, found in self.comparison.differences.items():
-                numbers |= _numbers(f"difference.{name}", found.difference)
+            found = {name: each.difference for name, each in self.comparison.differences.items()}
+            numbers |= flat_estimates("difference", found)
         return numbers
 
     def as_json(self) -> dict[str, Any]:
@@ -240,8 +239,3 @@ def _shifted(progress: Callable[[int, int], None] | None, place: int, models: in
     if progress is None:
         return None
     return lambda done, total: progress(place * total + done, models * total)
-
-
-def _numbers(name: str, estimate: Estimate) -> dict[str, float]:
-    numbers = {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-    return {key: float(value) for key, value in numbers.items() if value is not None}

@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlflow import MlflowClient
@@ -75,7 +74,7 @@ def scans_digest(sha256: Iterable[str]) -> str:
 
 def code_version() -> str:
     """Name the commit of this code, or `UNKNOWN`."""
-    return git_commit(Path(__file__).parents[2]) or UNKNOWN
+    return git_commit() or UNKNOWN
 
 
 def looks(client: MlflowClient, scans: str) -> Looks:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from xray.config import Config, Places, Registry
 from xray.data.catalog import Catalog
@@ -27,7 +26,6 @@ from xray.registry.tracking import EPOCH_SECONDS, Tracker, open_run
 from xray.training.fit import Trained, train, training_digest
 from xray.training.history import History
 
-PROJECT = Path(__file__).parents[2]
 REPORT = "report.html"
 PARENT_TAG = "mlflow.parentRunId"
 """By this tag MLflow's UI shows a run below another one; a run has one."""
@@ -169,7 +167,7 @@ def _evidence(told: Story, card: str) -> Evidence:
     seen = told.inspected
     return Evidence(
         metrics=told.metrics(),
-        pictures=[*told.judged.pictures(), *(seen.pictures() if seen else ())],
+        pictures=told.pictures(),
         scores=told.judged.scores(),
         card=card,
         texts={REPORT: write_page(told.page())},
@@ -190,7 +188,7 @@ def _tags(catalog: Catalog, config: Config, training: str) -> dict[str, str | No
         "catalog": catalog.digest,
         "normalizer": normalizer_digest(config.images),
         "training": training,
-        "git_commit": git_commit(PROJECT),
+        "git_commit": git_commit(),
     }
 
 

@@ -16,6 +16,7 @@ from mlflow.exceptions import MlflowException
 from xray.errors import StoreError
 from xray.registry.store import Store, first_line
 
+PROJECT = Path(__file__).parents[2]
 RUN_FILE = "run.json"
 KEY_TAG = "xray.training_key"
 CHANGED_TAG = "xray.params_changed_later"
@@ -90,7 +91,7 @@ def run_of(client: MlflowClient, store: Store, folder: Path, facts: RunFacts) ->
     return run_id
 
 
-def git_commit(folder: Path) -> str | None:
+def git_commit(folder: Path = PROJECT) -> str | None:
     """Name the commit of the code in a folder, with `-dirty` where files differ from it; None without git."""
 
     def git(*words: str) -> str:

@@ -11,14 +11,12 @@ from xray.data.catalog import Catalog
 from xray.evaluation.captions import picture
 from xray.evaluation.inspection import Inspected
 from xray.evaluation.judge import Judged
-from xray.evaluation.page import Headline, Page, Part, Table
+from xray.evaluation.page import Headline, Page, Part, Picture, Table
 from xray.evaluation.report import COLUMNS
 from xray.registry.card import LIMITS, SAFETY, CardFacts, Figure
-from xray.registry.looks import METRIC, Looks
-from xray.registry.runs import git_commit
+from xray.registry.looks import METRIC, Looks, code_version
 from xray.training.fit import Trained
 
-PROJECT = Path(__file__).parents[2]
 HEADLINE = {
     "auc": "a pneumonia scan scores above a normal one",
     "average_precision": "mean precision over all thresholds",
@@ -88,11 +86,11 @@ class Story:
             lead=[self._lead(), *self._rules()],
             headline=self._cards(),
             sections=[
-                Part("Figures on TEST", [], self._tables("judged"), self._pictures(JUDGED)),
+                Part("Figures on TEST", [], self._judged_tables(), self._pictures(JUDGED)),
                 Part(
                     "A look inside",
                     [f"{topic.capitalize()}: {words}." for topic, words in self._findings().items()],
-                    self._tables("seen"),
+                    self._seen_tables(),
                     self._pictures(SEEN),
                 ),
                 Part("Training and data", [], [self._audit()], self._pictures(LEARNT)),
@@ -144,7 +142,7 @@ class Story:
             "Training": self._training(),
             "Classes": ", ".join(self.judged.reading().classes),
             "Catalog": self.catalog.digest,
-            "Commit": git_commit(PROJECT) or "unknown",
+            "Commit": code_version(),
         }
 
     def _counts(self) -> dict[str, int]:
@@ -160,24 +158,25 @@ class Story:
                 cards.append(Headline(name.replace("_", " "), f"{value:.3f}", between, HEADLINE[name]))
         return cards
 
-    def _tables(self, which: str) -> list[Table]:
-        if which == "judged":
-            report = self.judged.report()
-            first = [Table("TEST, with 95 % intervals over patients", COLUMNS, report["rows"])]
-            return first + [Table(title, *table) for title, table in report["tables"].items()]
-        if self.inspected is None:
-            return []
-        return [Table(title, *table) for title, table in self.inspected.report()["tables"].items()]
+    def _judged_tables(self) -> list[Table]:
+        report = self.judged.report()
+        first = Table("TEST, with 95 % intervals over patients", COLUMNS, report["rows"])
+        return [first, *(Table(title, *table) for title, table in report["tables"].items())]
+
+    def _seen_tables(self) -> list[Table]:
+        tables = {} if self.inspected is None else self.inspected.report()["tables"]
+        return [Table(title, *table) for title, table in tables.items()]
 
     def _audit(self) -> Table:
         return Table("What the audit of the scans found", ("finding", "value"), lines(self.catalog.findings()))
 
-    def _pictures(self, names: tuple[str, ...]) -> list[Any]:
-        there = {path.stem: path for path in self._paths()}
-        return [picture(there[name]) for name in names if name in there]
-
-    def _paths(self) -> list[Path]:
+    def pictures(self) -> list[Path]:
+        """List every picture of the run, PNG files."""
         return [*self.judged.pictures(), *(self.inspected.pictures() if self.inspected else ())]
+
+    def _pictures(self, names: tuple[str, ...]) -> list[Picture]:
+        there = {path.stem: path for path in self.pictures()}
+        return [picture(there[name]) for name in names if name in there]
 
 
 JUDGED = (

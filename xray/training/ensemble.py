@@ -1,11 +1,8 @@
 """Several trainings averaged into one network, in a folder that looks like a training's."""
 
-import json
-import os
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 from filelock import FileLock
@@ -13,7 +10,7 @@ from filelock import FileLock
 from xray.config import Config, digest_of
 from xray.data.folders import MANIFEST
 from xray.errors import StoreError, TrainingError
-from xray.training.export import arithmetic
+from xray.training.export import arithmetic, write_whole
 from xray.training.fit import Trained
 from xray.training.history import Epoch, History
 
@@ -95,9 +92,9 @@ def _write(folder: Path, members: Sequence[Trained], config: Config) -> None:
     early = all(history.stopped_early(config.training.patience) for history in histories)
     history = mean_history(histories)
     names = [member.digest for member in members]
-    _replace(folder / "model.keras", _averaged(members, config))
-    _replace(folder / "history.json", {**history.to_json(), "stopped_early": early, "mean_of": names})
-    _replace(folder / MANIFEST, {"digest": folder.name, "best_epoch": history.best_epoch, "members": names})
+    write_whole(folder / "model.keras", _averaged(members, config))
+    write_whole(folder / "history.json", {**history.to_json(), "stopped_early": early, "mean_of": names})
+    write_whole(folder / MANIFEST, {"digest": folder.name, "best_epoch": history.best_epoch, "members": names})
 
 
 def _averaged(members: Sequence[Trained], config: Config) -> keras.Model:
@@ -108,15 +105,3 @@ def _averaged(members: Sequence[Trained], config: Config) -> keras.Model:
         parts = [keras.Model(each.input, each.output, name=f"member_{number}") for number, each in enumerate(loaded)]
         mean = keras.layers.Average(name="mean")([part(scan) for part in parts])
     return keras.Model(scan, mean, name="ensemble")
-
-
-def _replace(path: Path, content: keras.Model | Mapping[str, Any]) -> None:
-    draft = path.with_name(f"{path.stem}.tmp{path.suffix}")
-    try:
-        if isinstance(content, Mapping):
-            draft.write_text(json.dumps(content, indent=2), encoding="utf-8")
-        else:
-            content.save(draft)
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,18 +47,30 @@ def export(folder: Path, last: Checkpoint, config: Config) -> None:
         network.set_weights(keras.models.load_model(last.best, compile=False).get_weights())
     history = last.history()
     early = history.stopped_early(config.training.patience)
-    draft = folder / "model.tmp.keras"
     try:
-        network.save(draft)
-        os.replace(draft, folder / "model.keras")
-        _write_json(folder / "history.json", {**history.to_json(), "stopped_early": early})
-        _write_json(folder / "manifest.json", {"digest": folder.name, "best_epoch": history.best_epoch})
+        write_whole(folder / "model.keras", network)
+        write_whole(folder / "history.json", {**history.to_json(), "stopped_early": early})
+        write_whole(folder / "manifest.json", {"digest": folder.name, "best_epoch": history.best_epoch})
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise StoreError(f"the training folder {folder} must be writable and have room. Received: {error}") from error
 
 
-def _write_json(path: Path, values: dict[str, Any]) -> None:
-    draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps(values, indent=2), encoding="utf-8")
-    os.replace(draft, path)
+def write_whole(path: Path, content: keras.Model | Mapping[str, Any]) -> None:
+    """Write a network or JSON-like values under another name, and rename it; what is left of a failure goes.
+
+    Args:
+        path: Where it shall be, `.keras` or `.json`.
+        content: The network or the values.
+
+    Raises:
+        OSError: It could not be written.
+    """
+    draft = path.with_name(f"{path.stem}.tmp{path.suffix}")
+    try:
+        if isinstance(content, Mapping):
+            draft.write_text(json.dumps(content, indent=2), encoding="utf-8")
+        else:
+            content.save(draft)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)

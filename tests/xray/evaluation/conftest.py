@@ -1,8 +1,16 @@
-"""Scores to judge: made up, with known patients, causes and ties."""
+"""Scores to judge: made up, with known patients, causes and ties; and one small training with its evaluation."""
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
+
+from tests.xray.conftest import Learned
+
+if TYPE_CHECKING:  # most tests here need no TensorFlow
+    from xray.evaluation.judge import Judged
+    from xray.training.fit import Trained
 
 
 @pytest.fixture
@@ -23,3 +31,20 @@ def scored() -> pd.DataFrame:
             "p_pneumonia": p,
         }
     )
+
+
+@pytest.fixture(scope="session")
+def trained(prepared: Learned, tmp_path_factory: pytest.TempPathFactory) -> "Trained":
+    """A finished training on the phantoms. Read only."""
+    from xray.training.fit import train, training_digest
+
+    folder = tmp_path_factory.mktemp("judged") / training_digest(prepared.catalog, prepared.config)
+    return train(prepared.catalog, prepared.store, prepared.config, folder)
+
+
+@pytest.fixture(scope="session")
+def judged(trained: "Trained", prepared: Learned) -> "Judged":
+    """Its evaluation. Read only."""
+    from xray.evaluation.judge import judge
+
+    return judge(trained, prepared.catalog, prepared.store, prepared.config)

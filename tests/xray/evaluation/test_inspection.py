@@ -6,19 +6,8 @@ from PIL import Image
 
 from tests.xray.conftest import Learned
 from xray.evaluation.inspection import Inspected, inspect, inspection_of
-from xray.evaluation.judge import Judged, judge
-from xray.training.fit import Trained, train, training_digest
-
-
-@pytest.fixture(scope="module")
-def trained(prepared: Learned, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    folder = tmp_path_factory.mktemp("inspected") / training_digest(prepared.catalog, prepared.config)
-    return train(prepared.catalog, prepared.store, prepared.config, folder)
-
-
-@pytest.fixture(scope="module")
-def judged(trained: Trained, prepared: Learned) -> Judged:
-    return judge(trained, prepared.catalog, prepared.store, prepared.config)
+from xray.evaluation.judge import Judged
+from xray.training.fit import Trained
 
 
 @pytest.fixture(scope="module")

@@ -15,17 +15,6 @@ from xray.evaluation.thresholds import choose_threshold
 from xray.training.fit import Trained, train, training_digest
 
 
-@pytest.fixture(scope="module")
-def trained(prepared: Learned, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    folder = tmp_path_factory.mktemp("judged") / training_digest(prepared.catalog, prepared.config)
-    return train(prepared.catalog, prepared.store, prepared.config, folder)
-
-
-@pytest.fixture(scope="module")
-def judged(trained: Trained, prepared: Learned) -> Judged:
-    return judge(trained, prepared.catalog, prepared.store, prepared.config)
-
-
 def test_every_validation_and_test_scan_has_a_score(judged: Judged, prepared: Learned) -> None:
     rows = prepared.catalog.rows()
     scores = judged.scores()
