@@ -53,8 +53,8 @@ def embed(png: bytes | Path) -> Embedded:
 def shrink(png: bytes) -> bytes:
     """Cut a PNG to 256 colours where nobody would see it, or give it back as it is.
 
-    Measured on seven pictures of `figures`, 1200 pixels wide: a ROC curve from 92 to 33 kB, a grid of 20 phantoms from
-    949 to 569 kB, all together from 1,388 to 728 kB.
+    Measured on the twelve pictures of a demo's run, 1200 pixels wide: a ROC curve from 91 to 38 kB, a grid of 20
+    phantoms from 678 to 418 kB, all together from 2,505 to 1,731 kB in 1.1 s.
 
     Args:
         png: The bytes of a PNG file.
@@ -67,7 +67,9 @@ def shrink(png: bytes) -> bytes:
     flat = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
     cut = flat.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     moved = np.abs(np.asarray(cut.convert("RGB"), dtype=np.int16) - np.asarray(flat, dtype=np.int16))
+    if moved.max() > MOST_COLOR_ERROR:
+        return png
     written = BytesIO()
-    cut.save(written, "PNG", optimize=True)
+    cut.save(written, "PNG")  # optimized, it is 5 % smaller and takes a page's writing twice as long
     smaller = written.getvalue()
-    return smaller if moved.max() <= MOST_COLOR_ERROR and len(smaller) < len(png) else png
+    return smaller if len(smaller) < len(png) else png

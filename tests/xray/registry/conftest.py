@@ -1,17 +1,26 @@
 """A real MLflow store for each test, copied from one that was migrated once, and one tiny real network."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from xray.config import Places
+from xray.evaluation import canvas
 from xray.registry.runs import DataSet, RunFacts
 from xray.registry.store import store_of
 from xray.registry.tracking import Tracker, open_run
 
 SIDE = 32
+
+
+@pytest.fixture(scope="package", autouse=True)
+def small_pictures() -> Iterator[None]:
+    """Draw pictures a third as wide: each test here that judges draws nine, and none looks at them."""
+    with pytest.MonkeyPatch.context() as small:
+        small.setattr(canvas, "DPI", 50)
+        yield
 
 
 @pytest.fixture(scope="session")
