@@ -25,6 +25,7 @@ from xray.training.checkpoint import Checkpoint, drop_checkpoints, newest_checkp
 from xray.training.devices import choose_precision, choose_strategy
 from xray.training.export import arithmetic, export
 from xray.training.history import Epoch, History
+from xray.training.interrupts import interrupts_held
 from xray.training.objective import class_weights, compiled
 
 log = logging.getLogger(__name__)
@@ -108,12 +109,13 @@ def train(
         TrainingError: Another trainer works in this folder, there are fewer training scans than a batch, a batch cannot
             be shared out evenly, or the loss is no number.
         StoreError: The folder could not be written, or a scan not be read.
+        KeyboardInterrupt: Ctrl-C came, at most a batch ago.
     """
     trained_epochs = 0
     with _only_trainer(folder):
         if not (folder / "manifest.json").is_file():
-            with session():
-                before, last = _train_to_the_end(catalog, store, config, folder, on_epoch)
+            with session(), interrupts_held() as interrupts:
+                before, last = _train_to_the_end(catalog, store, config, folder, on_epoch, interrupts)
                 trained_epochs = len(last.history().epochs) - before
                 export(folder, last, config)
         drop_checkpoints(folder)  # The article's are 965 MB each.
@@ -139,7 +141,12 @@ def _only_trainer(folder: Path) -> Iterator[None]:
 
 
 def _train_to_the_end(
-    catalog: Catalog, store: PixelStore, config: Config, folder: Path, on_epoch: Sequence[OnEpoch]
+    catalog: Catalog,
+    store: PixelStore,
+    config: Config,
+    folder: Path,
+    on_epoch: Sequence[OnEpoch],
+    interrupts: keras.callbacks.Callback,
 ) -> tuple[int, Checkpoint]:
     settings = config.training
     checkpoint = newest_checkpoint(folder)
@@ -170,7 +177,7 @@ def _train_to_the_end(
             initial_epoch=done,
             epochs=settings.epochs,
             shuffle=False,  # the batches come shuffled
-            callbacks=[_EpochSaver(folder, history, config, on_epoch)],
+            callbacks=[_EpochSaver(folder, history, config, on_epoch), interrupts],
             verbose=0,
         )
     last = newest_checkpoint(folder)
