@@ -3,6 +3,7 @@
 import signal
 import threading
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -14,6 +15,14 @@ from xray.config import load_config
 from xray.training.fit import train
 from xray.training.history import History
 from xray.training.interrupts import AnswerInterrupts, interrupts_held
+
+
+@pytest.fixture(autouse=True)
+def pythons_own_answer() -> Iterator[None]:
+    """Answer Ctrl-C as Python does: whoever is started in the background of a shell ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class Token:
