@@ -1,0 +1,160 @@
+"""What can be set: the sections of the configuration, with each value's bounds and what it does."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, and closed to keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class About(Section):
+    """What a recipe says of itself."""
+
+    source: str = Field("", min_length=1, description="Where the recipe comes from.")
+    expect: str = Field("", min_length=1, description="What to expect of it: score, hours, machine.")
+
+
+class Images(Section):
+    """What every scan is made into before it is stored."""
+
+    height: int = Field(300, ge=32, le=2048, description="Rows of a normalized scan, in pixels.")
+    width: int = Field(300, ge=32, le=2048, description="Columns of a normalized scan, in pixels.")
+    fit: Literal["stretch", "pad"] = Field(
+        "stretch", description="Stretch to the size, as the article did, or keep the aspect ratio and pad with black."
+    )
+
+
+class Split(Section):
+    """How the official TRAIN scans are cut into folds."""
+
+    seed: int = Field(0, ge=0, lt=2**32, description="Seed of the folds.")
+    folds: int = Field(5, ge=2, le=20, description="Number of folds over the TRAIN scans.")
+    validation_fold: int = Field(0, ge=0, description="The fold that is validation; the others train.")
+    group_by: Literal["patient", "none"] = Field(
+        "patient", description="Keep a patient's scans on one side, or split at random as the article did."
+    )
+    drop_shared_patients: bool = Field(False, description="Leave patients who also have TEST scans out of training.")
+
+
+class Model(Section):
+    """The network."""
+
+    architecture: Literal["article", "quick"] = Field("article", description="A name in xray.training.architectures.")
+
+
+class Labels(Section):
+    """What the network tells apart."""
+
+    scheme: Literal["binary", "cause", "covid"] = Field(
+        "binary", description="Pneumonia or normal; or normal, bacterial, viral; or these and COVID-19."
+    )
+    class_weights: Literal["none", "balanced"] = Field(
+        "none", description="Count every scan alike in the loss, or every class."
+    )
+
+
+class Augmentation(Section):
+    """Random changes of each training scan, drawn anew each epoch. Zero or false switches one off."""
+
+    zoom: float = Field(0.0, ge=0, le=0.9, description="Zoom by up to this share of the size, in or out.")
+    rotation: float = Field(0.0, ge=0, le=0.5, description="Rotate by up to this share of a full turn, either way.")
+    flip: bool = Field(False, description="Mirror left and right with probability one half.")
+
+
+class Training(Section):
+    """How the network is fitted."""
+
+    seed: int = Field(0, ge=0, lt=2**32, description="Seed of weights, order and augmentation.")
+    seeds: int = Field(1, ge=1, le=20, description="Train so many networks, with `seed` and the seeds after it.")
+    epochs: int = Field(60, ge=1, le=10_000, description="Most epochs to train.")
+    batch_size: int = Field(32, ge=1, le=4096, description="Scans a step.")
+    learning_rate: float = Field(1e-4, gt=0, le=1, description="Adam's step size.")
+    patience: int = Field(
+        5, ge=0, description="Stop after this many epochs without a lower validation loss; 0 never stops."
+    )
+    precision: Literal["auto", "float32", "mixed_bfloat16"] = Field(
+        "auto", description="Arithmetic of a training step; auto takes bfloat16 where the hardware gains from it."
+    )
+    memory_budget_mb: int = Field(
+        4096, ge=0, description="Keep the training pixels in memory when they need no more megabytes; else stream."
+    )
+
+
+class Evaluation(Section):
+    """How the network is judged."""
+
+    seed: int = Field(0, ge=0, lt=2**32, description="Seed of the bootstrap.")
+    bootstrap_draws: int = Field(2000, ge=100, le=100_000, description="Bootstrap draws over patients.")
+    calibration_bins: int = Field(15, ge=2, le=100, description="Equal-width bins of the calibration error.")
+    threshold: str = Field(
+        "youden",
+        pattern=r"^(youden|cost|(sensitivity|specificity)>=(0?\.\d+|0|1(\.0+)?))$",
+        description="How validation scans choose the threshold: youden, sensitivity>=X, specificity>=X or cost.",
+    )
+    temperature: bool = Field(True, description="Calibrate scores by a temperature, fitted on validation scans.")
+    most_error: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="Refer scans to a person until this share of the others is wrong, on validation; 1 refers none.",
+    )
+    prevalence: float | None = Field(
+        None, gt=0, lt=1, description="Share of pneumonia where the model is used, where known; scores then mean that."
+    )
+    missed_cost: float = Field(
+        5.0, gt=0, le=1000, description="False alarms that one missed pneumonia counts as, for the rule cost."
+    )
+
+
+_MARGIN = "Loss against the champion that the 95 % interval must exclude; 1 switches the rule off."
+
+
+class Promotion(Section):
+    """When a challenger takes the champion's place: docs/decisions/0005-promotion-policy.md."""
+
+    scans: Literal["test", "validation"] = Field(
+        "test", description="Which of the challenger's scans both models are judged on."
+    )
+    min_sensitivity: float = Field(0.9, ge=0, le=1, description="Least sensitivity, at the model's own threshold.")
+    min_specificity: float = Field(0.5, ge=0, le=1, description="Least specificity, at the model's own threshold.")
+    max_calibration_error: float = Field(0.2, ge=0, le=1, description="Most calibration error.")
+    margin_auc: float = Field(0.05, ge=0, le=1, description=_MARGIN)
+    margin_sensitivity: float = Field(0.05, ge=0, le=1, description=_MARGIN)
+    margin_specificity: float = Field(0.1, ge=0, le=1, description=_MARGIN)
+    refuse_marked: bool = Field(
+        False, description="Refuse a challenger whose run says that it scores nearly as well without lungs."
+    )
+
+    @property
+    def margins(self) -> dict[str, float]:
+        """Give the margin of each figure that is compared with the champion's."""
+        return {
+            "auc": self.margin_auc,
+            "sensitivity": self.margin_sensitivity,
+            "specificity": self.margin_specificity,
+        }
+
+
+class Drift(Section):
+    """When new scans are said to differ from the training scans: docs/score-new-scans.md."""
+
+    limit: float = Field(0.25, gt=0, description="Population stability index from which a feature raises the alarm.")
+    least_scans: int = Field(
+        200, ge=20, description="Fewer scans on either side raise no alarm: so few differ as much by chance."
+    )
+    most_scans: int = Field(2000, ge=100, description="Of more new scans, as many are drawn by lot and looked at.")
+
+
+class Registry(Section):
+    """Where the run is tracked and the model registered."""
+
+    experiment: str = Field("xray", min_length=1, description="MLflow experiment.")
+    model_name: str = Field("xray-classifier", min_length=1, description="Registered model.")
+    challenger: bool = Field(True, description="Whether a new version takes the alias `challenger`.")
+    ensemble: bool = Field(
+        True, description="Of several seeds, register their averaged ensemble; else the first seed's network."
+    )
