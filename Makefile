@@ -20,6 +20,7 @@ help:
 	@echo "make test         the tests, without the system tests"
 	@echo "make test-system  the tests that need servers, a browser or several processes"
 	@echo "make lint         ruff, mypy, import-linter"
+	@echo "make bench        ours against a rival, question by question (SIZE=tiny DATA=FOLDER ROUNDS=3)"
 	@echo "make lock         resolve the locked requirements again (UPGRADE=1: to the newest versions)"
 	@echo "make clean        remove .venv and the tools' caches; data/ and mlruns/ stay"
 
@@ -53,6 +54,11 @@ lock: $(READY)
 		$(if $(UPGRADE),--upgrade) -o requirements/uv.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) -o requirements/dev.txt
 	$(COMPILE) --extra gpu --constraint requirements/dev.txt $(if $(UPGRADE),--upgrade) -o requirements/gpu.txt
+
+# Ours against a rival, question by question; it fails nothing. DATA=FOLDER takes real scans besides, SIZE=tiny few.
+.PHONY: bench
+bench: $(READY)
+	$(BIN)/python benchmarks $(if $(DATA),--data "$(DATA)") $(if $(SIZE),--size $(SIZE)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 .PHONY: clean
 clean:

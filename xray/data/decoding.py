@@ -1,25 +1,18 @@
-"""Many scans normalized at once, in spawned processes; the outcome's order is that of the scans, not of the workers."""
+"""Many scans normalized at once, in threads; the outcome's order is that of the scans, not of the threads."""
 
 import hashlib
-import multiprocessing
 import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Generator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from xray import config
 from xray.data.images import Normalized, normalize
-from xray.errors import DataError, ImageError, StoreError
+from xray.errors import DataError, ImageError
 
-CHUNK = 32
-"""Scans that a worker is handed at a time."""
-
-SPAWN_FROM = 512
-"""Fewest scans that start processes: each costs as much as 900 scans of 224 x 224, or 110 large ones."""
+CHUNK = 8
+"""Scans that a thread is handed at a time."""
 
 Scan = tuple[str, str]
 """A path relative to the data folder, and the SHA-256 of the file there."""
@@ -33,42 +26,32 @@ def normalize_all(
 ) -> Generator[list[Outcome], None, None]:
     """Normalize scans in their order, some at a time.
 
+    Reading, digesting, decoding and resizing all let go of Python's lock, so threads keep the cores busy, and start at
+    once: docs/decisions/0008-reduced-decoding.md compares them with processes.
+
     Args:
         folder: The data folder.
         scans: Which scans.
         images: The size and the fit.
-        workers: Processes; all cores of this process when None. Few scans, or one worker, start none.
+        workers: Threads; one for each core of this process when None.
 
     Yields:
         Outcomes of up to `CHUNK` scans.
 
     Raises:
         DataError: A file cannot be read, or is no longer the one that was digested.
-        StoreError: A worker was killed.
     """
-    chunks = [scans[start : start + CHUNK] for start in range(0, len(scans), CHUNK)]
-    workers = min(workers or cores(), len(chunks))
-    if workers <= 1 or len(scans) < SPAWN_FROM:
-        for chunk in chunks:
-            yield _normalize_chunk(folder, chunk, images)
-        return
-    # Spawned, for a forked child hangs where TensorFlow has started its threads.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+    workers = workers or cores()
     waiting: deque[Future[list[Outcome]]] = deque()
+    pool = ThreadPoolExecutor(workers)
     try:
-        for chunk in chunks:
-            waiting.append(pool.submit(_normalize_chunk, folder, chunk, images))
-            # Two chunks a worker, so that none waits and few decoded scans lie in memory.
-            if len(waiting) >= 2 * workers:
+        for start in range(0, len(scans), CHUNK):
+            waiting.append(pool.submit(_normalize_chunk, folder, scans[start : start + CHUNK], images))
+            # Some chunks a thread, so that none waits while a shard is written, and few decoded scans lie in memory.
+            if len(waiting) >= 4 * workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-    except BrokenProcessPool as error:
-        raise StoreError(
-            "every decoding process must live until its scans are done. Received: one that ended early "
-            "(killed, out of memory, or started by a script without an `if __name__ == '__main__'` guard)"
-        ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -88,19 +71,6 @@ def _normalize_file(path: Path, digest: str, images: config.Images) -> Normalize
         return normalize(data, images)
     except ImageError as error:
         return error
-
-
-def _start_worker() -> None:
-    # Ctrl-C is the parent's to answer, and a killed parent leaves nobody to send work.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def cores() -> int:

@@ -2,6 +2,9 @@
 
 What is said to be dark stays dark: transparency lies over black, as air does and as padding does. Colour profiles and
 gamma chunks are not applied. Of a file with several pictures the first counts.
+
+A JPEG much larger than what is stored is decoded at a half, a quarter or an eighth of its size, where its decoder does
+the averaging: docs/decisions/0008-reduced-decoding.md has the measurement.
 """
 
 import hashlib
@@ -23,9 +26,10 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from xray import config
 from xray.data import depth
+from xray.data.fitting import fit, least_size
 from xray.errors import ImageError
 
-NORMALIZER_VERSION = 1
+NORMALIZER_VERSION = 2
 """Raised with every change that can change a stored pixel, its digest or a rejection."""
 
 REASONS = ("not-an-image", "unreadable", "too-small", "too-large")
@@ -47,7 +51,7 @@ _READERS: dict[bytes, Callable[[BytesIO], ImageFile.ImageFile]] = {
     b"MM\0+": TiffImageFile,
 }
 
-# EXIF 2.32, tag 0x0112: what makes a picture upright.
+# EXIF 2.32, tag 0x0112: what makes a picture upright; from 5 on, it turns rows into columns.
 _UPRIGHT: dict[Any, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     2: lambda pixels: pixels[:, ::-1],
     3: lambda pixels: pixels[::-1, ::-1],
@@ -57,6 +61,7 @@ _UPRIGHT: dict[Any, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     7: lambda pixels: pixels[::-1, ::-1].T,
     8: np.rot90,
 }
+_TURNED = (5, 6, 7, 8)
 
 _PNG_END = b"IEND\xaeB`\x82"
 
@@ -65,12 +70,12 @@ _filters = threading.Lock()
 
 @dataclass(frozen=True)
 class Decoded:
-    """A scan as it was taken.
+    """A scan as it was taken, or reduced.
 
     Attributes:
-        pixels: uint8 (height, width), 0 to 255, upright.
-        width: Columns.
-        height: Rows.
+        pixels: uint8, 0 to 255, upright: (height, width), or a half, a quarter or an eighth of both, rounded up.
+        width: Columns of the whole scan.
+        height: Rows of the whole scan.
         scaling: How samples became 8-bit: `none`, `declared 0-4095`, `own range 12-3970` or `high byte`.
     """
 
@@ -88,7 +93,8 @@ class Normalized:
         pixels: uint8 (images.height, images.width), 0 to 255.
         width: Columns of the upright original.
         height: Rows of the upright original.
-        pixels_sha256: Digest of the original's size and its decoded gray pixels, whatever size they are stored at.
+        pixels_sha256: Digest of the original's size and its gray pixels as `decode` gave them: the same for the same
+            pixels in one normalizer's hands, but for a JPEG that was reduced and a PNG or TIFF made of it.
         scaling: As in `Decoded`.
     """
 
@@ -99,8 +105,8 @@ class Normalized:
     scaling: str
 
 
-def decode(data: bytes) -> Decoded:
-    """Read an image file as 8-bit gray, upright, at full size.
+def decode(data: bytes, images: config.Images | None = None) -> Decoded:
+    """Read an image file as 8-bit gray, upright.
 
     A JPEG's luminance is taken as it lies in the file. Samples of more than 8 bits are scaled by the depth that a PNG
     (sBIT) or a TIFF (MaxSampleValue, or BitsPerSample under 16) declares, else by the scan's own darkest and
@@ -108,20 +114,25 @@ def decode(data: bytes) -> Decoded:
 
     Args:
         data: A JPEG, PNG or TIFF file's bytes; the file's name plays no part.
+        images: What the scan is for: a JPEG is reduced while it is decoded, as far as `least_size` allows. None
+            gives every scan at full size.
 
     Raises:
         ImageError: No usable scan; the reason is one of `REASONS`.
     """
     try:
         image = _open(data)
-        _check_size(*image.size)
+        width, height = image.size
+        _check_size(width, height)
         if isinstance(image, JpegImageFile):
-            image.draft("L", None)
+            turned = _orientation(image) in _TURNED
+            image.draft("L", None if images is None else least_size(width, height, images, turned))
         # Pillow turns a TIFF upright while loading it, and reads its tags again to do so.
         with _without_warnings() if isinstance(image, TiffImageFile) else nullcontext():
             image.load()
         pixels, scaling = _gray(image, data)
-        pixels = np.ascontiguousarray(_UPRIGHT.get(_orientation(image), np.asarray)(pixels))
+        orientation = _orientation(image)
+        pixels = np.ascontiguousarray(_UPRIGHT.get(orientation, np.asarray)(pixels))
     except ImageError:
         raise
     except (MemoryError, Image.DecompressionBombError) as error:
@@ -129,7 +140,8 @@ def decode(data: bytes) -> Decoded:
     # A broken file makes Pillow's readers raise nearly anything: OSError, SyntaxError, struct.error, KeyError, …
     except Exception as error:
         raise ImageError("unreadable", _words(error)) from error
-    height, width = pixels.shape
+    if orientation in _TURNED:
+        width, height = height, width
     return Decoded(pixels, width, height, scaling)
 
 
@@ -146,10 +158,10 @@ def normalize(data: bytes, images: config.Images) -> Normalized:
     Raises:
         ImageError: No usable scan; the reason is one of `REASONS`.
     """
-    scan = decode(data)
+    scan = decode(data, images)
     digest = hashlib.sha256(f"{scan.width}x{scan.height}:".encode())
     digest.update(scan.pixels.data)
-    pixels = _fit(scan, images)
+    pixels = fit(scan.pixels, (scan.width, scan.height), images)
     return Normalized(pixels, scan.width, scan.height, digest.hexdigest(), scan.scaling)
 
 
@@ -210,19 +222,6 @@ def _orientation(image: ImageFile.ImageFile) -> Any:
         # Broken notes beside good pixels are no reason to lose a scan.
         except Exception:  # noqa: BLE001
             return None
-
-
-def _fit(scan: Decoded, images: config.Images) -> NDArray[np.uint8]:
-    width, height = images.width, images.height
-    if images.fit == "pad":
-        factor = min(width / scan.width, height / scan.height)
-        width = min(width, max(1, round(scan.width * factor)))
-        height = min(height, max(1, round(scan.height * factor)))
-    resized = np.asarray(Image.fromarray(scan.pixels).resize((width, height), Image.Resampling.BILINEAR))
-    canvas = np.zeros((images.height, images.width), np.uint8)
-    top, left = (images.height - height) // 2, (images.width - width) // 2
-    canvas[top : top + height, left : left + width] = resized
-    return canvas
 
 
 @contextmanager

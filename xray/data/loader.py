@@ -54,13 +54,15 @@ class Augment:
     """What to do with training scans.
 
     Attributes:
-        draw: From an epoch, counted from 0, to float32 (n, 8): one transform for each of the n scans.
-        apply: From uint8 (b, height, width, 1) and float32 (b, 8) to uint8 (b, height, width, 1), in
+        draw: From an epoch, counted from 0, to float32 (n, columns): what is done to each of the n scans.
+        apply: From uint8 (b, height, width, 1) and float32 (b, columns) to uint8 (b, height, width, 1), in
             TensorFlow's graph.
+        columns: Numbers that are drawn for a scan.
     """
 
     draw: Callable[[int], NDArray[np.float32]]
     apply: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    columns: int
 
 
 def training_batches(
@@ -95,7 +97,7 @@ def training_batches(
     signature = [*_signature(scans)]
     if augment is None:
         return tf.data.Dataset.from_generator(generate, output_signature=tuple(signature)).prefetch(4)
-    signature.append(tf.TensorSpec((None, 8), tf.float32))
+    signature.append(tf.TensorSpec((None, augment.columns), tf.float32))
     dataset = tf.data.Dataset.from_generator(generate, output_signature=tuple(signature))
     return dataset.map(
         lambda pixels, target, transform: (augment.apply(pixels, transform), target),

@@ -116,8 +116,17 @@ def write_prepared(cleaned: Cleaned, store: PixelStore, config: Config, places: 
     """
     rows = cleaned.rows()
     unreadable = rows.merge(store.rejects, on="sha256")
-    audited = audit(rows.merge(store.facts.drop(columns="scaling"), on="sha256"), cleaned.notes(), config.split)
+    known = _named_by_first_file(rows.merge(store.facts.drop(columns="scaling"), on="sha256"))
+    audited = audit(known, cleaned.notes(), config.split)
     rejects = pd.concat([cleaned.rejects(), unreadable[REJECT_COLUMNS], audited.rejects[REJECT_COLUMNS]])
     return write_catalog(
         assign_folds(audited.rows, config.split), rejects, audited.findings, cleaned.data, places.prepared
     )
+
+
+def _named_by_first_file(rows: pd.DataFrame) -> pd.DataFrame:
+    """Name identical pixels by the first digest of a file that holds them.
+
+    The store's own name for them depends on the size it keeps; the catalog must not.
+    """
+    return rows.assign(pixels_sha256=rows.groupby("pixels_sha256")["sha256"].transform("min"))

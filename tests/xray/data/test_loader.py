@@ -138,7 +138,7 @@ class TestAugment:
         def apply(pixels: tf.Tensor, transforms: tf.Tensor) -> tf.Tensor:
             return pixels + tf.cast(transforms[:, :1, tf.newaxis, tf.newaxis], tf.uint8)
 
-        return Augment(draw, apply)
+        return Augment(draw, apply, columns=8)
 
     def test_each_scan_gets_what_was_drawn_for_its_place_and_epoch(self, scans: Scans) -> None:
         numbers = read(training_batches(scans, 8, 0, range(2), self.marked()))

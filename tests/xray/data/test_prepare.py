@@ -8,6 +8,7 @@ import pytest
 
 from xray.config import Config, Places, load_config
 from xray.data.catalog import Catalog
+from xray.data.phantom import write_phantoms
 from xray.data.prepare import clean, normalize, write_prepared
 
 SMALL = ["images.height=32", "images.width=32"]
@@ -48,6 +49,17 @@ def test_another_size_lies_beside_the_first(phantoms: Path, tmp_path: Path) -> N
     _, decoded = prepare(phantoms, load_config("quick", ["images.height=48", "images.width=32"]), tmp_path)
     assert decoded == 240
     assert len(list(Places(home=tmp_path).pixels.iterdir())) == 2
+
+
+def test_the_catalog_does_not_depend_on_the_stored_size(tmp_path: Path) -> None:
+    write_phantoms(tmp_path / "data", scans=80, seed=0, size=(256, 192))
+    train = sorted((tmp_path / "data" / "train").iterdir())
+    commented = b"\xff\xd8\xff\xfe\x00\x07again" + train[0].read_bytes()[2:]
+    train[1].write_bytes(commented)  # the same pixels in other bytes
+    sizes = [["images.height=32", "images.width=32"], ["images.height=150", "images.width=150"]]  # a quarter, and whole
+    catalogs = [prepare(tmp_path / "data", load_config("quick", size), tmp_path)[0] for size in sizes]
+    assert catalogs[0].digest == catalogs[1].digest
+    assert catalogs[0].findings()["identical_pixels"]["files"] == 2
 
 
 def test_a_broken_scan_is_rejected_with_the_reason_and_stops_nothing(data: Path, tmp_path: Path) -> None:

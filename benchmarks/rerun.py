@@ -1,0 +1,96 @@
+"""How much faster is a pipeline that was run before? Ours: run again with nothing changed; rival: the first run.
+
+Once as `xray run`, with Prefect's server and all, and once its steps alone, without Prefect, in a process where the
+libraries are loaded already: the time of our own code. Run `python benchmarks/rerun.py`.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import side_by_side
+from side_by_side import Options, Row, answer, timed
+
+PROJECT = Path(__file__).parent.parent
+
+
+def main() -> None:
+    """Measure and print; with `--steps`, run the steps alone."""
+    arguments = side_by_side.parser(__doc__)
+    arguments.add_argument("--steps", nargs=2, type=Path, metavar=("SCANS", "HOME"), help="run the steps, and print")
+    chosen = arguments.parse_args()
+    if chosen.steps is None:
+        side_by_side.run(measure, chosen)
+    else:
+        print(_steps(*chosen.steps, _settings(chosen.size)))
+
+
+def measure(options: Options) -> list[Row]:
+    """Time a first run and a second one, as a command and as steps."""
+    folder = options.phantoms(options.pick(80, 400, 4000), (224, 224))
+    rounds = range(options.pick(1, 1, 3))
+    command = [_pair(options, lambda home: timed(lambda: _run(folder, home, options.size))) for _ in rounds]
+    steps = [_pair(options, lambda home: _steps_in_a_child(folder, home, options.size)) for _ in rounds]
+    remark = "recipe quick, one epoch" if options.size == "tiny" else "recipe quick"
+    return [
+        answer("xray run again", *zip(*command, strict=True), "20 x", remark),
+        answer("xray run again, our own code alone", *zip(*steps, strict=True), "20 x, 2 s", remark),
+    ]
+
+
+def _pair(options: Options, run: Callable[[Path], float]) -> tuple[float, float]:
+    """Run twice in a new home: the second run's seconds, and the first one's."""
+    home = options.work / "rerun"
+    home.mkdir()
+    first = run(home)
+    again = run(home)
+    shutil.rmtree(home)
+    return again, first
+
+
+def _settings(size: str) -> list[str]:
+    small = ["images.height=32", "images.width=32", "training.epochs=1", "evaluation.bootstrap_draws=100"]
+    return small if size == "tiny" else []
+
+
+def _run(folder: Path, home: Path, size: str) -> None:
+    settings = [part for setting in _settings(size) for part in ("--set", setting)]
+    command = [sys.executable, "-m", "flows.cli", "run", str(folder), "--recipe", "quick", "--home", str(home)]
+    subprocess.run([*command, *settings], cwd=PROJECT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def _steps_in_a_child(folder: Path, home: Path, size: str) -> float:
+    from flows.environment import quiet_settings
+
+    command = [sys.executable, __file__, "--steps", str(folder), str(home), "--size", size]
+    environment = os.environ | quiet_settings(home)
+    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return float(done.stdout.split()[-1])
+
+
+def _steps(folder: Path, home: Path, settings: list[str]) -> float:
+    from xray.config import Places, load_config
+    from xray.data.prepare import clean, normalize, write_prepared
+    from xray.evaluation.inspection import inspect
+    from xray.evaluation.judge import judge
+    from xray.registry.record import record, train_and_track
+
+    config, places = load_config("quick", settings), Places(home=home)
+
+    def steps() -> None:
+        cleaned = clean(folder, places)
+        store = normalize(cleaned, config, places).store
+        catalog = write_prepared(cleaned, store, config, places)
+        trained = train_and_track(catalog, store, config, places)
+        judged = judge(trained, catalog, store, config)
+        inspect(trained, judged, catalog, store, config)
+        record(trained, judged, catalog, config, places)
+
+    return timed(steps)
+
+
+if __name__ == "__main__":
+    main()
