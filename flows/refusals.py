@@ -8,9 +8,13 @@ from pathlib import Path
 
 from xray.config import Config, Places, Promotion, Request, load_config
 from xray.errors import XrayError
+from xray.training.pretrained import weights_file
+from xray.training.search import Search, applied
 
 
-def checked_request(data: Path, recipe: str, settings: Sequence[str], home: Path, trains: bool) -> Request:
+def checked_request(
+    data: Path, recipe: str, settings: Sequence[str], home: Path, trains: bool, search: Search | None = None
+) -> Request:
     """Read a recipe and look at the metadata, so that what cannot succeed is known at once.
 
     Args:
@@ -19,13 +23,19 @@ def checked_request(data: Path, recipe: str, settings: Sequence[str], home: Path
         settings: `KEY=VALUE`, each.
         home: Holds data/ and mlruns/; made if it is not there.
         trains: Whether a network will be trained.
+        search: What is searched, if anything.
 
     Raises:
-        XrayError: A recipe, setting, data folder or home that cannot be used, or scans that no seed could split.
+        XrayError: A recipe, setting, data folder, space or home that cannot be used, scans that no seed could split,
+            or weights to start from that cannot be had.
     """
     config = load_config(recipe, settings)
     _require_scans(data, config, trains)
+    if search is not None:
+        _require_searchable(data, config, search)
     require_writable(home)
+    if trains:
+        weights_file(config.model)
     return Request(data=data.resolve(), home=home.resolve(), config=config)
 
 
@@ -45,7 +55,7 @@ def checked_policy(settings: Sequence[str], force: bool, reason: str) -> Promoti
     others = [setting for setting in settings if not setting.strip().startswith("promotion.")]
     if others:
         raise XrayError(f"--set must be promotion.KEY=VALUE here. Received: {others[0]}")
-    return load_config("article", settings).promotion
+    return load_config("default", settings).promotion
 
 
 def require_store(home: Path) -> None:
@@ -116,6 +126,14 @@ def read_file(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise XrayError(f"each file must be readable. Received: {path} ({reason})") from error
+
+
+def _require_searchable(data: Path, config: Config, search: Search) -> None:
+    """Refuse a search that some trial could not start."""
+    search.require_fits(config)
+    batches = search.space.get("training.batch_size")
+    for size in batches.corners if batches else ():
+        _require_scans(data, applied(config, {"training.batch_size": size}), trains=True)
 
 
 def _require_scans(data: Path, config: Config, trains: bool) -> None:

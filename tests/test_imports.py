@@ -9,7 +9,7 @@ from pathlib import Path
 import flows
 import tasks
 
-HEAVY = {"tensorflow", "keras", "mlflow", "matplotlib", "sklearn", "prefect_dask", "distributed"}
+HEAVY = {"tensorflow", "keras", "mlflow", "optuna", "matplotlib", "sklearn", "prefect_dask", "distributed"}
 GROUND_FLOOR = ["xray", "xray.config", "xray.labels", "xray.errors"]
 
 LOOK = """

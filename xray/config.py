@@ -45,6 +45,7 @@ __all__ = [
     "Training",
     "digest_of",
     "load_config",
+    "nearest",
     "recipe_names",
 ]
 
@@ -80,9 +81,9 @@ class Config(Section):
 
     @property
     def registered_name(self) -> str:
-        """The registered model: `registry.model_name`, and with it the scheme where that is not binary."""
-        scheme = self.labels.scheme
-        return self.registry.model_name if scheme == "binary" else f"{self.registry.model_name}-{scheme}"
+        """The registered model: `registry.model_name`, and with it the scheme where that shall have its own."""
+        scheme, name = self.labels.scheme, self.registry.model_name
+        return name if scheme in ("binary", self.registry.plain_scheme) else f"{name}-{scheme}"
 
     def flat(self) -> dict[str, Any]:
         """Give every value by its dotted key, as `--set` and MLflow's params name it."""
@@ -118,6 +119,11 @@ class Places(Section):
     def cross_validations(self) -> Path:
         """Cross-validations, one folder for each set of trainings."""
         return self.home / "data" / "cross-validations"
+
+    @property
+    def studies(self) -> Path:
+        """Studies, one folder for each search of a recipe's best values."""
+        return self.home / "data" / "studies"
 
     @property
     def digest_index(self) -> Path:
@@ -182,7 +188,7 @@ def load_config(recipe: str, settings: Iterable[str] = ()) -> Config:
         if not separator:
             raise ConfigError(f"a setting must be KEY=VALUE. Received: {setting}")
         if key not in known:
-            raise ConfigError(f"setting must name a known key{_nearest(key, known)}. Received: {key}")
+            raise ConfigError(f"setting must name a known key{nearest(key, known)}. Received: {key}")
         section, _, name = key.partition(".")
         if not isinstance(values.setdefault(section, {}), dict):
             raise ConfigError(f"recipe's {section} must be a table. Received: {values[section]!r}")
@@ -220,7 +226,7 @@ def _validated(values: Mapping[str, Any]) -> Config:
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             raise ConfigError(
-                f"recipe must hold known keys only{_nearest(key, _known_keys(Config))}. Received: {key}"
+                f"recipe must hold known keys only{nearest(key, _known_keys(Config))}. Received: {key}"
             ) from error
         raise ConfigError(f"{key}: {first['msg'].lower()}. Received: {first['input']!r}") from error
 
@@ -235,7 +241,8 @@ def _known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
     return keys
 
 
-def _nearest(key: str, known: list[str]) -> str:
+def nearest(key: str, known: list[str]) -> str:
+    """Suggest the known key that a mistyped one comes nearest to, in brackets; nothing where none is near."""
     by_name = {known_key.rpartition(".")[2]: known_key for known_key in known}
     near = difflib.get_close_matches(key, known, n=1) or [
         by_name[name] for name in difflib.get_close_matches(key.rpartition(".")[2], list(by_name), n=1)

@@ -40,6 +40,10 @@ class TrainingError(XrayError):
     """A training that cannot start: too few scans, one class, or a second trainer on its folder."""
 
 
+class DivergedError(TrainingError):
+    """A training whose loss is no number any more: what it was asked for cannot be learned with."""
+
+
 class RegistryError(XrayError):
     """A tracking store, run, model or alias that could not be reached or does not exist."""
 

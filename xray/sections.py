@@ -1,14 +1,25 @@
 """What can be set: the sections of the configuration, with each value's bounds and what it does."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 
 class Section(BaseModel):
     """A part of the configuration: frozen, and closed to keys it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    added: ClassVar[frozenset[str]] = frozenset()
+    """Settings that came later: at their default, what was made before them keeps its name."""
+
+    def told(self) -> dict[str, Any]:
+        """Give the values that a digest is made of: all, but later ones at their default."""
+        defaults = {name: type(self).model_fields[name].default for name in self.added}
+        values = self.model_dump()
+        return {name: value for name, value in values.items() if name not in self.added or value != defaults[name]}
 
 
 class About(Section):
@@ -43,7 +54,54 @@ class Split(Section):
 class Model(Section):
     """The network."""
 
-    architecture: Literal["article", "quick"] = Field("article", description="A name in xray.training.architectures.")
+    added = frozenset({"backbone", "weights", "standardize"})
+
+    architecture: Literal["article", "quick", "residual", "backbone"] = Field(
+        "article", description="A name in xray.training.architectures, or a backbone."
+    )
+    backbone: Literal[
+        "none", "mobilenet_v2", "mobilenet_v3_small", "efficientnet_v2_b0", "densenet121", "resnet50_v2"
+    ] = Field("none", description="A network of keras.applications, below one layer of ours.")
+    weights: str = Field(
+        "none",
+        min_length=1,
+        description="What a backbone starts from: none (the seed), imagenet, or a file of weights.",
+    )
+    standardize: bool = Field(
+        False, description="Give every scan the same mean and contrast, inside the network, before anything else."
+    )
+
+    @field_validator("backbone")
+    @classmethod
+    def _with_its_architecture(cls, backbone: str, info: ValidationInfo) -> str:
+        architecture = info.data.get("architecture", "backbone")
+        if architecture == "backbone" and backbone == "none":
+            raise PydanticCustomError("backbone", "must name a network where model.architecture is backbone")
+        if architecture != "backbone" and backbone != "none":
+            raise PydanticCustomError("backbone", "needs model.architecture=backbone")
+        return backbone
+
+    @field_validator("weights")
+    @classmethod
+    def _absolute(cls, weights: str, info: ValidationInfo) -> str:
+        """Name a file in one way only, from wherever it is read."""
+        if weights == "none":
+            return weights
+        if info.data.get("architecture", "backbone") != "backbone":
+            raise PydanticCustomError("weights", "needs model.architecture=backbone")
+        return weights if weights == "imagenet" else str(Path(weights).expanduser().resolve())
+
+    @field_validator("standardize")
+    @classmethod
+    def _not_for_a_backbone(cls, standardize: bool, info: ValidationInfo) -> bool:
+        if standardize and info.data.get("architecture") == "backbone":
+            raise PydanticCustomError("standardize", "must be false for a backbone, which sees scans as it was trained")
+        return standardize
+
+    @property
+    def network(self) -> str:
+        """The network's name: the backbone's, where there is one."""
+        return self.architecture if self.backbone == "none" else self.backbone
 
 
 class Labels(Section):
@@ -60,13 +118,25 @@ class Labels(Section):
 class Augmentation(Section):
     """Random changes of each training scan, drawn anew each epoch. Zero or false switches one off."""
 
+    added = frozenset({"aspect", "shift", "gamma", "contrast", "brightness", "erase"})
+
     zoom: float = Field(0.0, ge=0, le=0.9, description="Zoom by up to this share of the size, in or out.")
     rotation: float = Field(0.0, ge=0, le=0.5, description="Rotate by up to this share of a full turn, either way.")
     flip: bool = Field(False, description="Mirror left and right with probability one half.")
+    aspect: float = Field(
+        0.0, ge=0, le=1, description="Change width over height by up to this much of its natural logarithm, either way."
+    )
+    shift: float = Field(0.0, ge=0, le=0.5, description="Move by up to this share of the size, either way.")
+    gamma: float = Field(0.0, ge=0, le=2, description="Raise gray to a power of up to e to this, or one over that.")
+    contrast: float = Field(0.0, ge=0, le=2, description="Stretch gray about its mean by up to e to this, or shrink.")
+    brightness: float = Field(0.0, ge=0, le=1, description="Add up to this share of white, or take it away.")
+    erase: float = Field(0.0, ge=0, le=1, description="Cover a box of up to this share of either side with one gray.")
 
 
 class Training(Section):
     """How the network is fitted."""
+
+    added = frozenset({"weight_decay", "schedule", "label_smoothing"})
 
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of weights, order and augmentation.")
     seeds: int = Field(1, ge=1, le=20, description="Train so many networks, with `seed` and the seeds after it.")
@@ -76,6 +146,13 @@ class Training(Section):
     patience: int = Field(
         5, ge=0, description="Stop after this many epochs without a lower validation loss; 0 never stops."
     )
+    weight_decay: float = Field(
+        0.0, ge=0, le=1, description="AdamW's decay of the weights a step, times its step size."
+    )
+    schedule: Literal["constant", "cosine"] = Field(
+        "constant", description="Keep the step size, or let it rise over an epoch and fall to nothing as a cosine."
+    )
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of each target that all classes divide.")
     precision: Literal["auto", "float32", "mixed_bfloat16"] = Field(
         "auto", description="Arithmetic of a training step; auto takes bfloat16 where the hardware gains from it."
     )
@@ -154,6 +231,9 @@ class Registry(Section):
 
     experiment: str = Field("xray", min_length=1, description="MLflow experiment.")
     model_name: str = Field("xray-classifier", min_length=1, description="Registered model.")
+    plain_scheme: Literal["binary", "cause", "covid"] = Field(
+        "binary", description="A scheme whose models bear the plain name, as binary ones do; others add theirs to it."
+    )
     challenger: bool = Field(True, description="Whether a new version takes the alias `challenger`.")
     ensemble: bool = Field(
         True, description="Of several seeds, register their averaged ensemble; else the first seed's network."

@@ -13,7 +13,7 @@ DEMO_SCANS = 600
 
 
 @app.command(epilog="Example: [bold]xray run ../coronahack --recipe article --set training.epochs=20[/bold]")
-def run(data: Data, recipe: Recipe = "article", settings: Settings = None, home: Home = Path()) -> None:
+def run(data: Data, recipe: Recipe = "default", settings: Settings = None, home: Home = Path()) -> None:
     """Clean, audit, split, normalize, train, evaluate and register: the whole pipeline."""
     _run(data, recipe, settings or [], home)
 
@@ -21,7 +21,7 @@ def run(data: Data, recipe: Recipe = "article", settings: Settings = None, home:
 @app.command(epilog="Example: [bold]xray cross-validate ../coronahack --recipe quick --set split.folds=3[/bold]")
 def cross_validate(
     data: Data,
-    recipe: Recipe = "article",
+    recipe: Recipe = "default",
     settings: Settings = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=20, help="Train each fold with so many seeds.")] = 1,
     dask: Annotated[
@@ -53,7 +53,7 @@ def cross_validate(
 
 
 @app.command(epilog="Example: [bold]xray prepare ../coronahack --set images.height=224 --set images.width=224[/bold]")
-def prepare(data: Data, recipe: Recipe = "article", settings: Settings = None, home: Home = Path()) -> None:
+def prepare(data: Data, recipe: Recipe = "default", settings: Settings = None, home: Home = Path()) -> None:
     """Go as far as the catalog and the pixel store, and print the counts and the audit's findings."""
     settled(home)
     from flows.refusals import checked_request

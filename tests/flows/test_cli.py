@@ -20,6 +20,7 @@ METADATA = "Chest_xray_Corona_Metadata.csv"
 COMMANDS = [
     "run",
     "cross-validate",
+    "tune",
     "prepare",
     "demo",
     "predict",
@@ -129,7 +130,9 @@ Helped = tuple[dict[str, Answer], set[str]]
 """Answers by the command's name, and packages loaded after the last."""
 
 MISTAKES = {
-    "unknown recipe": Mistake(["run", "good", "--recipe", "artcle"], ["one of article, quick", "Received: artcle"]),
+    "unknown recipe": Mistake(
+        ["run", "good", "--recipe", "artcle"], ["one of article, default, quick", "Received: artcle"]
+    ),
     "unknown key": Mistake(
         ["run", "good", "--set", "training.epoch=3"], ["did you mean training.epochs?", "Received: training.epoch"]
     ),
@@ -157,6 +160,14 @@ MISTAKES = {
     "fewer scans of a class than folds": spoilt(["at least 20 TRAIN scans"], kept, "split.folds=20"),
     "more folds than scans of a class": Mistake(
         ["cross-validate", "good", "--recipe", "quick", "--set", "split.folds=20"], ["at least 20 TRAIN scans"]
+    ),
+    "no such space": Mistake(["tune", "good", "--space", "nowhere.toml"], ["--space must be a file", "nowhere.toml"]),
+    "a space that is no TOML": Mistake(["tune", "good", "--space", "a file"], ["must be TOML", "a file"]),
+    "a space with a key that is not known": Mistake(
+        ["tune", "good", "--space", "good/misspelt.toml"], ["did you mean training.epochs?", "Received: training.epoch"]
+    ),
+    "a space with a batch of more than all scans": Mistake(
+        ["tune", "good", "--recipe", "quick", "--space", "good/large.toml"], ["batch of 64 scans", "Received: 34"]
     ),
     "fewer scans than a batch": spoilt(["batch of 64 scans", "Received: 34"], kept, "training.batch_size=64"),
     "a home that is a file": Mistake(["prepare", "good", "--home", "a file"], ["--home", "Received: a file"]),
@@ -218,6 +229,8 @@ def refused(tmp_path_factory: pytest.TempPathFactory, ports: dict[str, str]) -> 
     root = tmp_path_factory.mktemp("mistakes")
     write_phantoms(root / "good", scans=40, seed=0, size=(32, 32))
     (root / "a file").write_text("no scan")
+    (root / "good" / "misspelt.toml").write_text('"training.epoch" = { low = 1, high = 2 }')
+    (root / "good" / "large.toml").write_text('"training.batch_size" = { choices = [16, 64] }')
     text = (root / "good" / METADATA).read_text()
     commands, homes = {}, {}
     for name, mistake in MISTAKES.items():

@@ -24,7 +24,7 @@ from tests.system.conftest import PROJECT, Command
 from tests.system.started import Prefect, Started, answers, free_ports, settings_of, started, until
 from xray.config import Request
 from xray.data.catalog import Catalog
-from xray.training.fit import training_digest
+from xray.training.identity import training_digest
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(1200)]
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from xray.config import Config, Places, digest_of, load_config, recipe_names
+from xray.config import Augmentation, Config, Model, Places, Training, digest_of, load_config, recipe_names
 from xray.errors import ConfigError
 
 
 def test_the_shipped_recipes_are_valid_and_say_what_to_expect() -> None:
-    assert recipe_names() == ["article", "quick"]
+    assert recipe_names() == ["article", "default", "quick"]
     for name in recipe_names():
         config = load_config(name)
         assert config.recipe == name
@@ -28,7 +28,7 @@ def test_the_article_recipe_is_the_articles() -> None:
 
 
 def test_only_the_quick_recipe_stays_out_of_the_challenge() -> None:
-    assert {name: load_config(name).registry.challenger for name in recipe_names()} == {"article": True, "quick": False}
+    assert [name for name in recipe_names() if not load_config(name).registry.challenger] == ["quick"]
 
 
 @pytest.mark.parametrize(
@@ -109,8 +109,8 @@ def test_a_whole_configuration_is_taken_as_it_is() -> None:
 
 
 def test_an_unknown_recipe_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"article, quick.*Received: default"):
-        load_config("default")
+    with pytest.raises(ConfigError, match=r"article, default, quick.*Received: fast"):
+        load_config("fast")
 
 
 def test_a_configuration_is_frozen() -> None:
@@ -137,3 +137,62 @@ def test_everything_is_kept_below_one_folder(tmp_path: Path) -> None:
     kept = [places.pixels, places.cleaned, places.prepared, places.trainings, places.digest_index, places.mlruns]
     assert all(path.is_relative_to(tmp_path) for path in kept)
     assert len(set(kept)) == len(kept)
+
+
+class TestBackbone:
+    NAMED = ("model.architecture=backbone", "model.backbone=densenet121")
+
+    def test_it_is_named_beside_its_architecture(self) -> None:
+        model = load_config("quick", self.NAMED).model
+        assert (model.network, model.weights) == ("densenet121", "none")
+        assert load_config("quick").model.network == "quick"
+
+    def test_a_file_of_weights_is_named_in_one_way(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        for said in ("mine.h5", "../" + tmp_path.name + "/mine.h5", str(tmp_path / "mine.h5")):
+            model = load_config("quick", [*self.NAMED, f"model.weights={said}"]).model
+            assert model.weights == str(tmp_path.resolve() / "mine.h5")
+            assert Config.model_validate({"recipe": "quick", "model": model.model_dump()}).model == model
+
+    @pytest.mark.parametrize(
+        ("settings", "words"),
+        [
+            (["model.backbone=densenet121"], "model.backbone: needs model.architecture=backbone. Received: 'dense"),
+            (["model.weights=imagenet"], "model.weights: needs model.architecture=backbone. Received: 'imagenet'"),
+            (["model.architecture=backbone"], "model.backbone: must name a network .* Received: 'none'"),
+            ([*NAMED, "model.backbone=vgg"], "model.backbone: input should be 'none', .* Received: 'vgg'"),
+            ([*NAMED, "model.standardize=true"], "model.standardize: must be false for a backbone.* Received: True"),
+        ],
+    )
+    def test_what_does_not_go_together_is_refused(self, settings: list[str], words: str) -> None:
+        with pytest.raises(ConfigError, match=words):
+            load_config("quick", settings)
+
+
+class TestTold:
+    def test_what_came_later_is_told_only_where_it_says_something(self) -> None:
+        first = {"zoom": 0.0, "rotation": 0.0, "flip": False}
+        assert Augmentation().told() == first
+        assert Augmentation(gamma=0.5).told() == {**first, "gamma": 0.5}
+
+    def test_what_was_there_from_the_start_is_always_told(self) -> None:
+        assert set(Training().told()) == {
+            "seed", "seeds", "epochs", "batch_size", "learning_rate", "patience", "precision", "memory_budget_mb"
+        }  # fmt: skip
+        assert Model().told() == {"architecture": "article"}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "scheme", "name"),
+    [
+        ("article", "binary", "xray-classifier"),
+        ("article", "cause", "xray-classifier-cause"),
+        ("default", "cause", "xray-classifier"),
+        ("default", "binary", "xray-classifier"),
+        ("default", "covid", "xray-classifier-covid"),
+    ],
+)
+def test_a_scheme_has_a_registered_model_of_its_own_unless_the_recipe_stands_for_both(
+    recipe: str, scheme: str, name: str
+) -> None:
+    assert load_config(recipe, [f"labels.scheme={scheme}"]).registered_name == name

@@ -28,7 +28,7 @@ from xray.evaluation.sanity import Sanity, sanity_check
 from xray.training.fit import Trained
 from xray.training.predict import predict
 
-INSPECTION_VERSION = 1
+INSPECTION_VERSION = 2
 """Raised when a change of code changes a figure or a picture."""
 
 

@@ -31,6 +31,17 @@ def rotated(pixels: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
     return turned
 
 
+def cropped(pixels: NDArray[np.uint8], rows: float = 0.0, columns: float = 0.0) -> NDArray[np.uint8]:
+    """Cut shares of the height off above and below, of the width at both sides, and stretch the rest to the size."""
+    height, width = pixels.shape[1:]
+    box = (columns * width, rows * height, (1 - columns) * width, (1 - rows) * height)
+
+    def one(scan: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return np.asarray(Image.fromarray(scan).resize((width, height), Image.Resampling.BILINEAR, box=box))
+
+    return _each(one, pixels)
+
+
 def noisy(pixels: NDArray[np.uint8], sd: float, seed: int) -> NDArray[np.uint8]:
     """Add Gaussian noise.
 
@@ -102,6 +113,9 @@ ROBUSTNESS: Mapping[str, Perturbation] = {
     # A patient who lies a little askew, and one who plainly does.
     "rotated_5_degrees": partial(rotated, degrees=5),
     "rotated_10_degrees": partial(rotated, degrees=10),
+    # A detector of another shape, or a tighter frame. Stretched to one size, it changes the width of all that is seen.
+    "cut_above_and_below": partial(cropped, rows=0.1),
+    "cut_at_the_sides": partial(cropped, columns=0.1),
     # Grain that is plain to see: ten times and more that of the public scans, whose standard deviation is 0.4 to 1.0
     # (TRAIN scans of the 224 px copy, estimated after Immerkær, 1996).
     "noise": partial(noisy, sd=10, seed=0),

@@ -23,7 +23,7 @@ from xray.registry.record import complete, run_facts, train_and_track
 from xray.registry.runs import RunFacts
 from xray.registry.store import reached
 from xray.registry.tracking import Tracker, open_run
-from xray.training.fit import training_digest
+from xray.training.identity import training_digest
 
 KIND = "cross-validation"
 FOLDS_TABLE = "folds.json"

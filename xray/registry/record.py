@@ -1,8 +1,9 @@
 """Put a training's whole story into one MLflow run, and its network into the registry."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from xray.config import Config, Places, Registry
 from xray.data.catalog import Catalog
@@ -23,8 +24,9 @@ from xray.registry.runs import DataSet, RunFacts, git_commit
 from xray.registry.store import store_of
 from xray.registry.story import Story
 from xray.registry.tracking import EPOCH_SECONDS, Tracker, open_run
-from xray.training.fit import Trained, train, training_digest
+from xray.training.fit import OnEpoch, StoppedTraining, Trained, train
 from xray.training.history import History
+from xray.training.identity import training_digest
 
 REPORT = "report.html"
 PARENT_TAG = "mlflow.parentRunId"
@@ -83,9 +85,33 @@ def train_and_track(
     tracker = Tracker(store_of(places), folder, run_facts(catalog, config, folder.name, flow_run, parent))
 
     def on_epoch(history: History) -> None:
-        tracker.log_epochs([asdict(epoch) for epoch in history.epochs], EPOCH_SECONDS)
         if progress is not None:
             progress(len(history.epochs), config.training.epochs)
+
+    return train_in_run(tracker, folder, catalog, store, config, [on_epoch])
+
+
+def train_in_run(
+    tracker: Tracker, folder: Path, catalog: Catalog, store: PixelStore, config: Config, on_epoch: Sequence[OnEpoch]
+) -> Trained:
+    """Train in a folder, and send each epoch to the folder's MLflow run before anybody else is told of it.
+
+    Args:
+        tracker: The folder's run; opened if something is left to train, and closed where the training does not end.
+        folder: The training folder, named by `training_digest`.
+        catalog: The scans, with labels and splits.
+        store: Their pixels.
+        config: The whole configuration.
+        on_epoch: Called in turn after each epoch.
+
+    Raises:
+        TrainingError: The training cannot start.
+        StoreError: The training folder could not be written.
+        StoppedTraining: `on_epoch` ended it.
+    """
+
+    def send(history: History) -> None:
+        tracker.log_epochs([asdict(epoch) for epoch in history.epochs], EPOCH_SECONDS)
 
     @contextmanager
     def tracked() -> Iterator[None]:
@@ -93,11 +119,14 @@ def train_and_track(
         try:
             with tracker.system_metrics():
                 yield
+        except StoppedTraining:
+            tracker.finish()
+            raise
         except BaseException as error:
             tracker.finish("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
             raise
 
-    return train(catalog, store, config, folder, [on_epoch], tracked)
+    return train(catalog, store, config, folder, [send, *on_epoch], tracked)
 
 
 def record(

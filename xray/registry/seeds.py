@@ -26,7 +26,8 @@ from xray.registry.record import Recorded, record, run_facts
 from xray.registry.store import reached
 from xray.registry.tracking import Tracker
 from xray.training.ensemble import ensemble, ensemble_digest
-from xray.training.fit import Trained, training_digest
+from xray.training.fit import Trained
+from xray.training.identity import training_digest
 
 KIND = "seeds"
 SEEDS_TABLE = "seeds.json"

@@ -138,7 +138,7 @@ class Story:
     def _details(self) -> dict[str, str]:
         images = self.config.images
         return {
-            "Architecture": f"{self.config.model.architecture}, {images.height} x {images.width} gray",
+            "Architecture": f"{self.config.model.network}, {images.height} x {images.width} gray",
             "Training": self._training(),
             "Classes": ", ".join(self.judged.reading().classes),
             "Catalog": self.catalog.digest,

@@ -8,6 +8,7 @@ from keras import layers
 
 from xray.config import Images, Model
 from xray.labels import SCHEMES, Scheme
+from xray.training.backbones import backbone
 
 Initial = Iterator[keras.Initializer]
 Body = Callable[[keras.KerasTensor, Initial], keras.KerasTensor]
@@ -26,16 +27,24 @@ def build(model: Model, images: Images, seed: int, scheme: Scheme = SCHEMES["bin
         A network from uint8 (n, height, width, 1), 0 to 255, to float32, 0 to 1: (n, 1), P(normal), for the binary
         scheme, and else (n, k), a softmax output for each class.
     """
-    inputs = keras.Input((images.height, images.width, 1), dtype="uint8", name="scan")
     initial = _initializers(seed)
-    features = ARCHITECTURES[model.architecture](layers.Rescaling(1 / 255)(inputs), initial)
+    body = _body(model, images, initial)
     activation, name = ("sigmoid", "p_normal") if scheme.outputs == 1 else ("softmax", "classes")
     # The last layer stays in float32 under mixed precision: bfloat16 has three digits.
     last = layers.Dense(
         scheme.outputs, activation=activation, kernel_initializer=next(initial), dtype="float32", name=name
     )
-    outputs = last(features)
-    return keras.Model(inputs, outputs, name=model.architecture)
+    return keras.Model(body.inputs[0], last(body.outputs[0]), name=model.network)
+
+
+def _body(model: Model, images: Images, initial: Initial) -> keras.Model:
+    scan = keras.Input((images.height, images.width, 1), dtype="uint8", name="scan")
+    if model.architecture == "backbone":
+        return backbone(model.backbone, scan, (initializer.seed for initializer in initial))
+    gray = layers.Rescaling(1 / 255)(scan)
+    if model.standardize:
+        gray = layers.LayerNormalization(axis=(1, 2, 3), center=False, scale=False, epsilon=1e-5, name="standard")(gray)
+    return keras.Model(scan, ARCHITECTURES[model.architecture](gray, initial))
 
 
 def _initializers(seed: int) -> Initial:
@@ -66,4 +75,28 @@ def _quick(x: keras.KerasTensor, initial: Initial) -> keras.KerasTensor:
     return layers.Dense(64, activation="relu", kernel_initializer=next(initial))(layers.Flatten()(x))
 
 
-ARCHITECTURES: dict[str, Body] = {"article": _article, "quick": _quick}
+def _residual(x: keras.KerasTensor, initial: Initial) -> keras.KerasTensor:
+    """Four residual blocks and the mean over positions: 884,000 weights at any size (He et al., arXiv:1512.03385)."""
+    x = layers.MaxPooling2D(3, 2, padding="same")(_normalized(x, initial, 16, size=5, strides=2))
+    for filters, strides in ((32, 1), (64, 2), (128, 2), (192, 2)):
+        straight = layers.AveragePooling2D(strides, padding="same")(x) if strides > 1 else x
+        straight = _normalized(straight, initial, filters, size=1, active=False)
+        x = _normalized(x, initial, filters, strides=strides)
+        x = _normalized(x, initial, filters, active=False)
+        x = layers.Activation("relu")(layers.Add()([x, straight]))
+    return layers.GlobalAveragePooling2D()(x)
+
+
+def _normalized(
+    x: keras.KerasTensor, initial: Initial, filters: int, size: int = 3, strides: int = 1, active: bool = True
+) -> keras.KerasTensor:
+    """Convolve, normalize over the batch, and cut off below zero."""
+    x = layers.Conv2D(filters, size, strides=strides, padding="same", use_bias=False, kernel_initializer=next(initial))(
+        x
+    )
+    # Keras's momentum of 0.99 needs more steps than a small data set gives in its first epochs.
+    x = layers.BatchNormalization(momentum=0.9)(x)
+    return layers.Activation("relu")(x) if active else x
+
+
+ARCHITECTURES: dict[str, Body] = {"article": _article, "quick": _quick, "residual": _residual}

@@ -1,8 +1,10 @@
-"""Random zoom, rotation and mirroring, drawn for each (seed, epoch, scan) alone.
+"""Random changes of scans: framing, gray and a covered box, drawn for each (seed, epoch, scan) alone.
 
 What a scan is turned into does not depend on its batch, on the number of threads or on what ran before, so that a
 training that was killed and taken up again sees what an unkilled one sees.
 """
+
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -10,62 +12,133 @@ from numpy.typing import NDArray
 
 from xray.config import Augmentation, Images
 
+GEOMETRY = 8
+"""Columns of a drawn row that are its affine transform."""
+
+COLUMNS = GEOMETRY + 8
+"""Columns of a drawn row: the transform; gamma, contrast, brightness; a box's top, bottom, left, right and gray."""
+
 
 def draw_transforms(
     augmentation: Augmentation, images: Images, seed: int, epoch: int, count: int
 ) -> NDArray[np.float32]:
-    """Draw one affine transform for each training scan.
+    """Draw the changes of each training scan.
 
     Args:
-        augmentation: Ranges. Zoom takes shares of the size and keeps the aspect ratio; rotation takes shares of a turn.
+        augmentation: Ranges.
         images: The size of a normalized scan.
         seed: The training's seed.
         epoch: Counted from 0.
         count: Number n of training scans.
 
     Returns:
-        float32 (n, 8), rows (a0, a1, a2, b0, b1, b2, 0, 0) that map a point (x, y) of the output to the input point
-        (a0 x + a1 y + a2, b0 x + b1 y + b2), as `keras.ops.image.affine_transform` takes them.
+        float32 (n, 16). First (a0, a1, a2, b0, b1, b2, 0, 0), which map a point (x, y) of the output to the input point
+        (a0 x + a1 y + a2, b0 x + b1 y + b2), as `keras.ops.image.affine_transform` takes them. Then the power of gamma,
+        the factor of contrast, the brightness to add, 0 to 255, and the covered box: top, bottom, left and right in
+        shares of the size, and its gray, 0 to 255.
     """
     zoom, turn, mirror = np.random.Generator(np.random.Philox(key=[seed, epoch])).random((count, 3)).T
     scale = 1.0 + augmentation.zoom * (2.0 * zoom - 1.0)
     angle = 2.0 * np.pi * augmentation.rotation * (2.0 * turn - 1.0)
-    return affine_rows(images, scale, angle, augmentation.flip & (mirror < 0.5))
+    # A key of its own: what came first keeps its draws.
+    more = np.random.Generator(np.random.Philox(key=[seed, epoch + 2**33])).random((count, 11)).T
+    aspect, right, down, gamma, contrast, brightness = 2.0 * more[:6] - 1.0
+    rows = affine_rows(
+        images,
+        scale,
+        angle,
+        augmentation.flip & (mirror < 0.5),
+        np.exp(augmentation.aspect * aspect),
+        augmentation.shift * np.stack([right * images.width, down * images.height]),
+    )
+    height, width = augmentation.erase * more[6:8]
+    top, left = more[8] * (1.0 - height), more[9] * (1.0 - width)
+    gray = [
+        np.exp(augmentation.gamma * gamma),
+        np.exp(augmentation.contrast * contrast),
+        255.0 * augmentation.brightness * brightness,
+    ]
+    box = [top, top + height, left, left + width, 255.0 * more[10]]
+    return np.concatenate([rows, np.stack([*gray, *box], axis=1)], axis=1).astype(np.float32)
 
 
 def affine_rows(
-    images: Images, scale: NDArray[np.float64], angle: NDArray[np.float64], mirrored: NDArray[np.bool_]
+    images: Images,
+    scale: NDArray[np.float64],
+    angle: NDArray[np.float64],
+    mirrored: NDArray[np.bool_],
+    aspect: NDArray[np.float64] | float = 1.0,
+    moved: NDArray[np.float64] | float = 0.0,
 ) -> NDArray[np.float32]:
-    """Write transforms about a scan's centre as the rows that `apply_transforms` takes.
+    """Write transforms about a scan's centre as the rows that `keras.ops.image.affine_transform` takes.
 
     Args:
         images: The size of a normalized scan.
         scale: float64 (n,), above 0; above 1 shows more than the scan, so it looks smaller.
         angle: float64 (n,), radians, counter-clockwise.
         mirrored: bool (n,), left and right.
+        aspect: float64 (n,), above 0; above 1 shows more of the width than of the height.
+        moved: float64 (2, n), pixels to the right and down by which the seen part lies off the centre.
 
     Returns:
-        float32 (n, 8), as of `draw_transforms`.
+        float32 (n, 8), the first columns of `draw_transforms`.
     """
+    wide, high = scale * np.sqrt(aspect), scale / np.sqrt(aspect)
     side = np.where(mirrored, -1.0, 1.0)
-    a0, a1 = side * scale * np.cos(angle), -scale * np.sin(angle)
-    b0, b1 = side * scale * np.sin(angle), scale * np.cos(angle)
+    a0, a1 = side * wide * np.cos(angle), -wide * np.sin(angle)
+    b0, b1 = side * high * np.sin(angle), high * np.cos(angle)
     x, y = (images.width - 1) / 2, (images.height - 1) / 2
+    right, down = np.broadcast_to(moved, (2, len(scale)))
     zero = np.zeros_like(scale)
-    return np.stack([a0, a1, x - a0 * x - a1 * y, b0, b1, y - b0 * x - b1 * y, zero, zero], axis=1).astype(np.float32)
+    rows = [a0, a1, x - a0 * x - a1 * y + right, b0, b1, y - b0 * x - b1 * y + down, zero, zero]
+    return np.stack(rows, axis=1).astype(np.float32)
 
 
-def apply_transforms(scans: keras.KerasTensor, transforms: keras.KerasTensor) -> keras.KerasTensor:
-    """Resample scans under their transforms, mirrored at the border as the article's layers do.
+def changes(augmentation: Augmentation) -> Callable[[keras.KerasTensor, keras.KerasTensor], keras.KerasTensor]:
+    """Give the function that changes scans as `draw_transforms` drew; what is switched off is not computed.
+
+    What lies beyond the border is mirrored in it, as the article's layers do.
 
     Args:
-        scans: uint8 (n, height, width, 1), 0 to 255.
-        transforms: float32 (n, 8), from `draw_transforms`.
+        augmentation: Ranges; only which of them are zero matters.
 
     Returns:
-        uint8 (n, height, width, 1), 0 to 255.
+        From uint8 (n, height, width, 1), 0 to 255, and float32 (n, 16) to uint8 (n, height, width, 1), 0 to 255.
     """
-    moved = keras.ops.image.affine_transform(
-        keras.ops.cast(scans, "float32"), transforms, interpolation="bilinear", fill_mode="reflect"
+    gray = any((augmentation.gamma, augmentation.contrast, augmentation.brightness))
+
+    def apply(scans: keras.KerasTensor, drawn: keras.KerasTensor) -> keras.KerasTensor:
+        changed = _resampled(scans, drawn[:, :GEOMETRY])
+        if gray:
+            changed = _regrayed(changed, drawn[:, GEOMETRY : GEOMETRY + 3])
+        if augmentation.erase:
+            changed = _covered(changed, drawn[:, GEOMETRY + 3 :])
+        return _to_gray_levels(changed)
+
+    return apply
+
+
+def _resampled(scans: keras.KerasTensor, rows: keras.KerasTensor) -> keras.KerasTensor:
+    return keras.ops.image.affine_transform(
+        keras.ops.cast(scans, "float32"), rows, interpolation="bilinear", fill_mode="reflect"
     )
-    return keras.ops.cast(keras.ops.round(keras.ops.clip(moved, 0, 255)), "uint8")
+
+
+def _regrayed(scans: keras.KerasTensor, drawn: keras.KerasTensor) -> keras.KerasTensor:
+    power, factor, added = (drawn[:, place, None, None, None] for place in range(3))
+    lit = 255.0 * keras.ops.power(keras.ops.clip(scans / 255.0, 0.0, 1.0), power)
+    mean = keras.ops.mean(lit, axis=(1, 2, 3), keepdims=True)
+    return (lit - mean) * factor + mean + added
+
+
+def _covered(scans: keras.KerasTensor, drawn: keras.KerasTensor) -> keras.KerasTensor:
+    top, bottom, left, right, gray = (drawn[:, place, None, None, None] for place in range(5))
+    height, width = scans.shape[1:3]
+    down = keras.ops.reshape((keras.ops.arange(height, dtype="float32") + 0.5) / height, (1, height, 1, 1))
+    across = keras.ops.reshape((keras.ops.arange(width, dtype="float32") + 0.5) / width, (1, 1, width, 1))
+    inside = (down >= top) & (down < bottom) & (across >= left) & (across < right)
+    return keras.ops.where(inside, gray, scans)
+
+
+def _to_gray_levels(scans: keras.KerasTensor) -> keras.KerasTensor:
+    return keras.ops.cast(keras.ops.round(keras.ops.clip(scans, 0, 255)), "uint8")

@@ -13,14 +13,13 @@ import keras
 import numpy as np
 from filelock import FileLock, Timeout
 
-from xray.config import Config, Labels, digest_of
+from xray.config import Config
 from xray.data.catalog import Catalog
-from xray.data.images import normalizer_digest
 from xray.data.loader import Augment, Scans, evaluation_batches, store_errors, training_batches
 from xray.data.shards import PixelStore
-from xray.errors import StoreError, TrainingError
+from xray.errors import DivergedError, StoreError, TrainingError
 from xray.labels import SCHEMES
-from xray.training.augmentation import apply_transforms, draw_transforms
+from xray.training.augmentation import COLUMNS, changes, draw_transforms
 from xray.training.checkpoint import Checkpoint, drop_checkpoints, newest_checkpoint, save_checkpoint
 from xray.training.devices import choose_precision, choose_strategy
 from xray.training.export import arithmetic, export
@@ -30,11 +29,12 @@ from xray.training.objective import class_weights, compiled
 
 log = logging.getLogger(__name__)
 
-TRAINING_VERSION = 2
-"""Raised when a change of code makes the same configuration train another network."""
-
 OnEpoch = Callable[[History], None]
-"""Called after each epoch that was saved, with all epochs so far."""
+"""Called after each epoch that was saved, with all epochs so far. It may raise `StoppedTraining`."""
+
+
+class StoppedTraining(Exception):
+    """Ends a training before its time, which is no failure; its last checkpoint stays."""
 
 
 @dataclass(frozen=True)
@@ -61,29 +61,6 @@ class Trained:
         return History.from_json(json.loads((self.folder / "history.json").read_text(encoding="utf-8")))
 
 
-def training_digest(catalog: Catalog, config: Config) -> str:
-    """Digest what decides the weights: the scans with label and split, the normalizer, and the training's settings.
-
-    TEST scans, the audit's findings, the memory budget and the number of seeds do not count.
-    """
-    rows = catalog.rows()
-    plain = config.labels == Labels()
-    columns = ["sha256", "label", "split"] if plain else ["sha256", "subtype", "split"]
-    learned = rows.loc[rows["split"] != "test", columns].sort_values(columns)
-    return digest_of(
-        {
-            "version": TRAINING_VERSION,
-            "scans": learned.to_numpy().tolist(),
-            "normalizer": normalizer_digest(config.images),
-            "model": config.model.model_dump(),
-            "augmentation": config.augmentation.model_dump(),
-            "training": config.training.model_dump(exclude={"memory_budget_mb", "seeds"}),
-            # Only where they say something: a training that was there before they were keeps its name.
-            **({} if plain else {"labels": config.labels.model_dump()}),
-        }
-    )
-
-
 def train(
     catalog: Catalog,
     store: PixelStore,
@@ -106,9 +83,11 @@ def train(
         The finished training. Killed and called again, it ends on a processor with the same history, to rounding.
 
     Raises:
-        TrainingError: Another trainer works in this folder, there are fewer training scans than a batch, a batch cannot
-            be shared out evenly, or the loss is no number.
+        TrainingError: Another trainer works in this folder, there are fewer training scans than a batch, or a batch
+            cannot be shared out evenly.
+        DivergedError: The loss is no number.
         StoreError: The folder could not be written, or a scan not be read.
+        StoppedTraining: `on_epoch` ended it.
         KeyboardInterrupt: Ctrl-C came, at most a batch ago.
     """
     trained_epochs = 0
@@ -164,7 +143,11 @@ def _train_to_the_end(
     devices = strategy.num_replicas_in_sync
     _require_batches(len(train_scans), settings.batch_size, devices)
     with arithmetic(history.precision), strategy.scope():
-        network = keras.models.load_model(checkpoint.state) if checkpoint else compiled(config)
+        network = (
+            keras.models.load_model(checkpoint.state)
+            if checkpoint
+            else compiled(config, train_scans.batches(settings.batch_size))
+        )
     with store_errors():
         network.fit(
             _batches(config, train_scans, range(done, settings.epochs)),
@@ -209,7 +192,7 @@ class _EpochSaver(keras.callbacks.Callback):
         values = {name: float((logs or {})[name]) for name in names}
         ended = Epoch(epoch + 1, time.time_ns() // 1_000_000, round(time.monotonic() - self.began, 2), **values)
         if not np.isfinite(list(values.values())).all():
-            raise TrainingError(
+            raise DivergedError(
                 f"the loss must stay finite; lower training.learning_rate. Received: {values} in epoch {ended.epoch}"
             )
         self.history = self.history.with_epoch(ended)
@@ -229,7 +212,8 @@ def _batches(config: Config, scans: Scans, epochs: range) -> Any:
     if config.augmentation != type(config.augmentation)():
         augment = Augment(
             lambda epoch: draw_transforms(config.augmentation, config.images, settings.seed, epoch, len(scans)),
-            apply_transforms,
+            changes(config.augmentation),
+            COLUMNS,
         )
     return training_batches(scans, settings.batch_size, settings.seed, epochs, augment)
 

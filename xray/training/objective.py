@@ -3,34 +3,60 @@
 import keras
 import numpy as np
 
-from xray.config import Config, Labels
+from xray.config import Config, Labels, Training
 from xray.data.loader import Scans
 from xray.labels import SCHEMES
 from xray.training.architectures import build
+from xray.training.backbones import load_weights
+from xray.training.pretrained import weights_file
 
 
-def compiled(config: Config) -> keras.Model:
-    """Build a network with fresh weights and compile it.
+def compiled(config: Config, steps: int) -> keras.Model:
+    """Build a network, with fresh weights or those that `model.weights` names, and compile it.
 
     Args:
         config: The whole configuration.
+        steps: Batches of an epoch, at least 1.
+
+    Raises:
+        TrainingError: The named weights cannot be had, or are another network's.
     """
     scheme = SCHEMES[config.labels.scheme]
     network = build(config.model, config.images, config.training.seed, scheme)
-    loss: keras.losses.Loss = keras.losses.BinaryCrossentropy()
+    if named := weights_file(config.model):
+        load_weights(network, named)
+    smoothing = config.training.label_smoothing
+    loss: keras.losses.Loss = keras.losses.BinaryCrossentropy(label_smoothing=smoothing)
     metrics = [keras.metrics.BinaryAccuracy(name="accuracy"), keras.metrics.AUC(name="auc")]
     if scheme.outputs > 1:
-        loss = keras.losses.CategoricalCrossentropy()
+        loss = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
         # the mean over the classes, each against the rest
         auc = keras.metrics.AUC(name="auc", multi_label=True, num_labels=scheme.outputs)
         metrics = [keras.metrics.CategoricalAccuracy(name="accuracy"), auc]
     network.compile(
-        optimizer=keras.optimizers.Adam(config.training.learning_rate),
+        optimizer=_optimizer(config.training, steps),
         loss=loss,
         metrics=metrics,
         jit_compile=_gains_from_xla(),
     )
     return network
+
+
+def _optimizer(training: Training, steps: int) -> keras.optimizers.Optimizer:
+    """Make Adam, or AdamW where weights decay, with a step size that follows the schedule."""
+    rate: float | keras.optimizers.schedules.LearningRateSchedule = training.learning_rate
+    if training.schedule == "cosine":
+        warm_up = steps if training.epochs > 1 else 0
+        rate = keras.optimizers.schedules.CosineDecay(
+            training.learning_rate / 10 if warm_up else training.learning_rate,
+            training.epochs * steps - warm_up,
+            alpha=0.0,
+            warmup_target=training.learning_rate if warm_up else None,
+            warmup_steps=warm_up,
+        )
+    if training.weight_decay:
+        return keras.optimizers.AdamW(rate, weight_decay=training.weight_decay)
+    return keras.optimizers.Adam(rate)
 
 
 def class_weights(scans: Scans, labels: Labels) -> dict[int, float] | None:

@@ -36,7 +36,8 @@ def scored() -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def trained(prepared: Learned, tmp_path_factory: pytest.TempPathFactory) -> "Trained":
     """A finished training on the phantoms. Read only."""
-    from xray.training.fit import train, training_digest
+    from xray.training.fit import train
+    from xray.training.identity import training_digest
 
     folder = tmp_path_factory.mktemp("judged") / training_digest(prepared.catalog, prepared.config)
     return train(prepared.catalog, prepared.store, prepared.config, folder)

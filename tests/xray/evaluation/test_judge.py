@@ -12,7 +12,8 @@ from xray.config import Labels
 from xray.evaluation.judge import Judged, judge
 from xray.evaluation.report import labels_and_scores
 from xray.evaluation.thresholds import choose_threshold
-from xray.training.fit import Trained, train, training_digest
+from xray.training.fit import Trained, train
+from xray.training.identity import training_digest
 
 
 def test_every_validation_and_test_scan_has_a_score(judged: Judged, prepared: Learned) -> None:

@@ -12,6 +12,7 @@ from xray.evaluation.perturbations import (
     blurred,
     border_masked,
     centre_masked,
+    cropped,
     half_resolution,
     inverted,
     noisy,
@@ -42,6 +43,8 @@ def test_the_named_sets() -> None:
     assert list(ROBUSTNESS) == [
         "rotated_5_degrees",
         "rotated_10_degrees",
+        "cut_above_and_below",
+        "cut_at_the_sides",
         "noise",
         "gamma_0.7",
         "gamma_1.4",
@@ -73,6 +76,16 @@ class TestEachChange:
 def test_a_quarter_turn_goes_against_the_clock() -> None:
     corner = scan([0, 0, 9], [0, 0, 5], [0, 0, 0])
     assert rotated(corner, 90).tolist() == scan([9, 5, 0], [0, 0, 0], [0, 0, 0]).tolist()
+
+
+def test_a_cut_stretches_what_is_left() -> None:
+    rows = scan(*[[gray] * 4 for gray in (0, 0, 200, 200, 100, 100, 0, 0)])
+    cut = cropped(rows, rows=0.25)
+    assert cut.shape == rows.shape
+    assert (cut[0, 1:3] == 200).all()
+    assert (cut[0, 5:7] == 100).all()
+    columns = np.swapaxes(rows, 1, 2)
+    assert np.array_equal(cropped(columns, columns=0.25), np.swapaxes(cut, 1, 2))
 
 
 def test_a_turn_brings_no_black_corners_in() -> None:

@@ -80,4 +80,28 @@ class TestAny:
             built.append(build(Model.model_validate({"architecture": name}), SMALL, seed=seed).get_weights())
         for first, second, other in zip(*built, strict=True):
             np.testing.assert_array_equal(first, second)
-            assert not other.any() or (first != other).any(), "all but the biases, which begin at zero"
+            constant = len(np.unique(other)) == 1  # biases begin at zero, scales of batch normalization at one
+            assert constant or (first != other).any()
+
+
+def test_a_residual_network_has_as_many_weights_at_any_size() -> None:
+    model = Model(architecture="residual")
+    counts = {build(model, Images(height=side, width=side), seed=0).count_params() for side in (32, 64, 128)}
+    assert counts == {884_241}
+
+
+class TestStandardize:
+    @pytest.mark.parametrize("name", ARCHITECTURES)
+    def test_brightness_and_contrast_do_not_matter(self, name: str) -> None:
+        network = build(Model.model_validate({"architecture": name, "standardize": True}), SMALL, seed=0)
+        scans = np.random.default_rng(0).integers(0, 50, (4, 32, 40, 1), np.uint8)
+        np.testing.assert_allclose(network(4 * scans + 20), network(scans), atol=2e-3)
+
+    def test_they_do_without_it(self) -> None:
+        network = build(Model(architecture="quick"), SMALL, seed=0)
+        scans = np.random.default_rng(0).integers(0, 50, (4, 32, 40, 1), np.uint8)
+        assert np.abs(network(4 * scans + 20) - network(scans)).max() > 0.01
+
+    def test_a_scan_of_one_gray_has_an_answer(self) -> None:
+        network = build(Model(architecture="residual", standardize=True), SMALL, seed=0)
+        assert np.isfinite(network(np.full((1, 32, 40, 1), 7, np.uint8))).all()

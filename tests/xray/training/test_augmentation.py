@@ -8,10 +8,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from xray.config import Augmentation, Images
-from xray.training.augmentation import affine_rows, apply_transforms, draw_transforms
+from xray.training.augmentation import COLUMNS, GEOMETRY, affine_rows, changes, draw_transforms
 
 IMAGES = Images(height=32, width=40)
-ALL_OF_IT = Augmentation(zoom=0.3, rotation=0.1, flip=True)
+FRAMING = Augmentation(zoom=0.3, rotation=0.1, flip=True, aspect=0.3, shift=0.1)
+ALL_OF_IT = Augmentation(
+    zoom=0.3, rotation=0.1, flip=True, aspect=0.3, shift=0.1, gamma=0.3, contrast=0.3, brightness=0.2, erase=0.5
+)
 
 
 @pytest.fixture(scope="module")
@@ -20,8 +23,11 @@ def scans() -> NDArray[np.uint8]:
     return np.random.default_rng(1).integers(0, 256, (18, IMAGES.height, IMAGES.width, 1), np.uint8)
 
 
-def applied(scans: NDArray[np.uint8], rows: NDArray[np.float32]) -> NDArray[np.uint8]:
-    return np.asarray(apply_transforms(scans, rows))
+def applied(
+    scans: NDArray[np.uint8], rows: NDArray[np.float32], augmentation: Augmentation = FRAMING
+) -> NDArray[np.uint8]:
+    rows = np.pad(rows, ((0, 0), (0, COLUMNS - rows.shape[1])))
+    return np.asarray(changes(augmentation)(scans, rows))
 
 
 class TestHandWorked:
@@ -60,8 +66,8 @@ class TestDraw:
     def test_zero_ranges_leave_every_scan_as_it_is(self, scans: NDArray[np.uint8]) -> None:
         rows = draw_transforms(Augmentation(), IMAGES, 0, 0, 18)
         assert rows.dtype == np.float32
-        assert rows.tolist() == 18 * [[1, 0, 0, 0, 1, 0, 0, 0]]
-        np.testing.assert_array_equal(applied(scans, rows), scans)
+        assert rows[:, :GEOMETRY].tolist() == 18 * [[1, 0, 0, 0, 1, 0, 0, 0]]
+        np.testing.assert_array_equal(applied(scans, rows, ALL_OF_IT), scans)
 
     def test_flip_alone_mirrors_about_half_of_them_exactly(self, scans: NDArray[np.uint8]) -> None:
         turned = applied(scans, draw_transforms(Augmentation(flip=True), IMAGES, 0, 0, 18))
@@ -94,7 +100,7 @@ class TestDraw:
     ) -> None:
         images = Images(height=height, width=width)
         rows = draw_transforms(Augmentation(zoom=zoom, rotation=rotation, flip=flip), images, seed, epoch, 20)
-        a0, a1, a2, b0, b1, b2, *rest = rows.astype(np.float64).T
+        a0, a1, a2, b0, b1, b2, *rest = rows[:, :GEOMETRY].astype(np.float64).T
         scale, angle = np.hypot(a1, b1), np.arctan2(-a1, b1)
         assert np.abs(scale - 1).max() <= zoom + 1e-5
         assert np.abs(angle).max() <= 2 * np.pi * rotation + 1e-4
@@ -105,22 +111,83 @@ class TestDraw:
         np.testing.assert_allclose([a0 * x + a1 * y + a2, b0 * x + b1 * y + b2], np.tile([[x], [y]], 20), atol=1e-3)
         assert not np.any(rest)
 
+    @settings(max_examples=50, deadline=None)
+    @given(
+        aspect=st.floats(0, 1),
+        shift=st.floats(0, 0.5),
+        gray=st.tuples(st.floats(0, 2), st.floats(0, 2), st.floats(0, 1)),
+        erase=st.floats(0, 1),
+        seed=st.integers(0, 2**32 - 1),
+    )
+    def test_aspect_place_gray_and_box_stay_within_their_ranges(
+        self, aspect: float, shift: float, gray: tuple[float, float, float], erase: float, seed: int
+    ) -> None:
+        gamma, contrast, brightness = gray
+        ranges = Augmentation(
+            aspect=aspect, shift=shift, gamma=gamma, contrast=contrast, brightness=brightness, erase=erase
+        )
+        drawn = draw_transforms(ranges, IMAGES, seed, 3, 20).astype(np.float64)
+        a0, a1, a2, b0, b1, b2 = drawn[:, :6].T
+        assert np.abs(np.log(a0 / b1)).max() <= aspect + 1e-5
+        np.testing.assert_allclose(a0 * b1, 1, rtol=1e-5)  # as much is seen as before
+        assert not np.any([a1, b0])
+        x, y = (IMAGES.width - 1) / 2, (IMAGES.height - 1) / 2
+        assert np.abs(a0 * x + a2 - x).max() <= shift * IMAGES.width + 1e-3
+        assert np.abs(b1 * y + b2 - y).max() <= shift * IMAGES.height + 1e-3
+        power, factor, added, top, bottom, left, right, fill = drawn[:, GEOMETRY:].T
+        assert np.abs(np.log(power)).max() <= gamma + 1e-5
+        assert np.abs(np.log(factor)).max() <= contrast + 1e-5
+        assert np.abs(added).max() <= 255 * brightness + 1e-3
+        for near, far in ((top, bottom), (left, right)):
+            assert near.min() >= 0
+            assert far.max() <= 1 + 1e-6
+            assert (far - near).min() >= 0
+            assert (far - near).max() <= erase + 1e-6
+        assert fill.min() >= 0
+        assert fill.max() <= 255
+
+
+class TestGray:
+    """One scan of four grays, under changes that a person can compute."""
+
+    SCAN = np.array([[[[0], [64]], [[128], [255]]]], np.uint8)
+
+    def changed(self, *, power: float = 1, factor: float = 1, added: float = 0) -> list[list[int]]:
+        drawn = np.array([[1, 0, 0, 0, 1, 0, 0, 0, power, factor, added, 0, 0, 0, 0, 0]], np.float32)
+        return applied(self.SCAN, drawn, Augmentation(gamma=0.1))[0, ..., 0].tolist()
+
+    def test_gamma_leaves_black_and_white(self) -> None:
+        assert self.changed(power=2) == [[0, 16], [64, 255]]
+
+    def test_contrast_turns_about_the_mean(self) -> None:
+        assert self.changed(factor=0.5) == [[56, 88], [120, 183]]  # the mean is 111.75
+
+    def test_brightness_is_cut_off_at_black_and_white(self) -> None:
+        assert self.changed(added=100) == [[100, 164], [228, 255]]
+        assert self.changed(added=-100) == [[0, 0], [28, 155]]
+
+    def test_a_box_is_covered_and_the_rest_is_not(self) -> None:
+        scan = np.full((1, 4, 4, 1), 9, np.uint8)
+        drawn = np.array([[1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0.25, 0.75, 0.5, 1, 200]], np.float32)
+        covered = applied(scan, drawn, Augmentation(erase=0.5))[0, ..., 0]
+        assert covered.tolist() == [[9, 9, 9, 9], [9, 9, 200, 200], [9, 9, 200, 200], [9, 9, 9, 9]]
+
 
 class TestApply:
     def test_gives_bytes_of_the_same_shape(self, scans: NDArray[np.uint8]) -> None:
-        turned = applied(scans, draw_transforms(ALL_OF_IT, IMAGES, 0, 0, 18))
+        turned = applied(scans, draw_transforms(ALL_OF_IT, IMAGES, 0, 0, 18), ALL_OF_IT)
         assert turned.dtype == np.uint8
         assert turned.shape == scans.shape
         assert (turned != scans).any(axis=(1, 2, 3)).all()
 
     def test_white_stays_white_and_black_black(self) -> None:
         ends = np.repeat(np.array([0, 255], np.uint8), 10).reshape(20, 1, 1, 1) * np.ones((1, 32, 40, 1), np.uint8)
-        np.testing.assert_array_equal(applied(ends, draw_transforms(ALL_OF_IT, IMAGES, 0, 0, 20)), ends)
+        np.testing.assert_array_equal(applied(ends, draw_transforms(FRAMING, IMAGES, 0, 0, 20)), ends)
 
     def test_a_scan_is_the_same_in_any_batch(self, scans: NDArray[np.uint8]) -> None:
         rows = draw_transforms(ALL_OF_IT, IMAGES, 0, 0, 18)
-        together = applied(scans, rows)
-        alone = np.concatenate([applied(scans[[place]], rows[[place]]) for place in range(18)])
+        together = applied(scans, rows, ALL_OF_IT)
+        alone = np.concatenate([applied(scans[[place]], rows[[place]], ALL_OF_IT) for place in range(18)])
         np.testing.assert_array_equal(alone, together)
 
     @pytest.mark.parametrize("threads", [1, 4])
@@ -129,7 +196,7 @@ class TestApply:
     ) -> None:
         rows = draw_transforms(ALL_OF_IT, IMAGES, 0, 0, 18)
         dataset = tf.data.Dataset.from_tensor_slices((scans, rows)).batch(4)
-        dataset = dataset.map(apply_transforms, num_parallel_calls=threads)
+        dataset = dataset.map(changes(ALL_OF_IT), num_parallel_calls=threads)
         batches = list(dataset.as_numpy_iterator())
         assert {batch.dtype for batch in batches} == {np.dtype(np.uint8)}
-        np.testing.assert_array_equal(np.concatenate(batches), applied(scans, rows))
+        np.testing.assert_array_equal(np.concatenate(batches), applied(scans, rows, ALL_OF_IT))

@@ -15,8 +15,9 @@ from xray.config import Config, load_config
 from xray.errors import StoreError, TrainingError
 from xray.training.architectures import build
 from xray.training.ensemble import ensemble, ensemble_digest, mean_history
-from xray.training.fit import Trained, training_digest
+from xray.training.fit import Trained
 from xray.training.history import Epoch, History
+from xray.training.identity import training_digest
 
 CONFIG = load_config("quick", TINY)
 

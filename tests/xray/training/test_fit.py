@@ -18,8 +18,9 @@ from xray.config import Config, load_config
 from xray.data.catalog import Catalog, write_catalog
 from xray.data.store import PixelStore
 from xray.errors import StoreError, TrainingError
-from xray.training.fit import OnEpoch, Trained, train, training_digest
+from xray.training.fit import OnEpoch, Trained, train
 from xray.training.history import History
+from xray.training.identity import training_digest
 from xray.training.predict import predict
 
 FINISHED = ["history.json", "lock", "manifest.json", "model.keras"]

@@ -1,0 +1,53 @@
+"""A recipe's values searched: a study of trials, each a training of its own."""
+
+from typing import TYPE_CHECKING
+
+from prefect import flow
+from pydantic import SecretStr
+
+from flows.schedule import LONGEST_SECONDS, overtaken, plainly, tell_failure
+from tasks.data import clean
+from tasks.policy import outcome
+from tasks.trials import open_study, prepare_materials, study_run, sum_up, trials_left, try_in_turn, try_on_cluster
+from xray.config import Request
+from xray.training.search import Search
+
+if TYPE_CHECKING:
+    from xray.registry.searched import Searched
+
+
+@flow(
+    name="tune",
+    flow_run_name="{request.config.recipe}",
+    persist_result=False,
+    timeout_seconds=LONGEST_SECONDS,
+    on_failure=[tell_failure],
+    on_crashed=[tell_failure],
+)
+@plainly
+def tune(
+    request: Request, search: Search | None = None, storage: SecretStr | None = None, dask: str | None = None
+) -> "Searched":
+    """Clean, normalize and split once, then run the trials that are left, and sum them up; TEST is not looked at.
+
+    Args:
+        request: What to train on, and what the searched values are changed in.
+        search: What is searched, and how; without one, the shipped space.
+        storage: The address of the study's database; without one, a file in the home.
+        dask: A Dask scheduler's address, or `local`; without one, trial after trial is run here.
+
+    Returns:
+        Where the study is found.
+    """
+    if skipped := overtaken():
+        return skipped
+    search = search or Search()
+    search.require_fits(request.config)
+    materials = prepare_materials(clean(request), request, search)
+    study = outcome(open_study(materials, request, search, storage))
+    with study_run(study, request) as parent:
+        slots = trials_left(study)
+        tried = (
+            try_on_cluster(study, slots, request, parent, dask) if dask else try_in_turn(study, slots, request, parent)
+        )
+        return outcome(sum_up(study, tried, request))

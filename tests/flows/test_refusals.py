@@ -1,0 +1,31 @@
+"""What a command refuses at once, where that takes more than its options."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from flows.refusals import checked_request
+from xray.errors import TrainingError
+
+BACKBONE = ["model.architecture=backbone", "model.backbone=mobilenet_v2"]
+
+
+def test_weights_that_cannot_be_had_are_missed_before_a_scan_is_decoded(
+    phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    home, brought = tmp_path / "home", tmp_path / "keras" / "models" / "mobilenet_v2"
+    imagenet = [*BACKBONE, "model.weights=imagenet"]
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nothing listens there
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{taken.getsockname()[1]}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        with pytest.raises(TrainingError, match=f"needs {brought.name}_weights_.*_no_top.h5: bring it to") as refused:
+            checked_request(phantoms, "quick", imagenet, home, trains=True)
+    assert str(brought.parent) in str(refused.value)
+    with pytest.raises(TrainingError, match="model.weights must be readable. Received: "):
+        checked_request(phantoms, "quick", [*BACKBONE, f"model.weights={tmp_path / 'none.h5'}"], home, trains=True)
+    assert list(home.iterdir()) == []
+    assert checked_request(phantoms, "quick", imagenet, home, trains=False).config.model.weights == "imagenet"

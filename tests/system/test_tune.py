@@ -1,0 +1,153 @@
+"""`xray tune` killed in the middle of a trial and given again, and on a real Dask cluster of two processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system.conftest import OUTSIDE, PROJECT, processes_of
+
+SECONDS = 400
+SETTINGS = [
+    "images.height=32",
+    "images.width=32",
+    "training.epochs=6",
+    "training.patience=0",
+    "training.precision=float32",
+    "registry.experiment=studies",
+]
+SPACE = '"training.learning_rate" = { low = 1e-4, high = 1e-2, log = true }\n'
+COMMAND = ["tune", "phantoms", "--recipe", "quick", "--space", "space.toml", "--trials", "3", "--startup-trials", "9"]
+COMMAND += [part for setting in SETTINGS for part in ("--set", setting)]
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(1800)]
+
+
+def start(folder: Path, log: str, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start the command in a session of its own, as a fresh user."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OUTSIDE)}
+    environment = kept | {"HOME": str(folder), "PYTHONPATH": str(PROJECT), "CUDA_VISIBLE_DEVICES": "-1"}
+    with (folder / log).open("wb") as out:
+        return subprocess.Popen(
+            [sys.executable, "-m", "flows.cli", *arguments],
+            cwd=folder, env=environment, stdout=out, stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+
+
+def ended(folder: Path, log: str, *arguments: str) -> str:
+    """Run the command to its end, and give what it printed."""
+    with start(folder, log, *arguments) as child:
+        code = child.wait(SECONDS)
+    printed = (folder / log).read_text()
+    assert code == 0, printed
+    return printed
+
+
+def wait_for(condition: Callable[[], Any], what: str) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def runs_of(home: Path) -> tuple[Any, list[Any]]:
+    """The study's run and its children."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{home / 'mlruns' / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("studies")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    (parent,) = [run for run in runs if run.data.tags.get("kind") == "study"]
+    return parent, [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+
+
+def drawn(home: Path) -> dict[int, tuple[float, float]]:
+    """The learning rate and the objective of each trial that came to its end, by its slot."""
+    import optuna
+
+    (database,) = home.glob("data/studies/*/study.db")
+    (study,) = optuna.get_all_study_names(f"sqlite:///{database}")
+    trials = optuna.load_study(study_name=study, storage=f"sqlite:///{database}").get_trials()
+    complete = [trial for trial in trials if trial.state == optuna.trial.TrialState.COMPLETE]
+    return {trial.user_attrs["slot"]: (trial.params["training.learning_rate"], trial.values[0]) for trial in complete}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with phantoms and a space in it."""
+    from xray.data.phantom import write_phantoms
+
+    folder = tmp_path_factory.mktemp("tune")
+    write_phantoms(folder / "phantoms", scans=120, seed=0, size=(64, 64))
+    (folder / "space.toml").write_text(SPACE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def killed(folder: Path) -> Path:
+    """The home of a study whose second trial was killed with -9 after its first epoch."""
+    home = folder / "home"
+    with start(folder, "killed", *COMMAND, "--home", "home") as child:
+        try:
+            finished = home / "data" / "trainings"
+
+            def amid() -> bool:
+                first = list(finished.glob("*/manifest.json"))
+                return bool(first) and any(path.parent != first[0].parent for path in finished.glob("*/epoch-000[1-4]"))
+
+            wait_for(lambda: amid() or child.poll() is not None, "a second trial is under way")
+            assert child.poll() is None, (folder / "killed").read_text()
+            child.send_signal(signal.SIGKILL)
+            child.wait(SECONDS)
+        finally:
+            if processes_of(child.pid):  # Prefect's temporary server outlives a kill
+                os.killpg(child.pid, signal.SIGKILL)
+    return home
+
+
+@pytest.fixture(scope="module")
+def again(folder: Path, killed: Path) -> str:
+    return ended(folder, "again", *COMMAND, "--home", "home")
+
+
+def test_given_again_it_goes_on_in_the_trial_that_was_killed(killed: Path, again: str) -> None:
+    assert "trial 0: " not in again
+    assert "training goes on after epoch " in again
+    assert "3 complete, 0 pruned, 0 diverged" in again
+    parent, children = runs_of(killed)
+    assert {run.info.status for run in (parent, *children)} == {"FINISHED"}
+    assert len(children) == 3
+    assert parent.info.run_id in again
+
+
+def test_given_once_more_it_trains_nothing_and_says_so(folder: Path, again: str) -> None:
+    printed = ended(folder, "more", *COMMAND, "--home", "home")
+    assert "all were there: nothing was trained" in printed
+    assert "epoch 1/" not in printed
+
+
+def test_killed_it_ends_with_the_trials_of_an_unkilled_one(folder: Path, again: str) -> None:
+    ended(folder, "whole", *COMMAND, "--home", "unkilled")
+    here, there = drawn(folder / "home"), drawn(folder / "unkilled")
+    assert {slot: rate for slot, (rate, _) in here.items()} == {slot: rate for slot, (rate, _) in there.items()}
+    for slot, (_, value) in here.items():
+        assert value == pytest.approx(there[slot][1], rel=1e-3)
+
+
+def test_on_a_cluster_every_trial_is_run_once_and_no_run_knows_test(folder: Path) -> None:
+    printed = ended(folder, "beside", *COMMAND, "--home", "other", "--dask", "local")
+    assert "3 complete, 0 pruned, 0 diverged" in printed
+    parent, children = runs_of(folder / "other")
+    assert sorted(run.data.tags["trial"] for run in children) == ["0", "1", "2"]
+    assert len({run.data.params["training.learning_rate"] for run in children}) == 3
+    assert [name for run in (parent, *children) for name in run.data.metrics if "test" in name] == []
+    times = sorted((run.info.start_time, run.info.end_time) for run in children)
+    assert times[1][0] < times[0][1], "two were trained beside each other"
