@@ -139,9 +139,21 @@ def _require_searchable(data: Path, config: Config, search: Search) -> None:
 def _require_scans(data: Path, config: Config, trains: bool) -> None:
     from xray.data.metadata import read_coronahack
     from xray.data.splits import require_splittable
+    from xray.labels import SCHEMES
 
     rows = read_coronahack(data).rows
     require_splittable(rows, config.split)
-    scans = int((rows["official"] == "train").sum())
-    if trains and scans < config.training.batch_size:
-        raise XrayError(f"training needs at least one batch of {config.training.batch_size} scans. Received: {scans}")
+    learned = rows[rows["official"] == "train"]
+    if not trains:
+        return
+    if len(learned) < config.training.batch_size:
+        raise XrayError(
+            f"training needs at least one batch of {config.training.batch_size} scans. Received: {len(learned)}"
+        )
+    scheme = SCHEMES[config.labels.scheme]
+    index = scheme.class_index(learned["subtype"].tolist())
+    for place, name in enumerate(scheme.classes):
+        if not (index == place).any():
+            raise XrayError(
+                f"labels.scheme={config.labels.scheme} needs TRAIN scans of each class. Received: no {name}"
+            )

@@ -158,8 +158,14 @@ class Request(Section):
     def command(self) -> str:
         """The command that does the same, or goes on with it, to be typed in a shell."""
         shipped = self.config.recipe in recipe_names()
+        values = self.config.flat()
+        # What a recipe file says is not known here, so every value is typed.
         known = load_config(self.config.recipe).flat() if shipped else {}
-        changed = {key: value for key, value in self.config.flat().items() if known.get(key, value) != value}
+        changed = {
+            key: values[key]
+            for key in _known_keys(Config)
+            if values[key] is not None and (key not in known or known[key] != values[key])
+        }
         recipe = self.config.recipe if shipped else f"{self.config.recipe}.toml"
         settings = [part for key, value in changed.items() for part in ("--set", f"{key}={json.dumps(value)}")]
         return shlex.join(["xray", "run", str(self.data), "--recipe", recipe, *settings, "--home", str(self.home)])

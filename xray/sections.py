@@ -89,7 +89,12 @@ class Model(Section):
             return weights
         if info.data.get("architecture", "backbone") != "backbone":
             raise PydanticCustomError("weights", "needs model.architecture=backbone")
-        return weights if weights == "imagenet" else str(Path(weights).expanduser().resolve())
+        if weights == "imagenet":
+            return weights
+        try:
+            return str(Path(weights).expanduser().resolve())
+        except RuntimeError as error:  # ~somebody, who has no home
+            raise PydanticCustomError("weights", "must be none, imagenet or a file") from error
 
     @field_validator("standardize")
     @classmethod

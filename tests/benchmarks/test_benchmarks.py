@@ -48,6 +48,7 @@ def test_a_script_answers_its_questions(script: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.system
+@pytest.mark.timeout(900)
 def test_a_second_run_is_timed(tmp_path: Path) -> None:
     check(rows_of("rerun", tmp_path), ["xray run again", "xray run again, our own code alone"])
 

@@ -114,8 +114,12 @@ def added(line: str) -> Callable[[str], bytes]:
 
 def spoilt(words: list[str], spoil: Callable[[str], bytes | None], *settings: str) -> Mistake:
     """A run on phantoms whose metadata is spoilt."""
-    options = [part for setting in settings for part in ("--set", setting)]
-    return Mistake(["run", "data", "--recipe", "quick", *options], words, spoil)
+    return Mistake(["run", "data", "--recipe", "quick", *set_to(*settings)], words, spoil)
+
+
+def set_to(*settings: str) -> list[str]:
+    """Write settings as a command's arguments."""
+    return [part for setting in settings for part in ("--set", setting)]
 
 
 def kept(text: str) -> bytes:
@@ -163,6 +167,20 @@ MISTAKES = {
     ),
     "no such space": Mistake(["tune", "good", "--space", "nowhere.toml"], ["--space must be a file", "nowhere.toml"]),
     "a space that is no TOML": Mistake(["tune", "good", "--space", "a file"], ["must be TOML", "a file"]),
+    "a space of no key": Mistake(["tune", "good", "--space", "good/empty.toml"], ["at least one key", "empty.toml"]),
+    "a folder in which a cause is missing": spoilt(
+        ["each class. Received: no viral"],
+        lambda text: "".join(line for line in text.splitlines(keepends=True) if ",Virus" not in line).encode(),
+        "labels.scheme=cause",
+    ),
+    "weights in the home of nobody": Mistake(
+        [
+            "run",
+            "good",
+            *set_to("model.architecture=backbone", "model.backbone=densenet121", "model.weights=~nobody-/w.h5"),
+        ],
+        ["model.weights", "must be none, imagenet or a file"],
+    ),
     "a space with a key that is not known": Mistake(
         ["tune", "good", "--space", "good/misspelt.toml"], ["did you mean training.epochs?", "Received: training.epoch"]
     ),
@@ -230,6 +248,7 @@ def refused(tmp_path_factory: pytest.TempPathFactory, ports: dict[str, str]) -> 
     write_phantoms(root / "good", scans=40, seed=0, size=(32, 32))
     (root / "a file").write_text("no scan")
     (root / "good" / "misspelt.toml").write_text('"training.epoch" = { low = 1, high = 2 }')
+    (root / "good" / "empty.toml").write_text("# none yet")
     (root / "good" / "large.toml").write_text('"training.batch_size" = { choices = [16, 64] }')
     text = (root / "good" / METADATA).read_text()
     commands, homes = {}, {}

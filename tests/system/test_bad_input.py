@@ -119,7 +119,7 @@ class Folder:
 
 def prepare(xray: Command, *settings: str, before: Callable[[], None] | None = None) -> Ended:
     options = [part for setting in settings for part in ("--set", setting)]
-    return xray("prepare", "data", "--home", "home", *options, before=before)
+    return xray("prepare", "data", "--recipe", "article", "--home", "home", *options, before=before)
 
 
 @pytest.fixture(scope="module")

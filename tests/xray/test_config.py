@@ -1,11 +1,13 @@
 """Recipes, and the one way to change a value of them."""
 
+import itertools
+import shlex
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from xray.config import Augmentation, Config, Model, Places, Training, digest_of, load_config, recipe_names
+from xray.config import Augmentation, Config, Model, Places, Request, Training, digest_of, load_config, recipe_names
 from xray.errors import ConfigError
 
 
@@ -167,6 +169,28 @@ class TestBackbone:
     def test_what_does_not_go_together_is_refused(self, settings: list[str], words: str) -> None:
         with pytest.raises(ConfigError, match=words):
             load_config("quick", settings)
+
+
+class TestCommand:
+    @staticmethod
+    def read_back(request: Request) -> Config:
+        words = shlex.split(request.command)
+        settings = [after for word, after in itertools.pairwise(words) if word == "--set"]
+        return load_config(words[words.index("--recipe") + 1], settings)
+
+    def test_of_a_shipped_recipe_names_what_was_changed_alone(self, tmp_path: Path) -> None:
+        request = Request(data=tmp_path, config=load_config("quick", ["training.epochs=3"]))
+        assert request.command.count("--set") == 1
+        assert self.read_back(request) == request.config
+
+    def test_of_a_recipe_file_gives_the_very_configuration(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        Path("mine.toml").write_text('[about]\nsource = "Ours."\nexpect = "Little."\n[training]\nepochs = 7\n')
+        changed = load_config("mine.toml", ["training.learning_rate=0.01", "training.epochs=60"])
+        request = Request(data=tmp_path, config=changed)
+        assert self.read_back(request) == changed
 
 
 class TestTold:

@@ -77,12 +77,12 @@ def fill(
         scans: From path, relative to `folder`, to the SHA-256 of the file there.
         images: The size and the fit.
         root: Holds one store a normalizer.
-        workers: Processes that decode; all cores when None.
+        workers: Threads that decode; all cores when None.
         progress: Called after every few scans.
 
     Raises:
         DataError: A file cannot be read, or changed after it was digested.
-        StoreError: The store cannot be written (what it held before, it holds still), or a worker was killed.
+        StoreError: The store cannot be written (what it held before, it holds still).
     """
     place = root / normalizer_digest(images)
     with _one_line_for_os_errors(place):

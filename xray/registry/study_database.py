@@ -28,6 +28,10 @@ def shown(storage: SecretStr) -> str:
     except (sqlalchemy.exc.ArgumentError, ValueError):
         # The address is not repeated, nor is its parser's word, for both may hold a password.
         raise ConfigError("--storage must be a database's address, such as postgresql://host/name") from None
+    if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+        raise ConfigError(
+            "--storage must keep what it is told: an SQLite address names a file, sqlite:////folder/study.db"
+        )
     port = f":{url.port}" if url.port else ""
     return f"{url.drivername}://{url.host or ''}{port}/{url.database or ''}"
 

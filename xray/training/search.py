@@ -16,8 +16,15 @@ DEFAULT_SPACE = Path(__file__).parents[1] / "spaces" / "default.toml"
 SECTIONS = ("images", "labels", "model", "augmentation", "training")
 """Sections that change what is trained; the others change how it is judged."""
 
-FIXED = ("labels.scheme", "training.seed", "training.seeds", "training.memory_budget_mb")
-"""Keys of these sections that are not searched: another question, luck, or no effect on the network."""
+FIXED = (
+    "labels.scheme",
+    "training.label_smoothing",
+    "training.seed",
+    "training.seeds",
+    "training.memory_budget_mb",
+)
+"""Keys of these sections that are not searched: another question, another measure of the loss on VALIDATION, luck, or
+no effect on the network."""
 
 MOST_CORNERS = 10_000
 Number = StrictInt | StrictFloat
@@ -96,7 +103,10 @@ def load_space(path: Path = DEFAULT_SPACE) -> dict[str, Range | Choices]:
         raise ConfigError(f"--space must be a file that can be read. Received: {path} ({error.strerror})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} must be TOML in UTF-8. Received: {error}") from error
-    return {key: _entry(key, value) for key, value in _entries(values)}
+    space = {key: _entry(key, value) for key, value in _entries(values)}
+    if not space:
+        raise ConfigError(f"a space must name at least one key. Received: none in {path}")
+    return space
 
 
 class Search(Section):

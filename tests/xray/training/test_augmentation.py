@@ -30,6 +30,13 @@ def applied(
     return np.asarray(changes(augmentation)(scans, rows))
 
 
+def assert_same(found: NDArray[np.uint8], expected: NDArray[np.uint8]) -> None:
+    """Of a mean in float32 the last bit depends on the processor, and with it now and then a gray level."""
+    apart = np.abs(found.astype(np.int16) - expected)
+    assert apart.max(initial=0) <= 1
+    assert np.count_nonzero(apart) <= apart.size / 1000
+
+
 class TestHandWorked:
     """A 3 x 4 scan (3 rows, 4 columns), small enough to turn in the head."""
 
@@ -188,7 +195,7 @@ class TestApply:
         rows = draw_transforms(ALL_OF_IT, IMAGES, 0, 0, 18)
         together = applied(scans, rows, ALL_OF_IT)
         alone = np.concatenate([applied(scans[[place]], rows[[place]], ALL_OF_IT) for place in range(18)])
-        np.testing.assert_array_equal(alone, together)
+        assert_same(alone, together)
 
     @pytest.mark.parametrize("threads", [1, 4])
     def test_a_scan_is_the_same_inside_tf_data_on_any_number_of_threads(
@@ -199,4 +206,4 @@ class TestApply:
         dataset = dataset.map(changes(ALL_OF_IT), num_parallel_calls=threads)
         batches = list(dataset.as_numpy_iterator())
         assert {batch.dtype for batch in batches} == {np.dtype(np.uint8)}
-        np.testing.assert_array_equal(np.concatenate(batches), applied(scans, rows, ALL_OF_IT))
+        assert_same(np.concatenate(batches), applied(scans, rows, ALL_OF_IT))
