@@ -132,8 +132,10 @@ def _require_searchable(data: Path, config: Config, search: Search) -> None:
     """Refuse a search that some trial could not start."""
     search.require_fits(config)
     batches = search.space.get("training.batch_size")
-    for size in batches.corners if batches else ():
-        _require_scans(data, applied(config, {"training.batch_size": size}), trains=True)
+    if batches is not None:
+        configs = [applied(config, {"training.batch_size": size}) for size in batches.corners]
+        largest = max(configs, key=lambda each: each.training.batch_size)  # the others need fewer scans
+        _require_scans(data, largest, trains=True)
 
 
 def _require_scans(data: Path, config: Config, trains: bool) -> None:
