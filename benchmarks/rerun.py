@@ -20,25 +20,31 @@ PROJECT = Path(__file__).parent.parent
 def main() -> None:
     """Measure and print; with `--steps`, run the steps alone."""
     arguments = side_by_side.parser(__doc__)
-    arguments.add_argument("--steps", nargs=2, type=Path, metavar=("SCANS", "HOME"), help="run the steps, and print")
+    arguments.add_argument("--steps", nargs=3, metavar=("RECIPE", "SCANS", "HOME"), help="run the steps, and print")
     chosen = arguments.parse_args()
     if chosen.steps is None:
         side_by_side.run(measure, chosen)
     else:
-        print(_steps(*chosen.steps, _settings(chosen.size)))
+        recipe, folder, home = chosen.steps
+        print(_steps(recipe, Path(folder), Path(home), _settings(chosen.size)))
 
 
 def measure(options: Options) -> list[Row]:
-    """Time a first run and a second one, as a command and as steps."""
+    """Time a first run and a second one: as a command, as steps, and of real scans, as a command with `default`."""
     folder = options.phantoms(options.pick(80, 400, 4000), (224, 224))
     rounds = range(options.pick(1, 1, 3))
-    command = [_pair(options, lambda home: timed(lambda: _run(folder, home, options.size))) for _ in rounds]
-    steps = [_pair(options, lambda home: _steps_in_a_child(folder, home, options.size)) for _ in rounds]
-    remark = "recipe quick, one epoch" if options.size == "tiny" else "recipe quick"
-    return [
-        answer("xray run again", *zip(*command, strict=True), "20 x", remark),
+    command = [_pair(options, lambda home: timed(lambda: _run("quick", folder, home, options.size))) for _ in rounds]
+    steps = [_pair(options, lambda home: _steps_in_a_child("quick", folder, home, options.size)) for _ in rounds]
+    remark = "recipe quick, one epoch" if options.size == "tiny" else "recipe quick, phantoms"
+    rows = [
+        answer("xray run again", *zip(*command, strict=True), "", remark),
         answer("xray run again, our own code alone", *zip(*steps, strict=True), "20 x, 2 s", remark),
     ]
+    real = options.data
+    if real is not None:
+        pair = _pair(options, lambda home: timed(lambda: _run("default", real, home, options.size)))
+        rows.append(answer("xray run again", [pair[0]], [pair[1]], "20 x", "recipe default, real scans"))
+    return rows
 
 
 def _pair(options: Options, run: Callable[[Path], float]) -> tuple[float, float]:
@@ -56,29 +62,31 @@ def _settings(size: str) -> list[str]:
     return small if size == "tiny" else []
 
 
-def _run(folder: Path, home: Path, size: str) -> None:
+def _run(recipe: str, folder: Path, home: Path, size: str) -> None:
     settings = [part for setting in _settings(size) for part in ("--set", setting)]
-    command = [sys.executable, "-m", "flows.cli", "run", str(folder), "--recipe", "quick", "--home", str(home)]
+    command = [sys.executable, "-m", "flows.cli", "run", str(folder), "--recipe", recipe, "--home", str(home)]
     subprocess.run([*command, *settings], cwd=PROJECT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def _steps_in_a_child(folder: Path, home: Path, size: str) -> float:
+def _steps_in_a_child(recipe: str, folder: Path, home: Path, size: str) -> float:
     from flows.environment import quiet_settings
 
-    command = [sys.executable, __file__, "--steps", str(folder), str(home), "--size", size]
+    command = [sys.executable, __file__, "--steps", recipe, str(folder), str(home), "--size", size]
     environment = os.environ | quiet_settings(home)
     done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     return float(done.stdout.split()[-1])
 
 
-def _steps(folder: Path, home: Path, settings: list[str]) -> float:
+def _steps(recipe: str, folder: Path, home: Path, settings: list[str]) -> float:
+    import xray.evaluation.inside
+    import xray.training.epochs  # noqa: F401 - loaded before the clock starts, on both sides
     from xray.config import Places, load_config
     from xray.data.prepare import clean, normalize, write_prepared
     from xray.evaluation.inspection import inspect
     from xray.evaluation.judge import judge
     from xray.registry.record import record, train_and_track
 
-    config, places = load_config("quick", settings), Places(home=home)
+    config, places = load_config(recipe, settings), Places(home=home)
 
     def steps() -> None:
         cleaned = clean(folder, places)

@@ -2,38 +2,23 @@
 
 import importlib
 import importlib.util
-import os
 import sys
-import tempfile
 from types import ModuleType
 
 from xray.errors import XrayError
+from xray.libraries import quiet_import
 
 
 def load(name: str) -> ModuleType:
-    """Import a module of ours that brings TensorFlow, MLflow or matplotlib along.
-
-    TensorFlow's C++ writes remarks on missing GPUs straight to the process's standard error, before any of its settings
-    for logging holds. They are kept back, and shown after all if the import fails.
+    """Import a module of ours that brings TensorFlow, MLflow or matplotlib along, without the noise.
 
     Args:
         name: A dotted name, such as `xray.training.fit`.
     """
     if name in sys.modules:
         return sys.modules[name]
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as noise:
-        os.dup2(noise.fileno(), 2)
-        try:
-            return importlib.import_module(name)
-        except BaseException:
-            noise.seek(0)
-            os.write(kept, noise.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+    with quiet_import():
+        return importlib.import_module(name)
 
 
 def require_dask() -> None:

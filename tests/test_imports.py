@@ -46,3 +46,10 @@ def test_importing_flows_and_tasks_loads_nothing_heavy_and_makes_no_file(tmp_pat
 def test_the_ground_floor_loads_neither_prefect_nor_anything_heavy(tmp_path: Path) -> None:
     loaded = loaded_after(GROUND_FLOOR, tmp_path)
     assert loaded["xray.errors"] & (HEAVY | {"prefect"}) == set()
+
+
+def test_finding_a_finished_training_its_evaluation_and_run_again_loads_no_tensorflow(tmp_path: Path) -> None:
+    rooms = ["xray.training.fit", "xray.training.ensemble", "xray.evaluation.judge", "xray.evaluation.inspection"]
+    recording = ["xray.registry.record", "xray.registry.seeds", "xray.registry.family"]
+    loaded = loaded_after([*rooms, *recording], tmp_path)
+    assert loaded[recording[-1]] & {"tensorflow", "keras"} == set()

@@ -1,42 +1,22 @@
-"""Score a trained network on validation and TEST scans, choose how it is read, and draw the pictures."""
+"""Judge a trained network on validation and TEST scans, or find how it was judged, which takes no TensorFlow."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
-import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from xray.config import Config, digest_of
 from xray.data.catalog import Catalog
 from xray.data.folders import write_folder
-from xray.data.shards import PixelStore
-from xray.evaluation import figures
-from xray.evaluation.figures_classes import class_confusion, class_rocs
-from xray.evaluation.figures_referral import coverage_picture
-from xray.evaluation.in_use import InUse, Table, in_use
-from xray.evaluation.multiclass import COLUMNS as CLASS_COLUMNS
-from xray.evaluation.multiclass import ClassEvaluation, class_scores, evaluate_classes
-from xray.evaluation.reading import Reading, fit_reading
-from xray.evaluation.reference import FILE as REFERENCE
-from xray.evaluation.reference import write_reference
-from xray.evaluation.report import COLUMNS, Evaluation, evaluate
-from xray.labels import LABELS, SCHEMES
+from xray.data.store import PixelStore
+from xray.evaluation.reading import Reading
+from xray.libraries import quiet_import
 from xray.training.fit import Trained
-from xray.training.predict import predict
 
 JUDGE_VERSION = 3
 """Raised when a change of code changes a score, a figure or a picture."""
-
-SCANS_AT_ONCE = 512
-DISTINCT = "test_distinct"
-"""The TEST scans without those whose pixels another one has."""
-
-SCAN = ["image_id", "sha256", "patient_id", "label", "subtype", "source", "split"]
 
 
 @dataclass(frozen=True)
@@ -99,114 +79,10 @@ def judge(trained: Trained, catalog: Catalog, store: PixelStore, config: Config)
     folder = trained.folder / f"evaluation-{digest}"
 
     def fill(draft: Path) -> dict[str, Any]:
-        probabilities = _score(trained, rows, store)
-        held = (rows["split"] == "validation").to_numpy()
-        reading = fit_reading(probabilities[held], rows[held], SCHEMES[config.labels.scheme], config.evaluation)
-        read = reading.read(probabilities).rename(columns={"label": "predicted_label"})
-        scores = pd.concat([rows[[*SCAN, "pixels_sha256"]], read], axis=1)
-        scores.to_parquet(draft / "scores.parquet", index=False)
-        write_reference(draft / REFERENCE, catalog.rows(), scores, store, config.images)
-        found = _verdicts(scores, reading, config)
-        (draft / "evaluation.json").write_text(json.dumps(found.report(), indent=2), encoding="utf-8")
-        _draw(draft / "figures", _pictures(trained, catalog, store, found))
+        with quiet_import():
+            from xray.evaluation.verdicts import write_verdicts
+        write_verdicts(draft, trained, rows, catalog, store, config)
         return {"digest": digest, "training": trained.digest}
 
     written = write_folder(folder, fill)
     return Judged(folder, digest, reused=not written)
-
-
-@dataclass(frozen=True)
-class _Verdicts:
-    """All that was found of one training.
-
-    Attributes:
-        reading: How its outputs are read.
-        scores: The TEST scans' scores.
-        splits: The evaluation of each split, the last one of TEST without duplicate images.
-        use: What it is worth in use, on TEST.
-        classes: How well classes are told apart on validation and TEST; none for the binary scheme.
-    """
-
-    reading: Reading
-    scores: pd.DataFrame
-    splits: dict[str, Evaluation]
-    use: InUse
-    classes: dict[str, ClassEvaluation]
-
-    def report(self) -> dict[str, Any]:
-        """Give it as JSON-like values."""
-        read = self.reading
-        chosen = {"temperature": read.temperature, "refer_low": read.low, "refer_high": read.high}
-        parts = [*(each.flat() for each in self.splits.values()), self.use.flat()]
-        parts += [each.flat(f"{split}_classes") for split, each in self.classes.items()]
-        tables: dict[str, Table] = {"TEST without duplicate images": (COLUMNS, self.splits[DISTINCT].rows())}
-        tables |= self.use.tables
-        if self.classes:
-            tables["Classes on TEST"] = (CLASS_COLUMNS, self.classes["test"].rows())
-        return {
-            "threshold": read.threshold,
-            "reading": read.as_json(),
-            "metrics": {**chosen, **{name: value for part in parts for name, value in part.items()}},
-            "rows": self.splits["test"].rows(),
-            "tables": tables,
-        }
-
-
-def _verdicts(scores: pd.DataFrame, reading: Reading, config: Config) -> _Verdicts:
-    test = scores[scores["split"] == "test"].reset_index(drop=True)
-    tables = {
-        "validation": scores[scores["split"] == "validation"],
-        "test": test,
-        DISTINCT: test.drop_duplicates("pixels_sha256").assign(split=DISTINCT),
-    }
-    scheme = SCHEMES[config.labels.scheme]
-    named = ("validation", "test") if scheme.classes != LABELS else ()
-    return _Verdicts(
-        reading=reading,
-        scores=test,
-        splits={name: evaluate(table, reading.threshold, config.evaluation) for name, table in tables.items()},
-        use=in_use(test, reading, config.evaluation),
-        classes={
-            name: evaluate_classes(class_scores(tables[name], scheme.classes), config.evaluation) for name in named
-        },
-    )
-
-
-def _score(trained: Trained, rows: pd.DataFrame, store: PixelStore) -> NDArray[np.float64]:
-    """Give each scan's class probabilities, float64 (n, k)."""
-    network = keras.models.load_model(trained.model, compile=False)
-    parts = [
-        predict(network, store.read(rows["sha256"].iloc[start : start + SCANS_AT_ONCE].tolist()))
-        for start in range(0, len(rows), SCANS_AT_ONCE)
-    ]
-    return np.concatenate(parts)
-
-
-def _draw(folder: Path, pictures: dict[str, Figure]) -> None:
-    folder.mkdir()
-    for name, picture in pictures.items():
-        picture.savefig(folder / f"{name}.png")
-
-
-def _pictures(trained: Trained, catalog: Catalog, store: PixelStore, found: _Verdicts) -> dict[str, Figure]:
-    scores, on_test = found.scores, found.splits["test"]
-    chosen = figures.choose_scans(scores, on_test.chosen.threshold)
-    history = json.loads((trained.folder / "history.json").read_text(encoding="utf-8"))
-    of_classes = {}
-    if found.classes:
-        of_classes = {
-            "class_confusion": class_confusion(found.classes["test"]),
-            "class_rocs": class_rocs(class_scores(scores, found.reading.classes), found.classes["test"]),
-        }
-    return {
-        "class_distribution": figures.class_distribution(catalog.rows()),
-        "scan_grid": figures.scan_grid(store.read(chosen["sha256"].tolist()), chosen, on_test),
-        "roc_curve": figures.roc_curve(scores, on_test),
-        "precision_recall": figures.precision_recall(scores, on_test),
-        "calibration": figures.calibration(scores, on_test),
-        "score_distribution": figures.score_distribution(scores, on_test),
-        "confusion_matrix": figures.confusion_matrix(on_test),
-        "learning_curves": figures.learning_curves(history),
-        "referral": coverage_picture(scores, found.reading.band, on_test),
-        **of_classes,
-    }

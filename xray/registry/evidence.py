@@ -3,7 +3,7 @@
 import json
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,9 @@ from xray.registry.tracking import Tracker
 
 NOTE_TAG = "mlflow.note.content"
 TABLES_TAG = "mlflow.loggedArtifacts"
+SENT_TAG = "xray.evidence"
+"""Names the evidence that is in the run; it comes last."""
+
 SCORES = "scores"
 METRICS_A_BATCH = 1000
 
@@ -42,8 +45,15 @@ class Evidence:
     files: Sequence[Path] = field(default_factory=tuple)
 
 
-def log_evidence(tracker: Tracker, evidence: Evidence) -> None:
-    """Put the evidence into the run. Done again it replaces files and adds no second value to a figure.
+def log_evidence(tracker: Tracker, name: str, make: Callable[[], Evidence]) -> None:
+    """Put evidence into the run, unless evidence of this name is there whole.
+
+    Another one replaces files and adds no second value to a figure.
+
+    Args:
+        tracker: The run.
+        name: Stands for all that the evidence is made of.
+        make: Makes the evidence, where it is needed: pictures and page take longer than all else in a reused run.
 
     Raises:
         RegistryError: The store cannot be reached.
@@ -51,15 +61,20 @@ def log_evidence(tracker: Tracker, evidence: Evidence) -> None:
     """
     client, run_id = tracker.require()
     with reached(tracker.store):
+        if client.get_run(run_id).data.tags.get(SENT_TAG) == name:
+            return
+    evidence = make()
+    with reached(tracker.store):
         log_metrics(client, run_id, evidence.metrics)
         for picture in evidence.pictures:
             client.log_artifact(run_id, str(picture), "figures")
         _log_scores(client, run_id, evidence.scores)
         for path in evidence.files:
             client.log_artifact(run_id, str(path))
-        for name, text in {"model_card.md": evidence.card, **evidence.texts}.items():
-            client.log_text(run_id, text, name)
+        for text_name, text in {"model_card.md": evidence.card, **evidence.texts}.items():
+            client.log_text(run_id, text, text_name)
         client.set_tag(run_id, NOTE_TAG, evidence.card)
+        client.set_tag(run_id, SENT_TAG, name)
 
 
 def log_metrics(client: MlflowClient, run_id: str, metrics: Mapping[str, float]) -> None:

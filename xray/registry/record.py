@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from xray.config import Config, Places, Registry
+from xray.config import Config, Places, Registry, digest_of
 from xray.data.catalog import Catalog
 from xray.data.images import normalizer_digest
 from xray.data.shards import PixelStore
@@ -184,7 +184,9 @@ def complete(tracker: Tracker, trained: Trained, judged: Judged, catalog: Catalo
         raise RegistryError(f"every epoch must be in the run. Received: {reason}") from reason
     told = Story(trained, judged, inspection_of(trained, judged), catalog, config, looks)
     card = model_card(told.card_facts())
-    log_evidence(tracker, _evidence(told, card))
+    seen = told.inspected.folder.name if told.inspected else None
+    name = digest_of([code_version(), trained.digest, judged.digest, seen, card])
+    log_evidence(tracker, name, lambda: _evidence(told, card))
     return card
 
 

@@ -5,11 +5,13 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-
-import keras
+from typing import TYPE_CHECKING
 
 from xray.errors import StoreError
 from xray.training.history import History
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def drop_checkpoints(training: Path, but: Path | None = None) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def save_checkpoint(training: Path, network: keras.Model, history: History) -> Checkpoint:
+def save_checkpoint(training: Path, network: "keras.Model", history: History) -> Checkpoint:
     """Keep the state after the last epoch of `history`, and drop those before.
 
     Args:

@@ -4,13 +4,12 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-import keras
 from filelock import FileLock
 
 from xray.config import Config, digest_of
 from xray.data.folders import MANIFEST
 from xray.errors import StoreError, TrainingError
-from xray.training.export import arithmetic, write_whole
+from xray.libraries import quiet_import
 from xray.training.fit import Trained
 from xray.training.history import Epoch, History
 
@@ -47,7 +46,9 @@ def ensemble(members: Sequence[Trained], config: Config, root: Path) -> Trained:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "lock"):
             if not (folder / MANIFEST).is_file():
-                _write(folder, members, config)
+                with quiet_import():
+                    from xray.training.average import write_average
+                write_average(folder, members, config)
     except OSError as error:
         raise StoreError(f"the folder {folder} must be writable and have room. Received: {error}") from error
     return Trained(folder, digest, trained_epochs=0)
@@ -85,23 +86,3 @@ def mean_history(histories: Sequence[History]) -> History:
         for number, together in enumerate(shared, start=1)
     )
     return History(epochs, ", ".join(sorted({history.precision for history in histories})))
-
-
-def _write(folder: Path, members: Sequence[Trained], config: Config) -> None:
-    histories = [member.history() for member in members]
-    early = all(history.stopped_early(config.training.patience) for history in histories)
-    history = mean_history(histories)
-    names = [member.digest for member in members]
-    write_whole(folder / "model.keras", _averaged(members, config))
-    write_whole(folder / "history.json", {**history.to_json(), "stopped_early": early, "mean_of": names})
-    write_whole(folder / MANIFEST, {"digest": folder.name, "best_epoch": history.best_epoch, "members": names})
-
-
-def _averaged(members: Sequence[Trained], config: Config) -> keras.Model:
-    scan = keras.Input((config.images.height, config.images.width, 1), dtype="uint8", name="scan")
-    with arithmetic("float32"):
-        loaded = [keras.saving.load_model(member.model, compile=False, safe_mode=True) for member in members]
-        # Named anew: the networks of one architecture bear one name, and a model's layers must not.
-        parts = [keras.Model(each.input, each.output, name=f"member_{number}") for number, each in enumerate(loaded)]
-        mean = keras.layers.Average(name="mean")([part(scan) for part in parts])
-    return keras.Model(scan, mean, name="ensemble")

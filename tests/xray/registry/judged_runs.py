@@ -58,6 +58,6 @@ def judged_run(
     figures: dict[str, float] = {}
     for _, rows in scores.groupby("split"):
         figures |= evaluate(rows.reset_index(drop=True), threshold, Evaluation(bootstrap_draws=DRAWS)).flat()
-    log_evidence(tracker, Evidence(figures, [], scores, "# card"))
+    log_evidence(tracker, name, lambda: Evidence(figures, [], scores, "# card"))
     tracker.finish()
     return tracker.require()[1]

@@ -1,12 +1,15 @@
 """What a run keeps beside its epochs."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from matplotlib.figure import Figure
 
 from xray.config import Places
+from xray.errors import RegistryError
 from xray.registry.evidence import Evidence, log_evidence
 from xray.registry.tracking import Tracker
 
@@ -19,8 +22,8 @@ def test_done_twice_it_is_there_once(opened: Callable[[], Tracker], places: Plac
     scores = pd.DataFrame({"image_id": ["a.png", "b.png"], "p_pneumonia": [0.25, 0.75]})
     evidence = Evidence({"test.auc": 0.9, "test.tp": 3}, [picture], scores, "# card", {"report.html": "<p>"}, [audit])
     tracker = opened()
-    for _ in range(2):
-        log_evidence(tracker, evidence)
+    for name in ("one", "another"):
+        log_evidence(tracker, name, lambda: evidence)
 
     client, run_id = tracker.require()
     assert [(m.step, m.value) for m in client.get_metric_history(run_id, "test.auc")] == [(0, 0.9)]
@@ -32,3 +35,31 @@ def test_done_twice_it_is_there_once(opened: Callable[[], Tracker], places: Plac
     shown = pd.read_json(client.download_artifacts(run_id, "scores.json", str(tmp_path)), orient="split")
     assert len(shown) == 2
     assert client.get_run(run_id).data.tags["mlflow.note.content"] == "# card"
+
+
+def test_what_is_there_under_its_name_is_not_made_again(opened: Callable[[], Tracker]) -> None:
+    made: list[str] = []
+
+    def make(card: str) -> Evidence:
+        made.append(card)
+        return Evidence({}, [], pd.DataFrame({"image_id": ["a.png"]}), card)
+
+    tracker = opened()
+    for name, card in (("one", "# first"), ("one", "# never made"), ("two", "# second")):
+        log_evidence(tracker, name, partial(make, card))
+    client, run_id = tracker.require()
+    assert made == ["# first", "# second"]
+    assert client.get_run(run_id).data.tags["mlflow.note.content"] == "# second"
+
+
+def test_evidence_that_was_cut_short_is_sent_again(opened: Callable[[], Tracker], tmp_path: Path) -> None:
+    scores = pd.DataFrame({"image_id": ["a.png"]})
+    late = tmp_path / "audit.json"
+    evidence = Evidence({}, [], scores, "# card", files=[late])
+    tracker = opened()
+    with pytest.raises(RegistryError):
+        log_evidence(tracker, "one", lambda: evidence)
+    late.write_text("{}")
+    log_evidence(tracker, "one", lambda: evidence)
+    client, run_id = tracker.require()
+    assert "audit.json" in {each.path for each in client.list_artifacts(run_id)}

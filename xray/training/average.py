@@ -1,0 +1,42 @@
+"""The network that averages several others, written into a folder like a training's."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+
+from xray.config import Config
+from xray.data.folders import MANIFEST
+from xray.training.ensemble import mean_history
+from xray.training.export import arithmetic, write_whole
+from xray.training.fit import Trained
+
+
+def write_average(folder: Path, members: Sequence[Trained], config: Config) -> None:
+    """Write `model.keras`, `history.json` and, last, `manifest.json`.
+
+    Args:
+        folder: The ensemble's folder.
+        members: Finished trainings of the same scans, at least two, in order of their seeds.
+        config: The whole configuration.
+
+    Raises:
+        OSError: They could not be written.
+    """
+    histories = [member.history() for member in members]
+    early = all(history.stopped_early(config.training.patience) for history in histories)
+    history = mean_history(histories)
+    names = [member.digest for member in members]
+    write_whole(folder / "model.keras", _averaged(members, config))
+    write_whole(folder / "history.json", {**history.to_json(), "stopped_early": early, "mean_of": names})
+    write_whole(folder / MANIFEST, {"digest": folder.name, "best_epoch": history.best_epoch, "members": names})
+
+
+def _averaged(members: Sequence[Trained], config: Config) -> keras.Model:
+    scan = keras.Input((config.images.height, config.images.width, 1), dtype="uint8", name="scan")
+    with arithmetic("float32"):
+        loaded = [keras.saving.load_model(member.model, compile=False, safe_mode=True) for member in members]
+        # Named anew: the networks of one architecture bear one name, and a model's layers must not.
+        parts = [keras.Model(each.input, each.output, name=f"member_{number}") for number, each in enumerate(loaded)]
+        mean = keras.layers.Average(name="mean")([part(scan) for part in parts])
+    return keras.Model(scan, mean, name="ensemble")
