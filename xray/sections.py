@@ -54,7 +54,7 @@ class Split(Section):
 class Model(Section):
     """The network."""
 
-    added = frozenset({"backbone", "weights", "standardize"})
+    added = frozenset({"backbone", "weights", "standardize", "views"})
 
     architecture: Literal["article", "quick", "residual", "backbone"] = Field(
         "article", description="A name in xray.training.architectures, or a backbone."
@@ -69,6 +69,10 @@ class Model(Section):
     )
     standardize: bool = Field(
         False, description="Give every scan the same mean and contrast, inside the network, before anything else."
+    )
+    views: Literal[1, 5] = Field(
+        1,
+        description="Once trained, answer to the scan alone, or average over it and four mirrored views of it.",
     )
 
     @field_validator("backbone")
@@ -123,7 +127,7 @@ class Labels(Section):
 class Augmentation(Section):
     """Random changes of each training scan, drawn anew each epoch. Zero or false switches one off."""
 
-    added = frozenset({"aspect", "shift", "gamma", "contrast", "brightness", "erase"})
+    added = frozenset({"aspect", "shift", "gamma", "contrast", "brightness", "erase", "sharpness", "noise"})
 
     zoom: float = Field(0.0, ge=0, le=0.9, description="Zoom by up to this share of the size, in or out.")
     rotation: float = Field(0.0, ge=0, le=0.5, description="Rotate by up to this share of a full turn, either way.")
@@ -136,6 +140,8 @@ class Augmentation(Section):
     contrast: float = Field(0.0, ge=0, le=2, description="Stretch gray about its mean by up to e to this, or shrink.")
     brightness: float = Field(0.0, ge=0, le=1, description="Add up to this share of white, or take it away.")
     erase: float = Field(0.0, ge=0, le=1, description="Cover a box of up to this share of either side with one gray.")
+    sharpness: float = Field(0.0, ge=0, le=1, description="Sharpen or blur; 1 blurs over five pixels at most.")
+    noise: float = Field(0.0, ge=0, le=0.5, description="Add normal noise of up to this share of white.")
 
 
 class Training(Section):

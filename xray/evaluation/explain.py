@@ -59,10 +59,11 @@ def pneumonia_maps(network: keras.Model, pixels: NDArray[np.uint8], batch_size: 
 
 
 def members(network: keras.Model) -> list[keras.Model]:
-    """List the networks that a network averages; it alone where it averages none."""
-    if isinstance(network.layers[-1], keras.layers.Average):
-        return [layer for layer in network.layers if isinstance(layer, keras.Model)]
-    return [network]
+    """List the networks that a network averages, over seeds or over views; it alone where it averages none."""
+    if not isinstance(network.layers[-1], keras.layers.Average):
+        return [network]
+    averaged = [layer for layer in network.layers if isinstance(layer, keras.Model)]
+    return [member for each in averaged for member in members(each)]
 
 
 def _halves(network: keras.Model) -> tuple[keras.Model, keras.Model]:

@@ -1,10 +1,11 @@
-"""Random changes of scans: framing, gray and a covered box, drawn for each (seed, epoch, scan) alone.
+"""Random changes of scans: framing, sharpness, gray, noise and a covered box, drawn for each (seed, epoch, scan) alone.
 
 What a scan is turned into does not depend on its batch, on the number of threads or on what ran before, so that a
 training that was killed and taken up again sees what an unkilled one sees.
 """
 
 from collections.abc import Callable
+from functools import cache
 
 import keras
 import numpy as np
@@ -15,8 +16,12 @@ from xray.config import Augmentation, Images
 GEOMETRY = 8
 """Columns of a drawn row that are its affine transform."""
 
-COLUMNS = GEOMETRY + 8
-"""Columns of a drawn row: the transform; gamma, contrast, brightness; a box's top, bottom, left, right and gray."""
+COLUMNS = GEOMETRY + 12
+"""Columns of a drawn row: the transform; gamma, contrast, brightness; a box's top, bottom, left, right and gray;
+sharpness; noise, and the place of its window in the field that all scans take theirs from."""
+
+FIELD = 1024
+"""Rows and columns of the field of noise."""
 
 
 def draw_transforms(
@@ -32,10 +37,11 @@ def draw_transforms(
         count: Number n of training scans.
 
     Returns:
-        float32 (n, 16). First (a0, a1, a2, b0, b1, b2, 0, 0), which map a point (x, y) of the output to the input point
+        float32 (n, 20). First (a0, a1, a2, b0, b1, b2, 0, 0), which map a point (x, y) of the output to the input point
         (a0 x + a1 y + a2, b0 x + b1 y + b2), as `keras.ops.image.affine_transform` takes them. Then the power of gamma,
         the factor of contrast, the brightness to add, 0 to 255, and the covered box: top, bottom, left and right in
-        shares of the size, and its gray, 0 to 255.
+        shares of the size, and its gray, 0 to 255. Then what sharpening adds of the difference to a blurred scan, -1 to
+        1, the noise's standard deviation, 0 to 255, and its window's place, twice 0 to 1.
     """
     zoom, turn, mirror = np.random.Generator(np.random.Philox(key=[seed, epoch])).random((count, 3)).T
     scale = 1.0 + augmentation.zoom * (2.0 * zoom - 1.0)
@@ -59,7 +65,9 @@ def draw_transforms(
         255.0 * augmentation.brightness * brightness,
     ]
     box = [top, top + height, left, left + width, 255.0 * more[10]]
-    return np.concatenate([rows, np.stack([*gray, *box], axis=1)], axis=1).astype(np.float32)
+    sharp, rough, down, right = np.random.Generator(np.random.Philox(key=[seed, epoch + 2**34])).random((count, 4)).T
+    detail = [augmentation.sharpness * (2.0 * sharp - 1.0), 255.0 * augmentation.noise * rough, down, right]
+    return np.concatenate([rows, np.stack([*gray, *box, *detail], axis=1)], axis=1).astype(np.float32)
 
 
 def affine_rows(
@@ -103,16 +111,21 @@ def changes(augmentation: Augmentation) -> Callable[[keras.KerasTensor, keras.Ke
         augmentation: Ranges; only which of them are zero matters.
 
     Returns:
-        From uint8 (n, height, width, 1), 0 to 255, and float32 (n, 16) to uint8 (n, height, width, 1), 0 to 255.
+        From uint8 (n, height, width, 1), 0 to 255, and float32 (n, 20) to uint8 (n, height, width, 1), 0 to 255.
     """
     gray = any((augmentation.gamma, augmentation.contrast, augmentation.brightness))
 
     def apply(scans: keras.KerasTensor, drawn: keras.KerasTensor) -> keras.KerasTensor:
-        changed = _resampled(scans, drawn[:, :GEOMETRY])
+        framing, lit, box, detail = keras.ops.split(drawn, [GEOMETRY, GEOMETRY + 3, GEOMETRY + 8], axis=1)
+        changed = _resampled(scans, framing)
+        if augmentation.sharpness:
+            changed = _sharpened(changed, detail[:, 0])
         if gray:
-            changed = _regrayed(changed, drawn[:, GEOMETRY : GEOMETRY + 3])
+            changed = _regrayed(changed, lit)
+        if augmentation.noise:
+            changed = changed + detail[:, 1, None, None, None] * _noise(detail[:, 2:], scans.shape[1:3])
         if augmentation.erase:
-            changed = _covered(changed, drawn[:, GEOMETRY + 3 :])
+            changed = _covered(changed, box)
         return _to_gray_levels(changed)
 
     return apply
@@ -129,6 +142,32 @@ def _regrayed(scans: keras.KerasTensor, drawn: keras.KerasTensor) -> keras.Keras
     lit = 255.0 * keras.ops.power(keras.ops.clip(scans / 255.0, 0.0, 1.0), power)
     mean = keras.ops.mean(lit, axis=(1, 2, 3), keepdims=True)
     return (lit - mean) * factor + mean + added
+
+
+def _sharpened(scans: keras.KerasTensor, amount: keras.KerasTensor) -> keras.KerasTensor:
+    """Add a share of what a blurred scan lacks; at -1 it is the blurred one, a pyramid five pixels wide."""
+    blurred = keras.ops.pad(scans, [[0, 0], [2, 2], [2, 2], [0, 0]], mode="symmetric")
+    for _ in range(2):
+        blurred = keras.ops.average_pool(blurred, 3, strides=1)
+    return scans + amount[:, None, None, None] * (scans - blurred)
+
+
+def _noise(place: keras.KerasTensor, size: tuple[int, int]) -> keras.KerasTensor:
+    """Cut each scan's window out of one field of normal noise, whose edges meet.
+
+    To draw noise for each scan alone would take a generator a scan; a window at one of a million places is as good.
+    """
+    field = keras.ops.convert_to_tensor(_field())
+    rows, columns = (
+        (keras.ops.cast(FIELD * place[:, axis], "int32")[:, None] + keras.ops.arange(size[axis], dtype="int32")) % FIELD
+        for axis in range(2)
+    )
+    return keras.ops.take(keras.ops.reshape(field, (-1,)), rows[:, :, None] * FIELD + columns[:, None, :])[..., None]
+
+
+@cache
+def _field() -> NDArray[np.float32]:
+    return np.random.Generator(np.random.Philox(key=FIELD)).standard_normal((FIELD, FIELD), dtype=np.float32)
 
 
 def _covered(scans: keras.KerasTensor, drawn: keras.KerasTensor) -> keras.KerasTensor:

@@ -14,6 +14,7 @@ from xray.errors import StoreError
 from xray.labels import SCHEMES
 from xray.training.architectures import build
 from xray.training.checkpoint import Checkpoint
+from xray.training.views import averaged_over_views
 
 
 @contextmanager
@@ -45,6 +46,8 @@ def export(folder: Path, last: Checkpoint, config: Config) -> None:
     with arithmetic("float32"):
         network = build(config.model, config.images, config.training.seed, SCHEMES[config.labels.scheme])
         network.set_weights(keras.models.load_model(last.best, compile=False).get_weights())
+        if config.model.views > 1:
+            network = averaged_over_views(network)
     history = last.history()
     early = history.stopped_early(config.training.patience)
     try:

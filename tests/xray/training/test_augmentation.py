@@ -13,8 +13,9 @@ from xray.training.augmentation import COLUMNS, GEOMETRY, affine_rows, changes, 
 IMAGES = Images(height=32, width=40)
 FRAMING = Augmentation(zoom=0.3, rotation=0.1, flip=True, aspect=0.3, shift=0.1)
 ALL_OF_IT = Augmentation(
-    zoom=0.3, rotation=0.1, flip=True, aspect=0.3, shift=0.1, gamma=0.3, contrast=0.3, brightness=0.2, erase=0.5
-)
+    zoom=0.3, rotation=0.1, flip=True, aspect=0.3, shift=0.1, gamma=0.3, contrast=0.3, brightness=0.2, erase=0.5,
+    sharpness=0.5, noise=0.1,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -124,15 +125,23 @@ class TestDraw:
         shift=st.floats(0, 0.5),
         gray=st.tuples(st.floats(0, 2), st.floats(0, 2), st.floats(0, 1)),
         erase=st.floats(0, 1),
+        detail=st.tuples(st.floats(0, 1), st.floats(0, 0.5)),
         seed=st.integers(0, 2**32 - 1),
     )
-    def test_aspect_place_gray_and_box_stay_within_their_ranges(
-        self, aspect: float, shift: float, gray: tuple[float, float, float], erase: float, seed: int
+    def test_aspect_place_gray_box_and_detail_stay_within_their_ranges(
+        self,
+        aspect: float,
+        shift: float,
+        gray: tuple[float, float, float],
+        erase: float,
+        detail: tuple[float, float],
+        seed: int,
     ) -> None:
-        gamma, contrast, brightness = gray
+        (gamma, contrast, brightness), (sharpness, noise) = gray, detail
         ranges = Augmentation(
-            aspect=aspect, shift=shift, gamma=gamma, contrast=contrast, brightness=brightness, erase=erase
-        )
+            aspect=aspect, shift=shift, gamma=gamma, contrast=contrast, brightness=brightness, erase=erase,
+            sharpness=sharpness, noise=noise,
+        )  # fmt: skip
         drawn = draw_transforms(ranges, IMAGES, seed, 3, 20).astype(np.float64)
         a0, a1, a2, b0, b1, b2 = drawn[:, :6].T
         assert np.abs(np.log(a0 / b1)).max() <= aspect + 1e-5
@@ -141,7 +150,7 @@ class TestDraw:
         x, y = (IMAGES.width - 1) / 2, (IMAGES.height - 1) / 2
         assert np.abs(a0 * x + a2 - x).max() <= shift * IMAGES.width + 1e-3
         assert np.abs(b1 * y + b2 - y).max() <= shift * IMAGES.height + 1e-3
-        power, factor, added, top, bottom, left, right, fill = drawn[:, GEOMETRY:].T
+        power, factor, added, top, bottom, left, right, fill, sharp, rough, *window = drawn[:, GEOMETRY:].T
         assert np.abs(np.log(power)).max() <= gamma + 1e-5
         assert np.abs(np.log(factor)).max() <= contrast + 1e-5
         assert np.abs(added).max() <= 255 * brightness + 1e-3
@@ -152,6 +161,10 @@ class TestDraw:
             assert (far - near).max() <= erase + 1e-6
         assert fill.min() >= 0
         assert fill.max() <= 255
+        assert np.abs(sharp).max() <= sharpness + 1e-6
+        assert rough.min() >= 0
+        assert rough.max() <= 255 * noise + 1e-3
+        assert 0 <= np.min(window) <= np.max(window) < 1
 
 
 class TestGray:
@@ -160,7 +173,7 @@ class TestGray:
     SCAN = np.array([[[[0], [64]], [[128], [255]]]], np.uint8)
 
     def changed(self, *, power: float = 1, factor: float = 1, added: float = 0) -> list[list[int]]:
-        drawn = np.array([[1, 0, 0, 0, 1, 0, 0, 0, power, factor, added, 0, 0, 0, 0, 0]], np.float32)
+        drawn = np.array([[1, 0, 0, 0, 1, 0, 0, 0, power, factor, added, *9 * [0]]], np.float32)
         return applied(self.SCAN, drawn, Augmentation(gamma=0.1))[0, ..., 0].tolist()
 
     def test_gamma_leaves_black_and_white(self) -> None:
@@ -175,9 +188,37 @@ class TestGray:
 
     def test_a_box_is_covered_and_the_rest_is_not(self) -> None:
         scan = np.full((1, 4, 4, 1), 9, np.uint8)
-        drawn = np.array([[1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0.25, 0.75, 0.5, 1, 200]], np.float32)
+        drawn = np.array([[1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0.25, 0.75, 0.5, 1, 200, *4 * [0]]], np.float32)
         covered = applied(scan, drawn, Augmentation(erase=0.5))[0, ..., 0]
         assert covered.tolist() == [[9, 9, 9, 9], [9, 9, 200, 200], [9, 9, 200, 200], [9, 9, 9, 9]]
+
+
+class TestDetail:
+    def changed(self, scan: NDArray[np.uint8], *detail: float) -> NDArray[np.uint8]:
+        plain = [1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0]
+        rows = np.array(len(scan) * [[*plain, *detail]], np.float32)
+        return applied(scan, rows, Augmentation(sharpness=1, noise=0.5))[..., 0]
+
+    def test_a_blurred_point_is_a_pyramid_and_a_sharpened_one_stands_out(self) -> None:
+        scan = np.full((1, 9, 9, 1), 81, np.uint8)
+        scan[0, 4, 4] = 162
+        pyramid = np.pad(np.outer([1, 2, 3, 2, 1], [1, 2, 3, 2, 1]), 2)  # of 81: a ninth, twice
+        assert self.changed(scan, -1, 0, 0, 0)[0].tolist() == (81 + pyramid).tolist()
+        point = scan[0, ..., 0].astype(int) - 81
+        assert self.changed(scan, 1, 0, 0, 0)[0].tolist() == (81 + 2 * point - pyramid).tolist()
+
+    def test_an_even_scan_stays_even_up_to_its_border(self) -> None:
+        scan = np.full((1, 9, 9, 1), 77, np.uint8)
+        assert (self.changed(scan, -1, 0, 0, 0) == 77).all()
+
+    def test_noise_has_its_spread_and_no_mean_and_differs_from_place_to_place(self) -> None:
+        scans = np.full((1, 256, 256, 1), 128, np.uint8)
+        here, there = (self.changed(scans, 0, 10, *place)[0].astype(float) - 128 for place in ((0.1, 0.9), (0.1, 0.2)))
+        for noise in (here, there):
+            assert abs(noise.mean()) < 4 * 10 / 256  # four standard errors of 65,536 draws
+            assert abs(noise.std() - 10) < 4 * 10 / np.sqrt(2 * 65_536)
+        assert abs(np.corrcoef(here.ravel(), there.ravel())[0, 1]) < 4 / 256
+        np.testing.assert_array_equal(self.changed(scans, 0, 0, 0.1, 0.9), scans[..., 0])
 
 
 class TestApply:
