@@ -19,17 +19,16 @@ Address = Annotated[str | None, typer.Option("--model", help="A model's address,
 @app.command(epilog="Example: [bold]xray predict scan.jpeg other.png --json[/bold]")
 def predict(files: Files, model: Address = None, as_json: AsJson = False, home: Home = Path()) -> None:
     """Give the probability of pneumonia, a decision and the model's version for each file."""
-    contents = readable(files, model, home)
+    readable(files, model, home)
     settled(home)
     from flows.screen import console, show_table
     from tasks.libraries import load
     from xray.config import Places
     from xray.registry.card import SAFETY
 
-    load("xray.training.architectures")  # Keras and TensorFlow, which loading the model would start with their noise
     places = Places(home=home.resolve())
     choice = chosen(places, model)
-    scores = load("xray.registry.choice").score_files(places, choice.uri, contents)
+    scores = load("xray.registry.choice").score_files(places, choice.uri, files)
     rows = [
         {"file": str(path), **row, "model": choice.uri, "chosen": choice.how}
         for path, row in zip(files, scores, strict=True)

@@ -156,7 +156,9 @@ def answers(address: str) -> bool:
         return False
 
 
-def test_a_server_of_mlflows_own_gives_the_score_that_predict_prints(champion: Places, served: str) -> None:
+def test_a_server_of_mlflows_own_gives_the_score_that_predict_prints(
+    champion: Places, served: str, tmp_path: Path
+) -> None:
     buffer = BytesIO()
     Image.open(BytesIO(example_image())).save(buffer, format="JPEG", quality=90)
     jpeg = buffer.getvalue()
@@ -165,7 +167,9 @@ def test_a_server_of_mlflows_own_gives_the_score_that_predict_prints(champion: P
     assert answer.status_code == 200, answer.text
     (row,) = answer.json()["predictions"]
     choice = resolve(champion, NAME)
-    (here,) = score_files(champion, choice.uri, [jpeg])
+    scan = tmp_path / "scan.jpeg"
+    scan.write_bytes(jpeg)
+    (here,) = score_files(champion, choice.uri, [scan])
     assert choice.how == "champion"
     assert row["p_pneumonia"] == pytest.approx(here["p_pneumonia"], abs=1e-6)
     assert (row["decision"], row["threshold"]) == (here["decision"], here["threshold"])

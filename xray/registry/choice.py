@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import mlflow.pyfunc
-import pandas as pd
 from mlflow.exceptions import MlflowException
 
 from xray.config import Places
 from xray.errors import RegistryError
 from xray.registry.registration import CHALLENGER, CHAMPION
+from xray.registry.scoring import fetched, score_alone
 from xray.registry.store import first_line, reached, store_of
 
 ALIASES = (CHAMPION, CHALLENGER)
@@ -69,20 +70,22 @@ def load(places: Places, uri: str) -> Any:
             raise RegistryError(f"model {uri} must be loadable. Received: {first_line(error)}") from error
 
 
-def score_files(places: Places, uri: str, files: Sequence[bytes]) -> list[dict[str, Any]]:
-    """Score image files with a model.
+def score_files(places: Places, uri: str, files: Sequence[Path]) -> list[dict[str, Any]]:
+    """Score image files with a model, by the code it was kept with: one that was trained before ours changed scores on.
 
     Args:
         places: Where MLflow's store lies.
-        uri: The model's address.
-        files: The bytes of image files.
+        uri: The model's address, or a folder that holds it.
+        files: Image files.
 
     Returns:
         An entry a file, in order, with `scorer.COLUMNS`.
 
     Raises:
-        RegistryError: There is no such model, or the store cannot be reached.
+        RegistryError: There is no such model, the store cannot be reached, or the model's process died.
     """
-    answer = load(places, uri).predict(pd.DataFrame({"image": list(files)}))
+    with fetched(places, uri) as model:
+        answer = score_alone(model, files).drop(columns="sha256")
+    answer = answer.astype(object).where(answer.notna(), None)
     rows: list[dict[str, Any]] = answer.to_dict("records")
     return rows

@@ -61,7 +61,7 @@ def test_both_are_judged_on_the_test_scans_each_at_its_own_threshold(
     judgement: Judgement, home: Places, prepared: Learned, thresholds: tuple[float, float]
 ) -> None:
     rows = prepared.catalog.rows("test")
-    files = [(prepared.catalog.data / path).read_bytes() for path in rows["path"]]
+    files = [prepared.catalog.data / path for path in rows["path"]]
     p = [row["p_pneumonia"] for row in score_files(home, f"models:/{NAME}/1", files)]
     scored = rows.assign(p_pneumonia=p)
     assert judgement.champion is not None and judgement.comparison is not None

@@ -125,7 +125,7 @@ def test_a_score_from_the_file_is_the_score_from_the_shard(
     rows = prepared.catalog.rows("test").head(20)
     choice = resolve(home, recorded.registered.name)
     assert (choice.version, choice.how) == (recorded.registered.version, "newest")
-    answers = score_files(home, choice.uri, [(phantoms / path).read_bytes() for path in rows["path"]])
+    answers = score_files(home, choice.uri, [phantoms / path for path in rows["path"]])
     scores = judged.scores().set_index("image_id").loc[rows["image_id"]]
     for answer, (_, score) in zip(answers, scores.iterrows(), strict=True):
         assert answer["p_pneumonia"] == pytest.approx(score["p_pneumonia"], abs=1e-5)
@@ -167,9 +167,10 @@ def test_a_run_on_a_server_has_a_link_to_its_page(recorded: Recorded) -> None:
     assert f"[{recorded.run_id}](http://127.0.0.1:5000/#/experiments/1/runs/2)" in served.markdown()
 
 
-def test_the_answer_is_json(recorded: Recorded, home: Places, phantoms: Path) -> None:
-    file = next((phantoms / "test").iterdir()).read_bytes()
-    answers = score_files(home, recorded.registered.uri, [file, b"no scan"])
+def test_the_answer_is_json(recorded: Recorded, home: Places, phantoms: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.png"
+    page.write_bytes(b"no scan")
+    answers = score_files(home, recorded.registered.uri, [next((phantoms / "test").iterdir()), page])
     assert json.loads(json.dumps(answers)) == answers
     assert answers[1]["p_pneumonia"] is None
     assert answers[1]["error"].startswith("not-an-image")

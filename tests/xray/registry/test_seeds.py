@@ -161,7 +161,7 @@ def test_the_registered_ensemble_scores_files_with_pickle_forbidden(
 ) -> None:
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     rows = prepared.catalog.rows("test").head(5)
-    files = [(phantoms / path).read_bytes() for path in rows["path"]]
+    files = [phantoms / path for path in rows["path"]]
     answers = score_files(learnt.places, learnt.repeated.registered.uri, files)
     scores = learnt.repeated.judged.scores().set_index("image_id").loc[rows["image_id"]]
     assert [answer["p_pneumonia"] for answer in answers] == pytest.approx(list(scores["p_pneumonia"]), abs=1e-5)
