@@ -8,7 +8,9 @@ import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -19,6 +21,10 @@ logger = logging.getLogger(__name__)
 SETTLED_NS = 2_000_000_000
 """A file must have been left alone this long to be remembered: a change within one tick of a file system's clock
 would leave size and time as they were."""
+
+CHUNK = 16
+"""Files that a thread is handed at a time: handing over each would cost more than digesting a small one, and some 3 KB
+of memory until the last one is done."""
 
 # A file that cannot be read for a reason of its own is a reject; a disk or network that fails would reject good scans.
 _THE_FILES_OWN = {
@@ -31,6 +37,15 @@ _THE_FILES_OWN = {
     errno.EPERM,
 }
 _COLUMNS = {"path": "str", "size": "int64", "mtime_ns": "int64", "sha256": "str"}
+
+
+class _Entry(NamedTuple):
+    """A line of the index, in the order of `_COLUMNS`."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    sha256: str
 
 
 def file_digests(folder: Path, paths: Sequence[str], index: Path) -> dict[str, str]:
@@ -51,12 +66,13 @@ def file_digests(folder: Path, paths: Sequence[str], index: Path) -> dict[str, s
     """
     base = str(folder.resolve())
     remembered = _read_index(index)
-    known = remembered.set_index("path")[["size", "mtime_ns", "sha256"]].to_dict("index")
+    known = {entry.path: entry for entry in map(_Entry._make, remembered.itertuples(index=False, name=None))}
+    chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
     with ThreadPoolExecutor() as pool:
-        found = list(pool.map(lambda path: _digest(f"{base}/{path}", known.get(f"{base}/{path}")), paths))
-    digests = {path: entry["sha256"] for path, entry in zip(paths, found, strict=True) if entry is not None}
+        found = list(chain.from_iterable(pool.map(lambda chunk: _digest_all(base, chunk, known), chunks)))
+    digests = {path: entry.sha256 for path, entry in zip(paths, found, strict=True) if entry is not None}
     settled = time.time_ns() - SETTLED_NS
-    fresh = [entry for entry in found if entry is not None and entry["mtime_ns"] < settled]
+    fresh = [entry for entry in found if entry is not None and entry.mtime_ns < settled]
     others = remembered[~remembered["path"].str.startswith(f"{base}/")]
     entries = pd.concat([others, pd.DataFrame(fresh, columns=list(_COLUMNS)).astype(_COLUMNS)])
     entries = entries.drop_duplicates("path").sort_values("path", ignore_index=True)
@@ -66,24 +82,27 @@ def file_digests(folder: Path, paths: Sequence[str], index: Path) -> dict[str, s
     return digests
 
 
-def _digest(path: str, known: dict | None) -> dict | None:
+def _digest_all(base: str, paths: Sequence[str], known: dict[str, _Entry]) -> list[_Entry | None]:
+    return [_digest(path, known.get(path)) for path in (f"{base}/{path}" for path in paths)]
+
+
+def _digest(path: str, known: _Entry | None) -> _Entry | None:
     try:
         with open(path, "rb") as file:
             facts = os.fstat(file.fileno())
-            if known is not None and (known["size"], known["mtime_ns"]) == (facts.st_size, facts.st_mtime_ns):
-                sha256 = known["sha256"]
-            else:
-                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            if known is not None and (known.size, known.mtime_ns) == (facts.st_size, facts.st_mtime_ns):
+                return known
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno not in _THE_FILES_OWN:
             raise DataError(f"{path} must be readable. Received: {error.strerror}") from error
         logger.warning("%s cannot be read: %s", ascii(path), error)
         return None
-    return {"path": path, "size": facts.st_size, "mtime_ns": facts.st_mtime_ns, "sha256": sha256}
+    return _Entry(path, facts.st_size, facts.st_mtime_ns, sha256)
 
 
-def _reused(found: Sequence[dict | None], known: dict) -> int:
-    return sum(entry is not None and entry["sha256"] == known.get(entry["path"], {}).get("sha256") for entry in found)
+def _reused(found: Sequence[_Entry | None], known: dict[str, _Entry]) -> int:
+    return sum(entry is not None and entry is known.get(entry.path) for entry in found)
 
 
 def _read_index(index: Path) -> pd.DataFrame:

@@ -2,12 +2,14 @@
 
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from xray.data.digests import file_digests
+from xray.data import digests
+from xray.data.digests import CHUNK, file_digests
 from xray.errors import StoreError
 
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -30,9 +32,30 @@ def index(tmp_path: Path) -> Path:
 
 
 def test_digests_are_those_of_the_bytes(folder: Path, index: Path) -> None:
-    digests = file_digests(folder, ["train/b", "train/a"], index)
-    assert list(digests) == ["train/b", "train/a"]
-    assert digests["train/a"] == ABC
+    found = file_digests(folder, ["train/b", "train/a"], index)
+    assert list(found) == ["train/b", "train/a"]
+    assert found["train/a"] == ABC
+
+
+def test_many_files_keep_their_order_whatever_a_thread_is_handed_at_a_time(folder: Path, index: Path) -> None:
+    paths = [f"train/{number:03d}" for number in range(2 * CHUNK + 3)]
+    for path in paths:
+        (folder / path).write_bytes(path.encode())
+    expected = {path: hashlib.sha256(path.encode()).hexdigest() for path in paths}
+    with_a_gap = [*paths[:CHUNK], "train/gone", *paths[CHUNK:]]
+    assert list(file_digests(folder, with_a_gap, index).items()) == list(expected.items())
+
+
+def test_a_thread_is_handed_a_chunk_of_files(folder: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    handed: list[int] = []
+
+    def digest_none(base: str, paths: Sequence[str], known: dict) -> list[None]:
+        handed.append(len(paths))
+        return [None] * len(paths)
+
+    monkeypatch.setattr(digests, "_digest_all", digest_none)
+    file_digests(folder, [f"train/{number}" for number in range(CHUNK + 1)], index)
+    assert sorted(handed) == [1, CHUNK]
 
 
 def test_an_unchanged_file_is_not_read_again(folder: Path, index: Path) -> None:
