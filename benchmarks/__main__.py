@@ -12,18 +12,21 @@ from pathlib import Path
 from rich.console import Console
 from side_by_side import Row, data_folder, machine, parser, show, workplace
 
-SCRIPTS = ("normalize", "feed", "train_step", "score", "rerun", "startup")
+SCRIPTS = ("normalize", "feed", "train_step", "score", "rerun", "startup", "growth")
+WITH_DATA = ("time_to_auc",)
+"""What needs real scans, and more than ten minutes."""
 
 
 def main() -> None:
     """Run the scripts one after the other, and print their rows together."""
     arguments = parser(__doc__)
-    arguments.add_argument("--only", nargs="+", choices=SCRIPTS, default=SCRIPTS, help="these scripts alone")
+    arguments.add_argument("--only", nargs="+", choices=SCRIPTS + WITH_DATA, help="these scripts alone")
     chosen = arguments.parse_args()
+    names = chosen.only or SCRIPTS + (WITH_DATA if data_folder(chosen.data) else ())
     described, rows, failures = machine(), [], []
     console = Console(stderr=True)
     with workplace(chosen.work) as work:
-        for name in chosen.only:
+        for name in names:
             console.print(f"{name} …", style="dim")
             found = _rows(name, chosen, work)
             if isinstance(found, str):

@@ -19,6 +19,10 @@ QUESTIONS = {
     "train_step": ["training step of 32 scans, article's network"],
     "score": ["score a scan of 64 x 48, once loaded", "score 70 scans of 64 x 48, with start"],
     "startup": ["xray --help; prefect --help", "import flows.pipeline; import prefect"],
+    "growth": [
+        f"{step}, a scan of 160; of 80" for step in ("clean", "normalize", "audit and split", "one streamed epoch")
+    ],
+    "time_to_auc": ["time to validation AUC 0.99"],
 }
 
 
