@@ -36,7 +36,7 @@ def measure(options: Options) -> list[Row]:
     pixels, size = (32, (64, 48)) if options.size == "tiny" else (SIDE, (1800, 1400))
     folder = options.phantoms(options.pick(70, 200, 2000), size)
     files = [folder / path for path in scans_of(folder)]
-    network, model = _models(options.work / "score", pixels)
+    network, model = models(options.work / "score", pixels)
     warm: dict[str, list[float]] = {"ours": [], "rival": []}
 
     def side(name: str, score: Callable[[], float]) -> float:
@@ -56,7 +56,7 @@ def measure(options: Options) -> list[Row]:
     ]
 
 
-def _models(folder: Path, pixels: int) -> tuple[Path, Path]:
+def models(folder: Path, pixels: int) -> tuple[Path, Path]:
     """Keep the article's network, as a file and as the registered model is kept."""
     from xray.config import load_config
     from xray.evaluation.reading import Reading

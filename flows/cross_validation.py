@@ -34,7 +34,8 @@ def cross_validate(
     Args:
         request: What to train on, and how; the number of folds is `split.folds`.
         seeds: How often each fold is trained, with `training.seed` and the seeds after it.
-        dask: A Dask scheduler's address, or `local`; without one, fold after fold is trained here.
+        dask: A Dask scheduler's address, or `local`: scans are normalized and folds trained there; without one,
+            fold after fold is trained here.
 
     Returns:
         Where the cross-validation is found.
@@ -42,7 +43,7 @@ def cross_validate(
     if skipped := overtaken():
         return skipped
     cleaned = clean(request)
-    store = normalize(cleaned, request)
+    store = normalize(cleaned, request, dask)
     folds = outcome(cut_into_folds(cleaned, store, request, seeds))
     with parent_run(folds, request) as parent:
         runs = learn_on_cluster(folds, request, parent, dask) if dask else learn_in_turn(folds, request, parent)

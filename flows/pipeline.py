@@ -27,8 +27,12 @@ if TYPE_CHECKING:
     on_crashed=[tell_failure],
 )
 @plainly
-def pipeline(request: Request) -> "Recorded":
+def pipeline(request: Request, dask: str | None = None) -> "Recorded":
     """Clean, normalize, audit and split, train, evaluate, look inside, register; whatever is done already is reused.
+
+    Args:
+        request: What to train on, and how.
+        dask: A Dask scheduler's address, or `local`: scans are normalized there; all else is done here.
 
     Returns:
         What was recorded in MLflow.
@@ -36,7 +40,7 @@ def pipeline(request: Request) -> "Recorded":
     if skipped := overtaken():
         return skipped
     cleaned = clean(request)
-    store = normalize(cleaned, request)
+    store = normalize(cleaned, request, dask)
     catalog = audit_and_split(cleaned, store, request)
     if request.config.training.seeds > 1:
         return _with_seeds(catalog, store, request)
@@ -58,12 +62,16 @@ def _with_seeds(catalog: "Catalog", store: "PixelStore", request: Request) -> "R
 
 
 @flow(name="prepare", flow_run_name="{request.config.recipe}", persist_result=False)
-def prepare(request: Request) -> "Catalog":
+def prepare(request: Request, dask: str | None = None) -> "Catalog":
     """Clean, normalize, audit and split: as far as the catalog and the pixel store.
+
+    Args:
+        request: What to prepare, and how.
+        dask: A Dask scheduler's address, or `local`: scans are normalized there; all else is done here.
 
     Returns:
         The catalog.
     """
     cleaned = clean(request)
-    store = normalize(cleaned, request)
+    store = normalize(cleaned, request, dask)
     return outcome(audit_and_split(cleaned, store, request))

@@ -5,11 +5,16 @@ import socket
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from tasks.libraries import require_dask
 from xray.config import Config, Places, Promotion, Request, load_config
 from xray.errors import XrayError
 from xray.training.pretrained import weights_file
 from xray.training.search import Search, applied
+
+ANSWER_SECONDS = 10.0
+"""How long a scheduler is waited for."""
 
 
 def checked_request(
@@ -67,6 +72,34 @@ def require_store(home: Path) -> None:
     folder = Places(home=home.resolve()).mlruns
     if not folder.is_dir() and not os.environ.get("MLFLOW_TRACKING_URI"):
         raise XrayError(f"--home must hold a run: start with xray demo or xray run. Received: no folder {folder}")
+
+
+def require_cluster(dask: str | None) -> None:
+    """Refuse a cluster that cannot be had, before Prefect and Dask start.
+
+    Args:
+        dask: A Dask scheduler's address, or `local`; None asks for nothing.
+
+    Raises:
+        XrayError: The extra is not installed, it is no address, or nothing answers there.
+    """
+    if not dask:
+        return
+    require_dask()
+    if dask == "local":
+        return
+    wanted = f"--dask must name a Dask scheduler that answers, or local. Received: {dask}"
+    try:
+        place = urlsplit(dask if "://" in dask else f"tcp://{dask}")
+        host, port = place.hostname, place.port
+    except ValueError as error:
+        raise XrayError(f"{wanted} ({error})") from error
+    if not host or not port:
+        raise XrayError(f"{wanted} (an address is PROTOCOL://HOST:PORT)")
+    try:
+        socket.create_connection((host, port), timeout=ANSWER_SECONDS).close()
+    except OSError as error:
+        raise XrayError(f"{wanted} ({error.strerror or error})") from error
 
 
 def require_free(port: int, option: str = "--port") -> None:

@@ -23,6 +23,7 @@ Rescore = Annotated[bool, Field(description="Score what this version has not, wh
 DriftSettings = Annotated[Drift, Field(description="When the scans are said to differ from the model's own.")]
 ModelName = Annotated[str, Field(min_length=1, description="The registered model.")]
 Home = Annotated[Path, Field(description="Folder that holds data/ and mlruns/.")]
+Dask = Annotated[str | None, Field(description="A Dask scheduler's address, or `local`, to score there; else here.")]
 
 
 @flow(
@@ -41,6 +42,7 @@ def score(
     drift: DriftSettings = SETTINGS,
     model_name: ModelName = MODEL_NAME,
     home: Home = Path(),
+    dask: Dask = None,
 ) -> "Done":
     """Score what is new in an inbox, compare it with the model's own scans, and tell MLflow.
 
@@ -52,6 +54,6 @@ def score(
     places = Places(home=home.resolve())
     choice = choose(places, model_name)
     found = list_scans(inbox, output, places)
-    scored = score_new(found, choice, output, rescore, places)
+    scored = score_new(found, choice, output, rescore, places, dask)
     reports = report(scored, inbox, output, drift)
     return outcome(log_run(scored, reports, choice, places))

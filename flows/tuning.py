@@ -34,7 +34,8 @@ def tune(
         request: What to train on, and what the searched values are changed in.
         search: What is searched, and how; without one, the shipped space.
         storage: The address of the study's database; without one, a file in the home.
-        dask: A Dask scheduler's address, or `local`; without one, trial after trial is run here.
+        dask: A Dask scheduler's address, or `local`: scans are normalized and trials run there; without one, trial
+            after trial is run here.
 
     Returns:
         Where the study is found.
@@ -43,7 +44,7 @@ def tune(
         return skipped
     search = search or Search()
     search.require_fits(request.config)
-    materials = prepare_materials(clean(request), request, search)
+    materials = prepare_materials(clean(request), request, search, dask)
     study = outcome(open_study(materials, request, search, storage))
     with study_run(study, request) as parent:
         slots = trials_left(study)

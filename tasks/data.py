@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from prefect.artifacts import create_table_artifact
 
+from tasks.cluster import cluster_at
 from tasks.libraries import load
 from tasks.policy import done, step
 from tasks.progress import progress_of
@@ -25,10 +26,11 @@ def clean(request: Request) -> Cleaned:
 
 
 @step(name="normalize")
-def normalize(cleaned: Cleaned, request: Request) -> PixelStore:
-    """Decode what the pixel store does not hold yet."""
+def normalize(cleaned: Cleaned, request: Request, dask: str | None = None) -> PixelStore:
+    """Decode what the pixel store does not hold yet, here or on a Dask cluster."""
     report = progress_of("scans")
-    filled = load("xray.data.prepare").normalize(cleaned, request.config, request.places, report)
+    normalize = load("xray.data.prepare").normalize
+    filled = normalize(cleaned, request.config, request.places, report, cluster_at(dask))
     report(1, 1)  # reused, it is at its end
     return done(filled.store, filled.decoded == 0, f"{filled.decoded:,} decoded, {filled.reused:,} reused")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from prefect.artifacts import create_table_artifact
 
+from tasks.cluster import cluster_at
 from tasks.libraries import load
 from tasks.policy import done, flow_run_id, step
 from tasks.progress import progress_of
@@ -56,10 +57,12 @@ def list_scans(inbox: Path, output: Path, places: Places) -> Inbox:
 
 
 @step(name="score")
-def score_new(inbox: Inbox, choice: Choice, output: Path, rescore: bool, places: Places) -> Scored:
-    """Score what is new, on all cores, and write the scores."""
-    report = progress_of("scans")
-    scored = load("xray.registry.inbox_scores").score_inbox(places, choice, inbox, output, rescore, report)
+def score_new(
+    inbox: Inbox, choice: Choice, output: Path, rescore: bool, places: Places, dask: str | None = None
+) -> Scored:
+    """Score what is new, on all cores or on a Dask cluster, and write the scores."""
+    report, cluster = progress_of("scans"), cluster_at(dask)
+    scored = load("xray.registry.inbox_scores").score_inbox(places, choice, inbox, output, rescore, report, cluster)
     report(1, 1)  # with nothing new, it is at its end
     create_table_artifact(scored.rows(), key="scored")
     return done(scored, scored.new == 0, f"{scored.new:,} new of {scored.found:,} files")

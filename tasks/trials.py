@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from xray.registry.trials import Tried
 
 
-def prepare_materials(cleaned: Cleaned, request: Request, search: Search) -> dict[str, Material]:
+def prepare_materials(
+    cleaned: Cleaned, request: Request, search: Search, dask: str | None = None
+) -> dict[str, Material]:
     """Normalize, audit and split once for each way of normalizing that is searched; one, where none is."""
     materials = {}
     for config in search.image_configs(request.config):
         each = request.model_copy(update={"config": config})
-        store = normalize(cleaned, each)
+        store = normalize(cleaned, each, dask)
         catalog = audit_and_split(cleaned, store, each)
         digest = load("xray.data.images").normalizer_digest(config.images)
         materials[digest] = load("xray.registry.study").Material(outcome(catalog), outcome(store).folder)

@@ -126,6 +126,11 @@ class Places(Section):
         return self.home / "data" / "studies"
 
     @property
+    def lent_models(self) -> Path:
+        """Models that a cluster's workers read while they score, one folder for each ledger that is written to."""
+        return self.home / "data" / "lent-models"
+
+    @property
     def digest_index(self) -> Path:
         """The file that remembers digests by (path, size, mtime)."""
         return self.home / "data" / "digests.parquet"

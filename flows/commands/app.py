@@ -23,6 +23,10 @@ Recipe = Annotated[str, typer.Option("--recipe", help="A shipped recipe, or a .t
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe; can be repeated.")
 ]
+Dask = Annotated[
+    str | None,
+    typer.Option("--dask", metavar="ADDRESS", help="A Dask scheduler's address, or local.", show_default=False),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a program.")]
 
 

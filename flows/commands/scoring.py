@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.app import Home, app, settled
+from flows.commands.app import Dask, Home, app, settled
 from xray.errors import XrayError
 
 
@@ -15,23 +15,25 @@ def score(
     output: Annotated[Path, typer.Option("--output", help="Folder that keeps the scores.", show_default=False)],
     rescore: Annotated[bool, typer.Option("--rescore", help="Score what only other versions have scored.")] = False,
     model_name: Annotated[str, typer.Option("--model-name", help="The registered model.")] = "xray-classifier",
+    dask: Dask = None,
     home: Home = Path(),
 ) -> None:
     """Score the scans that are new in a folder, and say whether they differ from the model's own."""
-    from flows.refusals import require_store
+    from flows.refusals import require_cluster, require_store
     from xray.data.inbox import require_outside
 
     if not folder.is_dir():
         raise XrayError(f"the inbox must be an existing folder. Received: {folder}")
     require_outside(output, folder)
     require_store(home)
+    require_cluster(dask)
     settled(home)
     from flows.environment import served
     from flows.scoring import score as flow
     from flows.screen import console, show_table, watching
 
     with served(), watching():
-        ended = flow(folder, output, rescore=rescore, model_name=model_name, home=home)
+        ended = flow(folder, output, rescore=rescore, model_name=model_name, home=home, dask=dask)
     from xray.registry.card import SAFETY
 
     scored = ended.scored

@@ -7,15 +7,17 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.app import Data, Home, Recipe, Settings, app, placed, settled, typed
+from flows.commands.app import Dask, Data, Home, Recipe, Settings, app, placed, settled, typed
 
 DEMO_SCANS = 600
 
 
 @app.command(epilog="Example: [bold]xray run ../coronahack --recipe article --set training.epochs=20[/bold]")
-def run(data: Data, recipe: Recipe = "default", settings: Settings = None, home: Home = Path()) -> None:
+def run(
+    data: Data, recipe: Recipe = "default", settings: Settings = None, dask: Dask = None, home: Home = Path()
+) -> None:
     """Clean, audit, split, normalize, train, evaluate and register: the whole pipeline."""
-    _run(data, recipe, settings or [], home)
+    _run(data, recipe, settings or [], home, dask)
 
 
 @app.command(epilog="Example: [bold]xray cross-validate ../coronahack --recipe quick --set split.folds=3[/bold]")
@@ -24,18 +26,14 @@ def cross_validate(
     recipe: Recipe = "default",
     settings: Settings = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=20, help="Train each fold with so many seeds.")] = 1,
-    dask: Annotated[
-        str | None, typer.Option("--dask", metavar="ADDRESS", help="A Dask scheduler's address, or local.")
-    ] = None,
+    dask: Dask = None,
     home: Home = Path(),
 ) -> None:
     """Train on every fold, for mean, spread and out-of-fold scores. No model is registered."""
     settled(home, trains=True)
-    from flows.refusals import checked_request
-    from tasks.libraries import require_dask
+    from flows.refusals import checked_request, require_cluster
 
-    if dask:
-        require_dask()
+    require_cluster(dask)
     request = checked_request(data, recipe, settings or [], home, trains=True)
     from flows.cross_validation import cross_validate as flow
     from flows.environment import served
@@ -53,18 +51,21 @@ def cross_validate(
 
 
 @app.command(epilog="Example: [bold]xray prepare ../coronahack --set images.height=224 --set images.width=224[/bold]")
-def prepare(data: Data, recipe: Recipe = "default", settings: Settings = None, home: Home = Path()) -> None:
+def prepare(
+    data: Data, recipe: Recipe = "default", settings: Settings = None, dask: Dask = None, home: Home = Path()
+) -> None:
     """Go as far as the catalog and the pixel store, and print the counts and the audit's findings."""
     settled(home)
-    from flows.refusals import checked_request
+    from flows.refusals import checked_request, require_cluster
 
+    require_cluster(dask)
     request = checked_request(data, recipe, settings or [], home, trains=False)
     from flows.environment import served
     from flows.pipeline import prepare as prepare_flow
     from flows.screen import console, show_table, watching
 
     with served(), watching():
-        catalog = prepare_flow(request)
+        catalog = prepare_flow(request, dask=dask)
     from xray.data.audit import lines
 
     rejects = catalog.rejects()["reason"].value_counts()
@@ -87,17 +88,18 @@ def demo(home: Home = Path()) -> None:
     _run(data, "quick", ["registry.experiment=xray-demo", "registry.model_name=xray-classifier-demo"], home)
 
 
-def _run(data: Path, recipe: str, settings: list[str], home: Path) -> None:
+def _run(data: Path, recipe: str, settings: list[str], home: Path, dask: str | None = None) -> None:
     settled(home, trains=True)
-    from flows.refusals import checked_request
+    from flows.refusals import checked_request, require_cluster
 
+    require_cluster(dask)
     request = checked_request(data, recipe, settings, home, trains=True)
     from flows.environment import served
     from flows.pipeline import pipeline
     from flows.screen import console, show_table, watching
 
     with served(), watching():
-        recorded = pipeline(request)
+        recorded = pipeline(request, dask=dask)
     from xray.evaluation.report import COLUMNS
     from xray.registry.card import SAFETY
     from xray.registry.seeds import Repeated

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from flows.commands.app import Data, Home, Recipe, Settings, app, settled
+from flows.commands.app import Dask, Data, Home, Recipe, Settings, app, settled
 
 if TYPE_CHECKING:
     from xray.config import Request
@@ -38,20 +38,16 @@ def tune(
             "--storage", metavar="URL", envvar="XRAY_STUDY_STORAGE", help="The study's database; else a file in --home."
         ),
     ] = None,
-    dask: Annotated[
-        str | None, typer.Option("--dask", metavar="ADDRESS", help="A Dask scheduler's address, or local.")
-    ] = None,
+    dask: Dask = None,
     settings: Settings = None,
     home: Home = Path(),
 ) -> None:
     """Search a recipe's best values by VALIDATION scans, and prune trials that lag. TEST is not looked at."""
     settled(home, trains=True)
-    from flows.refusals import checked_request
-    from tasks.libraries import require_dask
+    from flows.refusals import checked_request, require_cluster
     from xray.training.search import DEFAULT_SPACE, Search, load_space
 
-    if dask:
-        require_dask()
+    require_cluster(dask)
     search = Search(
         space=load_space(space or DEFAULT_SPACE),
         trials=trials,

@@ -18,6 +18,7 @@ QUESTIONS = {
     ],
     "train_step": ["training step of 32 scans, article's network"],
     "score": ["score a scan of 64 x 48, once loaded", "score 70 scans of 64 x 48, with start"],
+    "cluster": [f"{verb} 70 phantoms of 128 x 96, two workers" for verb in ("normalize", "score")],
     "startup": ["xray --help; prefect --help", "import flows.pipeline; import prefect"],
     "growth": [
         f"{step}, a scan of 160; of 80" for step in ("clean", "normalize", "audit and split", "one streamed epoch")

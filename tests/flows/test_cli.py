@@ -202,6 +202,13 @@ MISTAKES = {
     "one run to compare": Mistake(["compare", "one"], ["two or more runs", "Received: one"]),
     "no inbox": Mistake(["score", "nowhere", "--output", "scores"], ["an existing folder", "Received: nowhere"]),
     "scores among the scans": Mistake(["score", "good", "--output", "good/s"], ["outside the inbox", "good/s"]),
+    "a scheduler that does not answer": Mistake(
+        ["prepare", "good", "--dask", "tcp://127.0.0.1:1"], ["--dask must name", "Received: tcp://127.0.0.1:1 ("]
+    ),
+    "a scheduler without a port": Mistake(
+        ["cross-validate", "good", "--dask", "scheduler"], ["PROTOCOL://HOST:PORT", "Received: scheduler"]
+    ),
+    "a port that is no number": Mistake(["tune", "good", "--dask", "tcp://127.0.0.1:x"], ["Received: tcp://127.0.0.1:x"]),
     "no model to score with": Mistake(["score", "good", "--output", "scores"], ["start with xray demo", "mlruns"]),
     "no versions yet": Mistake(["models"], ["start with xray demo", "mlruns"]),
     "nothing to promote": Mistake(["promote", "1"], ["start with xray demo", "mlruns"]),

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.refusals import checked_request
-from xray.errors import TrainingError
+from flows.refusals import checked_request, require_cluster
+from xray.errors import TrainingError, XrayError
 
 BACKBONE = ["model.architecture=backbone", "model.backbone=mobilenet_v2"]
 
@@ -29,3 +29,19 @@ def test_weights_that_cannot_be_had_are_missed_before_a_scan_is_decoded(
         checked_request(phantoms, "quick", [*BACKBONE, f"model.weights={tmp_path / 'none.h5'}"], home, trains=True)
     assert list(home.iterdir()) == []
     assert checked_request(phantoms, "quick", imagenet, home, trains=False).config.model.weights == "imagenet"
+
+
+@pytest.mark.parametrize("protocol", ["", "tcp://", "tls://"])
+def test_a_scheduler_that_answers_is_taken_and_one_that_left_is_not(protocol: str) -> None:
+    with socket.socket() as scheduler:
+        scheduler.bind(("127.0.0.1", 0))
+        scheduler.listen()
+        address = f"{protocol}127.0.0.1:{scheduler.getsockname()[1]}"
+        require_cluster(address)
+    with pytest.raises(XrayError, match=f"--dask must name .* Received: {address} \\(Connection refused\\)$"):
+        require_cluster(address)
+
+
+@pytest.mark.parametrize("dask", [None, "local"])
+def test_no_cluster_and_one_of_this_machine_need_no_scheduler(dask: str | None) -> None:
+    require_cluster(dask)

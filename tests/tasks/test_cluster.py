@@ -1,12 +1,14 @@
 """A Dask cluster is there when it is asked for, and a line says what is missing when it cannot be."""
 
+import os
 import sys
 from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor
 
 import pytest
 from prefect import flow
 
-from tasks.cluster import dask_runner
+from tasks.cluster import cluster_at, dask_runner, dask_workers
 from tasks.policy import outcome, step
 from xray.errors import XrayError
 
@@ -39,11 +41,30 @@ def test_tasks_run_in_processes_that_know_the_flow(prefect_server: None) -> None
 def test_a_scheduler_that_does_not_answer_is_said_in_one_line(
     address: str, prefect_server: None, impatient: None
 ) -> None:
-    with pytest.raises(XrayError, match=f"--dask must name .* Received: {address}$"), dask_runner(address, most=1):
-        pass
+    for cluster in (dask_runner, dask_workers):
+        with pytest.raises(XrayError, match=f"--dask must name .* Received: {address}$"), cluster(address, most=1):
+            pass
 
 
 def test_without_the_extra_a_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "prefect_dask", None)
-    with pytest.raises(XrayError, match=r"pip install -e '\.\[dask\]'"), dask_runner("local", most=1):
-        pass
+    for cluster in (dask_runner, dask_workers):
+        with pytest.raises(XrayError, match=r"pip install -e '\.\[dask\]'"), cluster("local", most=1):
+            pass
+
+
+def test_no_address_asks_for_no_cluster() -> None:
+    assert cluster_at(None) is None
+    assert cluster_at("") is None
+
+
+def test_calls_run_in_processes_and_one_that_ends_them_all_is_told_apart() -> None:
+    with dask_workers("local", most=1) as workers:
+        assert (workers.count(), workers.beside()) == (1, 1)
+        process = workers.submit(os.getpid).result()
+        assert process != os.getpid()
+        workers.everywhere(sys.setrecursionlimit, 4321)
+        assert workers.submit(sys.getrecursionlimit).result() == 4321 != sys.getrecursionlimit()
+        with pytest.raises(BrokenExecutor, match="4 workers died of it"):
+            workers.submit(os._exit, 1).result()
+        assert workers.submit(os.getpid).result() not in {process, os.getpid()}

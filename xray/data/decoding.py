@@ -1,18 +1,25 @@
-"""Many scans normalized at once, in threads; the outcome's order is that of the scans, not of the threads."""
+"""Many scans normalized at once, in threads or on a cluster; the outcome's order is that of the scans."""
 
 import hashlib
 import os
-from collections import deque
-from collections.abc import Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import BrokenExecutor
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from xray import config
 from xray.data.images import Normalized, normalize
+from xray.data.workers import Opener, Threads, Workers, in_order
 from xray.errors import DataError, ImageError
 
 CHUNK = 8
 """Scans that a thread is handed at a time."""
+
+MOST_AFAR = 32
+BYTES_AFAR = 2 * 2**20
+"""A cluster's worker is handed as many scans at a time as fit in both, but one at least: a call costs it milliseconds,
+and outcomes that are under way lie in memory."""
 
 Scan = tuple[str, str]
 """A path relative to the data folder, and the SHA-256 of the file there."""
@@ -22,7 +29,11 @@ Outcome = tuple[str, Normalized | ImageError]
 
 
 def normalize_all(
-    folder: Path, scans: Sequence[Scan], images: config.Images, workers: int | None = None
+    folder: Path,
+    scans: Sequence[Scan],
+    images: config.Images,
+    workers: int | None = None,
+    cluster: Opener | None = None,
 ) -> Generator[list[Outcome], None, None]:
     """Normalize scans in their order, some at a time.
 
@@ -34,29 +45,41 @@ def normalize_all(
         scans: Which scans.
         images: The size and the fit.
         workers: Threads; one for each core of this process when None.
+        cluster: Has them normalized elsewhere, by workers that find `folder` under the same path.
 
     Yields:
-        Outcomes of up to `CHUNK` scans.
+        Outcomes of up to `CHUNK` scans; on a cluster, of up to `MOST_AFAR`.
 
     Raises:
-        DataError: A file cannot be read, or is no longer the one that was digested.
+        DataError: A file cannot be read, is no longer the one that was digested, or ended every worker that decoded it.
     """
-    workers = workers or cores()
-    waiting: deque[Future[list[Outcome]]] = deque()
-    pool = ThreadPoolExecutor(workers)
-    try:
-        for start in range(0, len(scans), CHUNK):
-            waiting.append(pool.submit(_normalize_chunk, folder, scans[start : start + CHUNK], images))
-            # Some chunks a thread, so that none waits while a shard is written, and few decoded scans lie in memory.
-            if len(waiting) >= 4 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    size = CHUNK if cluster is None else max(1, min(MOST_AFAR, BYTES_AFAR // (images.height * images.width)))
+    chunks = [scans[start : start + size] for start in range(0, len(scans), size)]
+    work = partial(_normalize_chunk, folder.absolute(), images)
+    with (
+        Threads(workers or cores()) if cluster is None else cluster(len(chunks)) as pool,
+        closing(in_order(pool, work, chunks)) as promises,
+    ):
+        for chunk, promise in promises:
+            try:
+                outcomes = promise.result()
+            except BrokenExecutor:
+                outcomes = _one_by_one(pool, work, chunk)
+            yield outcomes
 
 
-def _normalize_chunk(folder: Path, scans: Sequence[Scan], images: config.Images) -> list[Outcome]:
+def _one_by_one(pool: Workers, work: Callable[[Sequence[Scan]], list[Outcome]], chunk: Sequence[Scan]) -> list[Outcome]:
+    """Find the scan of a chunk that ends its workers; there is none where the chunk only lay beside another's."""
+    outcomes = []
+    for scan in chunk:
+        try:
+            outcomes += pool.submit(work, [scan]).result()
+        except BrokenExecutor as error:
+            raise DataError(f"a scan must not end the worker that decodes it. Received: {scan[0]}: {error}") from error
+    return outcomes
+
+
+def _normalize_chunk(folder: Path, images: config.Images, scans: Sequence[Scan]) -> list[Outcome]:
     return [(digest, _normalize_file(folder / path, digest, images)) for path, digest in scans]
 
 

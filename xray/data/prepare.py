@@ -16,6 +16,7 @@ from xray.data.folders import write_folder
 from xray.data.metadata import read_coronahack
 from xray.data.shards import Filled, PixelStore, fill
 from xray.data.splits import assign_folds
+from xray.data.workers import Opener
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,11 @@ def clean(data: Path, places: Places) -> Cleaned:
 
 
 def normalize(
-    cleaned: Cleaned, config: Config, places: Places, progress: Callable[[int, int], None] | None = None
+    cleaned: Cleaned,
+    config: Config,
+    places: Places,
+    progress: Callable[[int, int], None] | None = None,
+    cluster: Opener | None = None,
 ) -> Filled:
     """Decode what the pixel store does not hold yet.
 
@@ -92,13 +97,15 @@ def normalize(
         config: Says what each is made into.
         places: Where the pixel stores lie.
         progress: Called with (decoded, to decode).
+        cluster: Has the scans decoded elsewhere.
 
     Raises:
+        DataError: A scan cannot be read, or ended every worker that decoded it.
         StoreError: The store could not be written; what it held before is still whole.
     """
     rows = cleaned.rows()
     scans = dict(zip(rows["path"], rows["sha256"], strict=True))
-    return fill(cleaned.data, scans, config.images, places.pixels, progress=progress)
+    return fill(cleaned.data, scans, config.images, places.pixels, progress=progress, cluster=cluster)
 
 
 def write_prepared(cleaned: Cleaned, store: PixelStore, config: Config, places: Places) -> Catalog:

@@ -1,7 +1,7 @@
 """Fill the pixel store: each scan is decoded once for each normalizer, whatever the split, seed or label.
 
 Scans are taken in order of their digests, which mixes the classes, and cut into shards of `SHARD_ROWS`. A shard is
-named by the scans in it, so the same folder gives the same bytes, whatever the number of workers. The manifest follows
+named by the scans in it, so the same folder gives the same bytes, whoever decodes them. The manifest follows
 each shard: a filling that was killed goes on from there, and readers never see half a shard.
 """
 
@@ -25,6 +25,7 @@ from xray import config
 from xray.data.decoding import Outcome, normalize_all
 from xray.data.images import Normalized, normalizer_digest
 from xray.data.store import MANIFEST, SCHEMA, PixelStore, Reject, RowGroup, Shard
+from xray.data.workers import Opener
 from xray.errors import ImageError, StoreError
 
 __all__ = ["Filled", "PixelStore", "RowGroup", "fill"]
@@ -65,6 +66,7 @@ def fill(
     root: Path,
     workers: int | None = None,
     progress: Progress | None = None,
+    cluster: Opener | None = None,
 ) -> Filled:
     """Bring every scan into the store of this normalizer, decoding only those that it does not hold.
 
@@ -79,9 +81,10 @@ def fill(
         root: Holds one store a normalizer.
         workers: Threads that decode; all cores when None.
         progress: Called after every few scans.
+        cluster: Has the scans decoded elsewhere; it is opened only where some are missing.
 
     Raises:
-        DataError: A file cannot be read, or changed after it was digested.
+        DataError: A file cannot be read, changed after it was digested, or ended every worker that decoded it.
         StoreError: The store cannot be written (what it held before, it holds still).
     """
     place = root / normalizer_digest(images)
@@ -94,7 +97,7 @@ def fill(
             held = store.holds()
             missing = [(path_of[digest], digest) for digest in sorted(path_of) if digest not in held]
             if missing or rebuilt or not (place / MANIFEST).is_file():
-                with closing(normalize_all(folder, missing, images, workers)) as outcomes:
+                with closing(normalize_all(folder, missing, images, workers, cluster if missing else None)) as outcomes:
                     store = _add(store, _told(outcomes, len(missing), progress))
     log.info("pixel store %s: %d decoded, %d reused", store.digest, len(missing), len(path_of) - len(missing))
     return Filled(store, len(missing), len(path_of) - len(missing), rebuilt)

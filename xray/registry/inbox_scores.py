@@ -1,19 +1,23 @@
 """New scans of an inbox scored by one model version, into a ledger."""
 
 import logging
-from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from xray.config import Places
+import pandas as pd
+
+from xray.config import Places, digest_of
 from xray.data.inbox import Inbox
 from xray.data.ledger import Entry, Ledger, opened
 from xray.data.listing import printable
+from xray.data.workers import Opener
 from xray.registry.choice import Choice
 from xray.registry.scoring import fetched, scores
+from xray.registry.scoring_afar import scores_afar
 from xray.registry.scoring_log import fetch_reference
 
 log = logging.getLogger(__name__)
@@ -60,6 +64,7 @@ def score_inbox(
     output: Path,
     rescore: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    cluster: Opener | None = None,
 ) -> Scored:
     """Score what is new in an inbox, and write it into the ledger.
 
@@ -73,6 +78,7 @@ def score_inbox(
         output: The ledger's folder.
         rescore: Take what this version has not seen, whatever other versions have.
         progress: Called with (files done, of how many).
+        cluster: Has the scans scored elsewhere, by workers that find the inbox and the home under the same paths.
 
     Raises:
         StoreError: Another run writes to the ledger, or it cannot be written.
@@ -89,8 +95,9 @@ def score_inbox(
             ledger.add(_row(path, None, {"error": reason}, version) for path, reason in refused.items())
         fetch_reference(places, version, output)
         if paths:
-            with fetched(places, choice.uri) as model, closing(_scored(inbox, paths, model, version, progress)) as rows:
-                _keep(ledger, rows)
+            files = [inbox.folder / path for path in paths]
+            with _batches(places, choice, files, output, cluster) as batches:
+                _keep(ledger, _rows(inbox, paths, batches, version, progress))
         if adopted:
             log.info("%d rows of a run that did not end are kept", adopted)
         entry = ledger.join()
@@ -104,20 +111,37 @@ def _new(digests: Mapping[str, str], known: set[str]) -> list[str]:
     return [path for digest, path in first.items() if digest not in known]
 
 
-def _scored(
-    inbox: Inbox, paths: list[str], model: Path, version: str, progress: Callable[[int, int], None] | None
-) -> Generator[dict[str, Any], None, None]:
+@contextmanager
+def _batches(
+    places: Places, choice: Choice, files: list[Path], output: Path, cluster: Opener | None
+) -> Iterator[Iterator[pd.DataFrame]]:
+    """Have the model where those that score find it, and its answers, a batch of files at a time and in their order."""
+    # One run at a time writes to a ledger, so nobody else uses the folder that is named by it.
+    lent = places.lent_models / digest_of(str(output.resolve())) if cluster else None
+    with (
+        fetched(places, choice.uri, lent) as model,
+        closing(scores_afar(model, files, cluster) if cluster else scores(model, files)) as batches,
+    ):
+        yield batches
+
+
+def _rows(
+    inbox: Inbox,
+    paths: list[str],
+    batches: Iterator[pd.DataFrame],
+    version: str,
+    progress: Callable[[int, int], None] | None,
+) -> Iterator[dict[str, Any]]:
     done = 0
-    with closing(scores(model, [inbox.folder / path for path in paths])) as batches:
-        for batch in batches:
-            for path, answer in zip(paths[done : done + len(batch)], batch.to_dict("records"), strict=True):
-                if answer["sha256"] == inbox.digests[path]:
-                    yield _row(path, answer["sha256"], answer, version)
-                else:
-                    log.warning("%s changed while it was scored, and is left for the next run", printable(path))
-            done += len(batch)
-            if progress is not None:
-                progress(done, len(paths))
+    for batch in batches:
+        for path, answer in zip(paths[done : done + len(batch)], batch.to_dict("records"), strict=True):
+            if answer["sha256"] == inbox.digests[path]:
+                yield _row(path, answer["sha256"], answer, version)
+            else:
+                log.warning("%s changed while it was scored, and is left for the next run", printable(path))
+        done += len(batch)
+        if progress is not None:
+            progress(done, len(paths))
 
 
 def _keep(ledger: Ledger, rows: Iterable[dict[str, Any]]) -> None:

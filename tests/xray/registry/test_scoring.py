@@ -18,9 +18,10 @@ from xray import config
 from xray.config import Places
 from xray.errors import RegistryError
 from xray.evaluation.reading import Reading
+from xray.registry.child import ALONE
 from xray.registry.model import Settings, save
 from xray.registry.registration import Registration, register
-from xray.registry.scoring import ALONE, BATCH, fetched, score_alone, scores
+from xray.registry.scoring import BATCH, fetched, score_alone, scores
 from xray.registry.tracking import Tracker
 
 SCANS = 2 * BATCH + 5

@@ -1,0 +1,110 @@
+"""Who works through many batches at once: threads of this process, or a cluster that the caller knows."""
+
+import hashlib
+import importlib.metadata
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+AHEAD = 4
+"""Batches a worker that are under way, so that none waits while the caller is busy, and few outcomes lie in memory."""
+
+LIBRARIES = ("numpy", "pillow", "tensorflow", "keras")
+"""What pixels and scores depend on, besides our code."""
+
+
+class Promise(Protocol[R_co]):
+    """The outcome of a call that is under way, such as a `concurrent.futures.Future`."""
+
+    def result(self) -> R_co:
+        """Wait for it.
+
+        Raises:
+            concurrent.futures.BrokenExecutor: The call ended every process that it was given to.
+        """
+
+    def cancel(self) -> object:
+        """Do without it, if it has not begun."""
+
+
+class Workers(Protocol):
+    """What calls are handed to."""
+
+    def count(self) -> int:
+        """Count the calls that they work on at once; it may change, and be none for a while."""
+
+    def submit(self, work: Callable[..., R], /, *given: Any) -> Promise[R]:
+        """Hand over a call."""
+
+
+class Cluster(Workers, Protocol):
+    """Workers in processes of their own, on any machine, which may end and come back."""
+
+    def beside(self) -> int:
+        """Count the processes that share a machine, where they are most; at least 1."""
+
+    def everywhere(self, work: Callable[..., object], /, *given: Any) -> None:
+        """Call something in each process that answers."""
+
+
+Opener = Callable[[int], AbstractContextManager[Cluster]]
+"""Has a cluster for as long as a block lasts, given how many batches it will be handed."""
+
+
+class Threads(ThreadPoolExecutor):
+    """Threads of this process."""
+
+    def __init__(self, count: int) -> None:
+        """Have so many of them."""
+        super().__init__(count)
+        self._count = count
+
+    def count(self) -> int:
+        """Count them."""
+        return self._count
+
+
+def in_order(
+    workers: Workers, work: Callable[[T], R], batches: Iterable[T]
+) -> Generator[tuple[T, Promise[R]], None, None]:
+    """Have batches worked through, some at a time, and give them back in their order.
+
+    Args:
+        workers: Who works.
+        work: What is done with a batch.
+        batches: The batches.
+
+    Yields:
+        A batch and the promise of its outcome.
+    """
+    waiting: deque[tuple[T, Promise[R]]] = deque()
+    try:
+        for batch in batches:
+            waiting.append((batch, workers.submit(work, batch)))
+            if len(waiting) >= AHEAD * max(1, workers.count()):
+                yield waiting.popleft()
+        while waiting:
+            yield waiting.popleft()
+    finally:
+        for _, promise in waiting:
+            promise.cancel()
+
+
+def version(package: Path = Path(__file__).parents[1]) -> str:
+    """Name our code, by a digest of its files, and the libraries that pixels and scores depend on.
+
+    Args:
+        package: The folder of `xray`.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(str(path.relative_to(package)).encode() + path.read_bytes())
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
+    return f"code {digest.hexdigest()[:12]}, {versions}"
