@@ -147,7 +147,7 @@ class Augmentation(Section):
 class Training(Section):
     """How the network is fitted."""
 
-    added = frozenset({"weight_decay", "schedule", "label_smoothing"})
+    added = frozenset({"weight_decay", "schedule", "label_smoothing", "keep"})
 
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of weights, order and augmentation.")
     seeds: int = Field(1, ge=1, le=20, description="Train so many networks, with `seed` and the seeds after it.")
@@ -156,6 +156,9 @@ class Training(Section):
     learning_rate: float = Field(1e-4, gt=0, le=1, description="Adam's step size.")
     patience: int = Field(
         5, ge=0, description="Stop after this many epochs without a lower validation loss; 0 never stops."
+    )
+    keep: Literal["best", "last"] = Field(
+        "best", description="Keep the weights of the epoch with the lowest validation loss, or of the last epoch."
     )
     weight_decay: float = Field(
         0.0, ge=0, le=1, description="AdamW's decay of the weights a step, times its step size."
@@ -170,6 +173,13 @@ class Training(Section):
     memory_budget_mb: int = Field(
         4096, ge=0, description="Keep the training pixels in memory when they need no more megabytes; else stream."
     )
+
+    @field_validator("keep")
+    @classmethod
+    def _without_patience(cls, keep: str, info: ValidationInfo) -> str:
+        if keep == "last" and info.data.get("patience", 0):
+            raise PydanticCustomError("keep", "must be best where training.patience may stop a training early")
+        return keep
 
 
 class Evaluation(Section):

@@ -163,6 +163,10 @@ class TestBackbone:
             (["model.weights=imagenet"], "model.weights: needs model.architecture=backbone. Received: 'imagenet'"),
             (["model.architecture=backbone"], "model.backbone: must name a network .* Received: 'none'"),
             ([*NAMED, "model.backbone=vgg"], "model.backbone: input should be 'none', .* Received: 'vgg'"),
+            (
+                ["training.keep=last"],
+                "training.keep: must be best where .* Received: 'last'",
+            ),
             ([*NAMED, "model.standardize=true"], "model.standardize: must be false for a backbone.* Received: True"),
         ],
     )

@@ -85,4 +85,5 @@ def mean_history(histories: Sequence[History]) -> History:
         )
         for number, together in enumerate(shared, start=1)
     )
-    return History(epochs, ", ".join(sorted({history.precision for history in histories})))
+    keep = "last" if all(history.keep == "last" for history in histories) else "best"
+    return History(epochs, ", ".join(sorted({history.precision for history in histories})), keep)

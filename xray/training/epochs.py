@@ -51,7 +51,7 @@ def _fit(
 ) -> tuple[int, Checkpoint]:
     settings = config.training
     checkpoint = newest_checkpoint(folder)
-    history = checkpoint.history() if checkpoint else History((), choose_precision(settings.precision))
+    history = checkpoint.history() if checkpoint else History((), choose_precision(settings.precision), settings.keep)
     done = len(history.epochs)
     if checkpoint:
         log.info("training goes on after epoch %d of at most %d", done, settings.epochs)
@@ -122,7 +122,7 @@ class _EpochSaver(keras.callbacks.Callback):
         log.info(
             "epoch %d/%d  loss %.4f  val_loss %.4f  val_accuracy %.3f  val_auc %.3f  %.0f s%s",
             ended.epoch, self.settings.epochs, ended.loss, ended.val_loss, ended.val_accuracy, ended.val_auc,
-            ended.seconds, "  best" if self.history.best_epoch == ended.epoch else "",
+            ended.seconds, "  best" if self.history.keep == "best" and self.history.best_epoch == ended.epoch else "",
         )  # fmt: skip
         for call in self.on_epoch:
             call(self.history)

@@ -1,6 +1,6 @@
 """What a training has seen, an entry an epoch; early stopping is read off it, so no other state is kept."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 
@@ -36,14 +36,21 @@ class History:
     Attributes:
         epochs: An entry an epoch.
         precision: The arithmetic they were trained in.
+        keep: Which epoch is the best: `best`, by its validation loss, or `last`.
     """
 
     epochs: tuple[Epoch, ...]
     precision: str
+    keep: str = "best"
 
     @property
     def best_epoch(self) -> int:
-        """The epoch with the lowest validation loss, the first of equals; 0 where there is none."""
+        """The epoch whose weights are kept; 0 where there is none.
+
+        It has the lowest validation loss, and is the first of equals; or it is the last one.
+        """
+        if self.keep == "last":
+            return len(self.epochs)
         return min(self.epochs, key=lambda epoch: epoch.val_loss).epoch if self.epochs else 0
 
     def is_over(self, most_epochs: int, patience: int) -> bool:
@@ -60,13 +67,15 @@ class History:
             "epochs": [asdict(epoch) for epoch in self.epochs],
             "best_epoch": self.best_epoch,
             "precision": self.precision,
+            "keep": self.keep,
         }
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "History":
         """Read back what `to_json` gave."""
-        return cls(tuple(Epoch(**epoch) for epoch in values["epochs"]), values["precision"])
+        epochs = tuple(Epoch(**epoch) for epoch in values["epochs"])
+        return cls(epochs, values["precision"], values.get("keep", "best"))
 
     def with_epoch(self, epoch: Epoch) -> "History":
         """Add one epoch at the end."""
-        return History((*self.epochs, epoch), self.precision)
+        return replace(self, epochs=(*self.epochs, epoch))

@@ -104,6 +104,18 @@ class TestToTheEnd:
         assert by_hand == pytest.approx(history.epochs[history.best_epoch - 1].val_loss, rel=1e-3)
         assert by_hand < history.epochs[-1].val_loss
 
+    def test_or_the_last_ones(self, unbroken: Unbroken, prepared: Learned, tmp_path: Path) -> None:
+        best = len(unbroken.trained.history().epochs)
+        settings = (*STOPS_EARLY[2:], f"training.epochs={best}", "training.patience=0", "training.keep=last")
+        trained = run(prepared, config_of(*settings), tmp_path / "last")
+        history = trained.history()
+        rows = prepared.catalog.rows("validation")
+        p = predict(keras.models.load_model(trained.model), prepared.store.read(rows["sha256"].tolist()))
+        own = np.where(rows["label"] == "pneumonia", p[:, 0], p[:, 1])
+        assert -np.log(np.clip(own, 1e-7, 1)).mean() == pytest.approx(history.epochs[-1].val_loss, rel=1e-3)
+        assert history.epochs[-1].val_loss > min(epoch.val_loss for epoch in history.epochs)
+        assert history.best_epoch == best
+
     def test_called_again_it_trains_nothing(self, unbroken: Unbroken, prepared: Learned) -> None:
         before = {path: path.stat().st_mtime_ns for path in unbroken.trained.folder.iterdir() if path.name != "lock"}
         told: list[History] = []

@@ -1,6 +1,7 @@
 """Early stopping is read off the history: worked by hand."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -75,4 +76,20 @@ def test_json_has_what_the_other_rooms_read() -> None:
         ],
         "best_epoch": 2,
         "precision": "float32",
+        "keep": "best",
     }
+
+
+def test_where_the_last_epoch_is_kept_it_is_the_best_and_none_stops_early() -> None:
+    last = replace(history(0.7, 0.5, 0.6), keep="last")
+    assert last.best_epoch == 3
+    assert last.with_epoch(history(0, 0, 0, 0.9).epochs[3]).best_epoch == 4
+    assert not last.stopped_early(1)
+    assert replace(history(), keep="last").best_epoch == 0
+    assert History.from_json(json.loads(json.dumps(last.to_json()))) == last
+
+
+def test_a_history_from_before_there_was_a_choice_keeps_the_best() -> None:
+    written = history(0.7, 0.5, 0.6).to_json()
+    del written["keep"]
+    assert History.from_json(written).best_epoch == 2
