@@ -47,6 +47,7 @@ def check(rows: list[dict[str, Any]], questions: list[str]) -> None:
         assert math.isfinite(row["rival"]) and row["rival"] > 0
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("script", QUESTIONS)
 def test_a_script_answers_its_questions(script: str, tmp_path: Path) -> None:
     check(rows_of(script, tmp_path), QUESTIONS[script])
