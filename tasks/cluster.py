@@ -41,18 +41,19 @@ def dask_runner(address: str, most: int) -> Iterator[TaskRunner[Any]]:
         most: Tasks to be taken, so that no process is started in vain.
 
     Raises:
-        XrayError: The extra is not installed, or no scheduler answers.
+        XrayError: The extra is not installed, no scheduler answers, or a worker has other versions.
     """
     require_dask()
     from prefect_dask.task_runners import DaskTaskRunner
 
-    with get_client(sync_client=True) as client:
+    with get_client(sync_client=True) as server:
         # A temporary server is known to this process alone: without its address, each worker would start its own.
-        url = str(client.api_url)
+        url = str(server.api_url)
     runner = DaskTaskRunner(cluster_kwargs=_processes(most)) if address == LOCAL else DaskTaskRunner(address=address)
     with temporary_settings({PREFECT_API_URL: url}), runner:
         with _found(address):
-            runner.client  # noqa: B018 - connects
+            client = runner.client
+        DaskWorkers(client, address).require_version()
         yield runner
 
 

@@ -21,7 +21,7 @@ from xray.errors import RegistryError
 from xray.registry.child import Child
 from xray.registry.scoring import BATCH
 
-FILES_A_CALL = 4 * BATCH
+FILES_A_CALL = 2 * BATCH
 """A call costs milliseconds, and a child between two calls has nothing to do."""
 
 IDLE_SECONDS = 60.0

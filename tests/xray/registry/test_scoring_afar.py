@@ -29,7 +29,7 @@ from xray.registry.tracking import Tracker
 
 LOCAL = partial(dask_workers, "local")
 IMAGES = config.Images(height=32, width=32)
-SCANS = 9 * FILES_A_CALL + 5
+SCANS = 12 * FILES_A_CALL + 5
 SECONDS = 120
 
 pytestmark = pytest.mark.system
