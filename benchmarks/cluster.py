@@ -41,7 +41,7 @@ def measure(options: Options) -> list[Row]:
 
     def normalized(workers: Cluster) -> float:
         store = next(stores)
-        seconds = timed(lambda: fill(folder, digests, Images(), store, cluster=lambda _: nullcontext(workers)))
+        seconds = timed(lambda: fill(folder, digests, Images(), store, workers=lambda _: nullcontext(workers)))
         shutil.rmtree(store)
         return seconds
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from flows.schedule import plainly, tell_failure
 from tasks.policy import outcome
 from tasks.promoting import decide, ended, find_challenger, find_champion_before, judge, roll_back
-from xray.config import Places, Promotion, Registry
+from xray.config import Data, Places, Promotion, Registry
 
 if TYPE_CHECKING:
     from xray.registry.answers import Decision
@@ -28,7 +28,7 @@ def promote(
     version: Version = None,
     force: bool = False,
     reason: str = "",
-    data: Path | None = None,
+    data: Data | None = None,
     policy: Promotion = POLICY,
     model_name: Name = MODEL_NAME,
     home: Path = Path(),
@@ -41,7 +41,7 @@ def promote(
         version: The version that would be champion; empty for the one that bears the alias `challenger`.
         force: Promote it whatever the policy says. Needs a reason.
         reason: Why, in words; it is kept in the history.
-        data: Where the scans lie now; empty for where the challenger's run found them.
+        data: Where the scans lie now, a folder or s3://BUCKET/FOLDER; empty for where the challenger's run found them.
         policy: Which scans judge, floors, and margins against the champion.
         model_name: The registered model.
         home: Folder that holds data/ and mlruns/.

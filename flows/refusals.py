@@ -8,8 +8,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tasks.libraries import require_dask
-from xray.config import Config, Places, Promotion, Request, load_config
+from xray.config import Config, Places, Promotion, Request, at_server, load_config
 from xray.errors import XrayError
+from xray.s3 import DataPath, S3Path, data_path
 from xray.training.pretrained import weights_file
 from xray.training.search import Search, applied
 
@@ -18,30 +19,39 @@ ANSWER_SECONDS = 10.0
 
 
 def checked_request(
-    data: Path, recipe: str, settings: Sequence[str], home: Path, trains: bool, search: Search | None = None
+    data: Path | str,
+    recipe: str,
+    settings: Sequence[str],
+    home: Path,
+    trains: bool,
+    search: Search | None = None,
+    prepared: str | None = None,
 ) -> Request:
     """Read a recipe and look at the metadata, so that what cannot succeed is known at once.
 
     Args:
-        data: The folder of scans.
+        data: The folder of scans, or its s3:// address.
         recipe: A shipped recipe, or a `.toml` file.
         settings: `KEY=VALUE`, each.
         home: Holds data/ and mlruns/; made if it is not there.
         trains: Whether a network will be trained.
         search: What is searched, if anything.
+        prepared: The s3:// address of what is prepared, where that is shared.
 
     Raises:
-        XrayError: A recipe, setting, data folder, space or home that cannot be used, scans that no seed could split,
-            or weights to start from that cannot be had.
+        XrayError: A recipe, setting, data folder, space, home or address that cannot be used, scans that no seed could
+            split, or weights to start from that cannot be had.
     """
     config = load_config(recipe, settings)
-    _require_scans(data, config, trains)
+    scans = data_path(data)
+    shared = None if prepared is None else _shared(prepared)
+    _require_scans(scans, config, trains)
     if search is not None:
-        _require_searchable(data, config, search)
+        _require_searchable(scans, config, search)
     require_writable(home)
     if trains:
         weights_file(config.model)
-    return Request(data=data.resolve(), home=home.resolve(), config=config)
+    return Request(data=scans, home=home.resolve(), config=config, prepared=shared)
 
 
 def checked_policy(settings: Sequence[str], force: bool, reason: str) -> Promotion:
@@ -161,7 +171,15 @@ def read_file(path: Path) -> bytes:
         raise XrayError(f"each file must be readable. Received: {path} ({reason})") from error
 
 
-def _require_searchable(data: Path, config: Config, search: Search) -> None:
+def _shared(prepared: str) -> S3Path:
+    """Refuse an address that is none, and a bucket that is not there."""
+    address = at_server(prepared)
+    if not S3Path(address.bucket).exists():
+        raise XrayError(f"--prepared must lie in a bucket that is there. Received: {address}")
+    return address
+
+
+def _require_searchable(data: DataPath, config: Config, search: Search) -> None:
     """Refuse a search that some trial could not start."""
     search.require_fits(config)
     batches = search.space.get("training.batch_size")
@@ -171,7 +189,7 @@ def _require_searchable(data: Path, config: Config, search: Search) -> None:
         _require_scans(data, largest, trains=True)
 
 
-def _require_scans(data: Path, config: Config, trains: bool) -> None:
+def _require_scans(data: DataPath, config: Config, trains: bool) -> None:
     from xray.data.metadata import read_coronahack
     from xray.data.splits import require_splittable
     from xray.labels import SCHEMES

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect.artifacts import create_markdown_artifact
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from xray.registry.answers import Decision
     from xray.registry.judgement import Judgement, Unjudged
     from xray.registry.records import Bout
+    from xray.s3 import DataPath
 
 
 @step(name="find challenger")
@@ -29,7 +29,7 @@ def find_challenger(places: Places, model_name: str, version: int | None) -> Bou
 
 
 @step(name="judge")
-def judge(bout: Bout, places: Places, policy: Promotion, data: Path | None, force: bool) -> Judgement | Unjudged:
+def judge(bout: Bout, places: Places, policy: Promotion, data: DataPath | None, force: bool) -> Judgement | Unjudged:
     """Score both models on the same scans; what is forced goes on where it cannot be judged."""
     judging = load("xray.registry.judgement")
     try:

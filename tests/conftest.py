@@ -16,10 +16,14 @@ os.environ.update(
 )
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 
+import hashlib
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from xray.s3 import S3Path
 
 PROJECT = Path(__file__).parent.parent
 
@@ -50,3 +54,44 @@ def prefect_server() -> Iterator[None]:
 
     with prefect_test_harness(server_startup_timeout=180):
         yield
+
+
+@pytest.fixture(scope="session")
+def s3_port() -> Iterator[int]:
+    """The port of an S3 server on loopback, which speaks HTTP."""
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield server.get_host_and_port()[1]
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_port: int, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> S3Path:
+    """A new bucket on that server, which the environment names, with credentials for it."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    settings = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{s3_port}",
+        "AWS_ACCESS_KEY_ID": "test-key",
+        "AWS_SECRET_ACCESS_KEY": "test-secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    import boto3
+
+    name = f"test-{hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:32]}"
+    boto3.client("s3", endpoint_url=settings["AWS_ENDPOINT_URL"]).create_bucket(Bucket=name)
+    return S3Path(name)
+
+
+def send(folder: Path, address: S3Path) -> S3Path:
+    """Copy a folder to a server, file by file."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            (address / path.relative_to(folder).as_posix()).upload(path)
+    return address

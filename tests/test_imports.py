@@ -9,7 +9,7 @@ from pathlib import Path
 import flows
 import tasks
 
-HEAVY = {"tensorflow", "keras", "mlflow", "optuna", "matplotlib", "sklearn", "prefect_dask", "distributed"}
+HEAVY = {"tensorflow", "keras", "mlflow", "optuna", "matplotlib", "sklearn", "prefect_dask", "distributed", "pyarrow"}
 GROUND_FLOOR = ["xray", "xray.config", "xray.labels", "xray.errors"]
 
 LOOK = """

@@ -7,11 +7,22 @@ import shlex
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from xray.errors import ConfigError
+from xray.s3 import DataPath, S3Path, data_path
 from xray.sections import (
     About,
     Augmentation,
@@ -31,6 +42,7 @@ __all__ = [
     "About",
     "Augmentation",
     "Config",
+    "Data",
     "Drift",
     "Evaluation",
     "Images",
@@ -43,6 +55,7 @@ __all__ = [
     "Section",
     "Split",
     "Training",
+    "at_server",
     "digest_of",
     "load_config",
     "nearest",
@@ -90,10 +103,31 @@ class Config(Section):
         return _flatten(self.model_dump(mode="json"))
 
 
+def at_server(address: Any) -> S3Path:
+    """Read the address of a shared folder.
+
+    Raises:
+        ConfigError: It is none, or bears credentials.
+    """
+    place = data_path(address)
+    if not isinstance(place, S3Path):
+        raise ConfigError(f"--prepared must be s3://BUCKET/FOLDER. Received: {address}")
+    return place
+
+
+_AsText = PlainSerializer(str, return_type=str, when_used="json")
+Data = Annotated[DataPath, BeforeValidator(data_path), _AsText, WithJsonSchema({"type": "string", "format": "path"})]
+"""A folder of scans, absolute: a path of a scan relative to it is part of what is digested."""
+
+AtServer = Annotated[S3Path, BeforeValidator(at_server), _AsText, WithJsonSchema({"type": "string"})]
+"""A folder at an S3 server."""
+
+
 class Places(Section):
     """Where everything is kept, below one folder."""
 
     home: Path = Field(description="Folder that holds data/ and mlruns/.")
+    shared: AtServer | None = Field(None, description="Folder at an S3 server that shares what is prepared.")
 
     @property
     def pixels(self) -> Path:
@@ -144,20 +178,23 @@ class Places(Section):
 class Request(Section):
     """What to run the pipeline on, and how."""
 
-    data: Path = Field(description="Folder of scans with their metadata.")
+    model_config = ConfigDict(hide_input_in_errors=True)  # an address that is refused may hold a secret
+
+    data: Data = Field(description="Folder of scans with their metadata, or s3://BUCKET/FOLDER.")
     home: Path = Field(Path(), description="Folder that holds data/ and mlruns/.")
+    prepared: AtServer | None = Field(None, description="s3://BUCKET/FOLDER that shares what is prepared.")
     config: Config = Field(description="The recipe with its changes.")
 
-    @field_validator("data", "home")
+    @field_validator("home")
     @classmethod
     def _absolute(cls, folder: Path) -> Path:
-        """Name a folder in one way only: the paths of scans are part of what is digested."""
+        """Name a folder in one way only."""
         return folder.resolve()
 
     @property
     def places(self) -> Places:
         """Where everything is kept."""
-        return Places(home=self.home.resolve())
+        return Places(home=self.home.resolve(), shared=self.prepared)
 
     @property
     def command(self) -> str:
@@ -173,7 +210,9 @@ class Request(Section):
         }
         recipe = self.config.recipe if shipped else f"{self.config.recipe}.toml"
         settings = [part for key, value in changed.items() for part in ("--set", f"{key}={json.dumps(value)}")]
-        return shlex.join(["xray", "run", str(self.data), "--recipe", recipe, *settings, "--home", str(self.home)])
+        shared = ["--prepared", str(self.prepared)] if self.prepared else []
+        places = ["--home", str(self.home), *shared]
+        return shlex.join(["xray", "run", str(self.data), "--recipe", recipe, *settings, *places])
 
 
 def recipe_names() -> list[str]:

@@ -50,3 +50,7 @@ class RegistryError(XrayError):
 
 class EvaluationError(XrayError):
     """Scores that no figure can be computed from: lengths that differ, values out of bounds, one label only."""
+
+
+class S3Error(XrayError):
+    """An S3 server that cannot be reached or refuses, or a bucket that is not there."""

@@ -17,8 +17,16 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-Data = Annotated[Path, typer.Argument(help="Folder of scans with their metadata.", show_default=False)]
+Data = Annotated[
+    str, typer.Argument(help="Folder of scans with their metadata, or s3://BUCKET/FOLDER.", show_default=False)
+]
 Home = Annotated[Path, typer.Option("--home", envvar="XRAY_HOME", help="Folder that holds data/ and mlruns/.")]
+Prepared = Annotated[
+    str | None,
+    typer.Option(
+        "--prepared", metavar="ADDRESS", envvar="XRAY_PREPARED", help="s3://BUCKET/FOLDER that shares what is prepared."
+    ),
+]
 Recipe = Annotated[str, typer.Option("--recipe", help="A shipped recipe, or a .toml file.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe; can be repeated.")

@@ -50,7 +50,7 @@ def promote(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Promote it whatever the policy says.")] = False,
     reason: Reason = "",
-    data: Annotated[Path | None, typer.Option("--data", help="Where the scans lie now, if they were moved.")] = None,
+    data: Annotated[str | None, typer.Option("--data", help="Where the scans lie now, if they were moved.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the policy: promotion.X=…")
     ] = None,
@@ -62,15 +62,16 @@ def promote(
     Ends with 0 where it is champion now, with 1 where it was refused or another promotion was first.
     """
     from flows.refusals import checked_policy
+    from xray.s3 import data_path
 
     policy = checked_policy(settings or [], force, reason)
+    scans = None if data is None else data_path(data)
     _ready(home)
     from flows.environment import served
     from flows.promotion import promote as promote_flow
     from flows.screen import watching
 
     with served(), watching():
-        scans = None if data is None else data.resolve()
         decision = promote_flow(version, force, reason, scans, policy, model_name, home.resolve())
     _tell(decision)
 

@@ -7,17 +7,22 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.app import Dask, Data, Home, Recipe, Settings, app, placed, settled, typed
+from flows.commands.app import Dask, Data, Home, Prepared, Recipe, Settings, app, placed, settled, typed
 
 DEMO_SCANS = 600
 
 
 @app.command(epilog="Example: [bold]xray run ../coronahack --recipe article --set training.epochs=20[/bold]")
 def run(
-    data: Data, recipe: Recipe = "default", settings: Settings = None, dask: Dask = None, home: Home = Path()
+    data: Data,
+    recipe: Recipe = "default",
+    settings: Settings = None,
+    dask: Dask = None,
+    home: Home = Path(),
+    prepared: Prepared = None,
 ) -> None:
     """Clean, audit, split, normalize, train, evaluate and register: the whole pipeline."""
-    _run(data, recipe, settings or [], home, dask)
+    _run(data, recipe, settings or [], home, dask, prepared)
 
 
 @app.command(epilog="Example: [bold]xray cross-validate ../coronahack --recipe quick --set split.folds=3[/bold]")
@@ -28,13 +33,14 @@ def cross_validate(
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=20, help="Train each fold with so many seeds.")] = 1,
     dask: Dask = None,
     home: Home = Path(),
+    prepared: Prepared = None,
 ) -> None:
     """Train on every fold, for mean, spread and out-of-fold scores. No model is registered."""
     settled(home, trains=True)
     from flows.refusals import checked_request, require_cluster
 
     require_cluster(dask)
-    request = checked_request(data, recipe, settings or [], home, trains=True)
+    request = checked_request(data, recipe, settings or [], home, trains=True, prepared=prepared)
     from flows.cross_validation import cross_validate as flow
     from flows.environment import served
     from flows.screen import console, show_table, watching
@@ -52,14 +58,19 @@ def cross_validate(
 
 @app.command(epilog="Example: [bold]xray prepare ../coronahack --set images.height=224 --set images.width=224[/bold]")
 def prepare(
-    data: Data, recipe: Recipe = "default", settings: Settings = None, dask: Dask = None, home: Home = Path()
+    data: Data,
+    recipe: Recipe = "default",
+    settings: Settings = None,
+    dask: Dask = None,
+    home: Home = Path(),
+    prepared: Prepared = None,
 ) -> None:
     """Go as far as the catalog and the pixel store, and print the counts and the audit's findings."""
     settled(home)
     from flows.refusals import checked_request, require_cluster
 
     require_cluster(dask)
-    request = checked_request(data, recipe, settings or [], home, trains=False)
+    request = checked_request(data, recipe, settings or [], home, trains=False, prepared=prepared)
     from flows.environment import served
     from flows.pipeline import prepare as prepare_flow
     from flows.screen import console, show_table, watching
@@ -85,15 +96,17 @@ def demo(home: Home = Path()) -> None:
     if not (data / METADATA_NAME).is_file():  # it comes last
         shutil.rmtree(data, ignore_errors=True)  # what a demo left that was killed
         write_phantoms(data, scans=DEMO_SCANS, seed=0, size=(224, 224))
-    _run(data, "quick", ["registry.experiment=xray-demo", "registry.model_name=xray-classifier-demo"], home)
+    _run(str(data), "quick", ["registry.experiment=xray-demo", "registry.model_name=xray-classifier-demo"], home)
 
 
-def _run(data: Path, recipe: str, settings: list[str], home: Path, dask: str | None = None) -> None:
+def _run(
+    data: str, recipe: str, settings: list[str], home: Path, dask: str | None = None, prepared: str | None = None
+) -> None:
     settled(home, trains=True)
     from flows.refusals import checked_request, require_cluster
 
     require_cluster(dask)
-    request = checked_request(data, recipe, settings, home, trains=True)
+    request = checked_request(data, recipe, settings, home, trains=True, prepared=prepared)
     from flows.environment import served
     from flows.pipeline import pipeline
     from flows.screen import console, show_table, watching

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from flows.commands.app import Dask, Data, Home, Recipe, Settings, app, settled
+from flows.commands.app import Dask, Data, Home, Prepared, Recipe, Settings, app, settled
 
 if TYPE_CHECKING:
     from xray.config import Request
@@ -41,6 +41,7 @@ def tune(
     dask: Dask = None,
     settings: Settings = None,
     home: Home = Path(),
+    prepared: Prepared = None,
 ) -> None:
     """Search a recipe's best values by VALIDATION scans, and prune trials that lag. TEST is not looked at."""
     settled(home, trains=True)
@@ -55,7 +56,7 @@ def tune(
         startup_trials=startup_trials,
         warmup_epochs=warmup_epochs,
     )
-    request = checked_request(data, recipe, settings or [], home, trains=True, search=search)
+    request = checked_request(data, recipe, settings or [], home, trains=True, search=search, prepared=prepared)
     from pydantic import SecretStr
 
     from flows.environment import served

@@ -87,7 +87,7 @@ def test_two_processes_write_what_threads_write(here: dict[str, bytes], scans: P
     def look(done: int, total: int) -> None:
         seen.update(worker.pid for worker in workers())
 
-    filled = fill(scans, digests(scans), SMALL, tmp_path, progress=look, cluster=cluster_at("local"))
+    filled = fill(scans, digests(scans), SMALL, tmp_path, progress=look, workers=cluster_at("local"))
     assert contents(filled.store) == here
     assert (filled.decoded, len(here)) == (201, 6)
     assert len(seen) == min(2, os.cpu_count() or 1)
@@ -103,20 +103,20 @@ def test_a_worker_that_is_killed_half_way_costs_no_scan(here: dict[str, bytes], 
             killed.append(workers()[0])
             killed[0].kill()
 
-    filled = fill(scans, digests(scans), SMALL, tmp_path, progress=kill_one, cluster=cluster_at("local"))
+    filled = fill(scans, digests(scans), SMALL, tmp_path, progress=kill_one, workers=cluster_at("local"))
     assert len(killed) == 1
     assert contents(filled.store) == here
 
 
 def test_nothing_to_decode_starts_no_cluster(scans: Path, tmp_path: Path) -> None:
     fill(scans, digests(scans), SMALL, tmp_path)
-    assert fill(scans, digests(scans), SMALL, tmp_path, cluster=cluster_at("tcp://127.0.0.1:1")).reused == 201
+    assert fill(scans, digests(scans), SMALL, tmp_path, workers=cluster_at("tcp://127.0.0.1:1")).reused == 201
 
 
 def test_a_file_that_changed_is_told_as_here(scans: Path, tmp_path: Path) -> None:
     of_path = digests(scans) | {"007.png": 64 * "0"}
     with pytest.raises(DataError, match=r"^scans must not change while they are prepared; .*007\.png$"):
-        fill(scans, of_path, SMALL, tmp_path, cluster=cluster_at("local"))
+        fill(scans, of_path, SMALL, tmp_path, workers=cluster_at("local"))
 
 
 def test_a_scan_that_ends_each_worker_is_named_in_one_line_and_what_is_finished_is_kept(
@@ -145,7 +145,7 @@ def test_a_scan_that_ends_each_worker_is_named_in_one_line_and_what_is_finished_
             DataError, match=r"^a scan must not end the worker .* Received: deadly\.png: 4 workers died of it$"
         ),
     ):
-        fill(tmp_path / "scans", digests(tmp_path / "scans"), SMALL, tmp_path / "store", cluster=cluster_at("local"))
+        fill(tmp_path / "scans", digests(tmp_path / "scans"), SMALL, tmp_path / "store", workers=cluster_at("local"))
     (tmp_path / "scans" / "deadly.png").unlink()
     assert fill(tmp_path / "scans", digests(tmp_path / "scans"), SMALL, tmp_path / "store").reused > 0
 
@@ -167,7 +167,7 @@ def test_workers_that_come_later_and_go_are_no_matter(
                 ended.append(subprocess.Popen(second, cwd=tmp_path, env=settings, start_new_session=True))
 
         try:
-            filled = fill(scans, digests(scans), SMALL, tmp_path, progress=replace_first, cluster=cluster_at(address))
+            filled = fill(scans, digests(scans), SMALL, tmp_path, progress=replace_first, workers=cluster_at(address))
         finally:
             for process in ended:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -209,7 +209,7 @@ def test_a_scheduler_that_goes_away_is_one_line_and_what_is_finished_is_kept(
                     process.kill()
 
             with pytest.raises(XrayError, match=f"must answer to the end; .* Received: {address} went away$"):
-                fill(scans, digests(scans), SMALL, tmp_path, progress=end_scheduler, cluster=cluster_at(address))
+                fill(scans, digests(scans), SMALL, tmp_path, progress=end_scheduler, workers=cluster_at(address))
     resumed = fill(scans, digests(scans), SMALL, tmp_path)
     assert resumed.reused >= 48
     assert contents(resumed.store) == here

@@ -9,7 +9,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from tasks.policy import done, flow_run_id, outcome, step
-from xray.errors import DataError, ImageError, RegistryError, StoreError, TrainingError
+from xray.errors import DataError, ImageError, RegistryError, S3Error, StoreError, TrainingError
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -51,6 +51,7 @@ AWAY = caused(RegistryError("tracking store must answer"), RuntimeError("databas
         OSError(errno.EIO, "a network folder was away"),
         ConnectionResetError("gone"),
         caused(StoreError("must be writable"), OSError(errno.ESTALE, "stale file handle")),
+        caused(S3Error("s3://scans must be reachable"), ConnectionError("NETWORK_CONNECTION")),
         AWAY,
     ],
 )
@@ -66,6 +67,7 @@ def test_what_can_pass_is_tried_again(error: Exception) -> None:
         DataError("no column"),
         TrainingError("one class"),
         caused(StoreError("must have room"), OSError(errno.ENOSPC, "no space left")),
+        caused(S3Error("s3://scans must be open to the credentials"), OSError("ACCESS_DENIED")),
         RegistryError("there is no such model"),
         ImageError("unreadable", "cut"),
         KeyError(),

@@ -11,6 +11,7 @@ import pandas as pd
 
 from xray.config import digest_of
 from xray.data.folders import write_folder
+from xray.s3 import DataPath
 
 COLUMNS = [
     "image_id",
@@ -42,7 +43,7 @@ class Catalog:
 
     folder: Path
     digest: str
-    data: Path
+    data: DataPath
     reused: bool
 
     def rows(self, split: str | None = None) -> pd.DataFrame:
@@ -61,7 +62,7 @@ class Catalog:
 
 
 def write_catalog(
-    rows: pd.DataFrame, rejects: pd.DataFrame, findings: Mapping[str, Any], data: Path, root: Path
+    rows: pd.DataFrame, rejects: pd.DataFrame, findings: Mapping[str, Any], data: DataPath, root: Path
 ) -> Catalog:
     """Write a catalog folder, or find the one that holds the same.
 

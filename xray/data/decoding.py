@@ -6,12 +6,12 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import closing
 from functools import partial
-from pathlib import Path
 
 from xray import config
 from xray.data.images import Normalized, normalize
 from xray.data.workers import Opener, Threads, Workers, in_order
 from xray.errors import DataError, ImageError
+from xray.s3 import READERS, DataPath, S3Path
 
 CHUNK = 8
 """Scans that a thread is handed at a time."""
@@ -29,11 +29,10 @@ Outcome = tuple[str, Normalized | ImageError]
 
 
 def normalize_all(
-    folder: Path,
+    folder: DataPath,
     scans: Sequence[Scan],
     images: config.Images,
-    workers: int | None = None,
-    cluster: Opener | None = None,
+    workers: int | Opener | None = None,
 ) -> Generator[list[Outcome], None, None]:
     """Normalize scans in their order, some at a time.
 
@@ -44,20 +43,23 @@ def normalize_all(
         folder: The data folder.
         scans: Which scans.
         images: The size and the fit.
-        workers: Threads; one for each core of this process when None.
-        cluster: Has them normalized elsewhere, by workers that find `folder` under the same path.
+        workers: Threads; one for each core of this process when None, and some more where a server is read from. Or a
+            cluster, whose workers find `folder` under the same path or address; no scans do not open it.
 
     Yields:
         Outcomes of up to `CHUNK` scans; on a cluster, of up to `MOST_AFAR`.
 
     Raises:
         DataError: A file cannot be read, is no longer the one that was digested, or ended every worker that decoded it.
+        S3Error: The server fails.
     """
-    size = CHUNK if cluster is None else max(1, min(MOST_AFAR, BYTES_AFAR // (images.height * images.width)))
+    if not scans:
+        return
+    size = max(1, min(MOST_AFAR, BYTES_AFAR // (images.height * images.width))) if callable(workers) else CHUNK
     chunks = [scans[start : start + size] for start in range(0, len(scans), size)]
-    work = partial(_normalize_chunk, folder.absolute(), images)
+    work = partial(_normalize_chunk, folder if isinstance(folder, S3Path) else folder.absolute(), images)
     with (
-        Threads(workers or cores()) if cluster is None else cluster(len(chunks)) as pool,
+        workers(len(chunks)) if callable(workers) else Threads(workers or _threads(folder)) as pool,
         closing(in_order(pool, work, chunks)) as promises,
     ):
         for chunk, promise in promises:
@@ -79,11 +81,11 @@ def _one_by_one(pool: Workers, work: Callable[[Sequence[Scan]], list[Outcome]], 
     return outcomes
 
 
-def _normalize_chunk(folder: Path, images: config.Images, scans: Sequence[Scan]) -> list[Outcome]:
+def _normalize_chunk(folder: DataPath, images: config.Images, scans: Sequence[Scan]) -> list[Outcome]:
     return [(digest, _normalize_file(folder / path, digest, images)) for path, digest in scans]
 
 
-def _normalize_file(path: Path, digest: str, images: config.Images) -> Normalized | ImageError:
+def _normalize_file(path: DataPath, digest: str, images: config.Images) -> Normalized | ImageError:
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -94,6 +96,10 @@ def _normalize_file(path: Path, digest: str, images: config.Images) -> Normalize
         return normalize(data, images)
     except ImageError as error:
         return error
+
+
+def _threads(folder: DataPath) -> int:
+    return max(READERS, cores()) if isinstance(folder, S3Path) else cores()
 
 
 def cores() -> int:

@@ -3,18 +3,21 @@
 import contextlib
 import errno
 import hashlib
+import io
 import logging
 import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
-from xray.errors import DataError, StoreError
+from xray.errors import DataError, S3Error, StoreError
+from xray.s3 import READERS, DataPath, S3File, S3Path
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +39,9 @@ _THE_FILES_OWN = {
     errno.ENOTDIR,
     errno.EPERM,
 }
+SHARED = "digests.parquet"
+"""The index's name in a shared folder."""
+
 _COLUMNS = {"path": "str", "size": "int64", "mtime_ns": "int64", "sha256": "str"}
 
 
@@ -48,41 +54,54 @@ class _Entry(NamedTuple):
     sha256: str
 
 
-def file_digests(folder: Path, paths: Sequence[str], index: Path) -> dict[str, str]:
+def file_digests(folder: DataPath, paths: Sequence[str], index: Path, shared: S3Path | None = None) -> dict[str, str]:
     """Digest files, reading only those that the index does not know as they are.
 
     Args:
         folder: The data folder.
         paths: Files, relative to `folder`.
-        index: A Parquet file that remembers digests by full path, size and time of change, for many folders. It is
-            made where missing and made anew where it cannot be read.
+        index: A Parquet file that remembers digests by full path or address, size and time of change, for many
+            folders. It is made where missing and made anew where it cannot be read.
+        shared: A folder at a server that remembers, for many homes, the digests of scans at a server.
 
     Returns:
         Path to the SHA-256 of the file's bytes, in hexadecimal, in the order of `paths`. A file that cannot be
         read is left out, and logged.
 
     Raises:
+        DataError: The disk or network fails.
+        S3Error: The server fails.
         StoreError: The index could not be written.
     """
-    base = str(folder.resolve())
+    base = str(folder if isinstance(folder, S3Path) else folder.resolve())
     remembered = _read_index(index)
+    theirs = shared / SHARED if shared is not None and isinstance(folder, S3Path) else None
+    if theirs is not None:
+        remembered = _joined(remembered, _fetch_index(theirs))
     known = {entry.path: entry for entry in map(_Entry._make, remembered.itertuples(index=False, name=None))}
     chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
-    with ThreadPoolExecutor() as pool:
-        found = list(chain.from_iterable(pool.map(lambda chunk: _digest_all(base, chunk, known), chunks)))
+    if isinstance(folder, S3Path):
+        digest_all = partial(_digest_objects, folder, _listed(folder, paths), known)
+        threads = READERS
+    else:
+        digest_all = partial(_digest_files, base, known)
+        threads = None
+    with ThreadPoolExecutor(threads) as pool:
+        found = list(chain.from_iterable(pool.map(digest_all, chunks)))
     digests = {path: entry.sha256 for path, entry in zip(paths, found, strict=True) if entry is not None}
     settled = time.time_ns() - SETTLED_NS
     fresh = [entry for entry in found if entry is not None and entry.mtime_ns < settled]
     others = remembered[~remembered["path"].str.startswith(f"{base}/")]
-    entries = pd.concat([others, pd.DataFrame(fresh, columns=list(_COLUMNS)).astype(_COLUMNS)])
-    entries = entries.drop_duplicates("path").sort_values("path", ignore_index=True)
-    if not entries.equals(remembered):
+    entries = _joined(others, pd.DataFrame(fresh, columns=list(_COLUMNS)).astype(_COLUMNS))
+    if not entries.equals(_read_index(index)):
         _write_index(entries, index)
+    if theirs is not None:
+        _share_index(entries, theirs)
     logger.info("%d digests, %d of them from the index", len(digests), _reused(found, known))
     return digests
 
 
-def _digest_all(base: str, paths: Sequence[str], known: dict[str, _Entry]) -> list[_Entry | None]:
+def _digest_files(base: str, known: dict[str, _Entry], paths: Sequence[str]) -> list[_Entry | None]:
     return [_digest(path, known.get(path)) for path in (f"{base}/{path}" for path in paths)]
 
 
@@ -101,8 +120,61 @@ def _digest(path: str, known: _Entry | None) -> _Entry | None:
     return _Entry(path, facts.st_size, facts.st_mtime_ns, sha256)
 
 
+def _listed(folder: S3Path, paths: Sequence[str]) -> dict[str, S3File]:
+    """List the folders that hold some objects, each once: size and time of change of all, by path."""
+    folders = {path.partition("/")[0] if "/" in path else "" for path in paths}
+    return {"/".join(filter(None, (name, file.path))): file for name in folders for file in (folder / name).files()}
+
+
+def _digest_objects(
+    folder: S3Path, listed: dict[str, S3File], known: dict[str, _Entry], paths: Sequence[str]
+) -> list[_Entry | None]:
+    return [_digest_object(folder / path, listed.get(path), known.get(f"{folder}/{path}")) for path in paths]
+
+
+def _digest_object(address: S3Path, file: S3File | None, known: _Entry | None) -> _Entry | None:
+    """Digest an object, unless it is known as the listing shows it; None where it is not there (any more)."""
+    if file is None:
+        logger.warning("%s cannot be read: it is not there", ascii(str(address)))
+        return None
+    if known is not None and (known.size, known.mtime_ns) == (file.size, file.mtime_ns):
+        return known
+    try:
+        sha256 = hashlib.sha256(address.read_bytes()).hexdigest()
+    except FileNotFoundError as error:
+        logger.warning("%s cannot be read: %s", ascii(str(address)), error.strerror)
+        return None
+    return _Entry(str(address), file.size, file.mtime_ns, sha256)
+
+
 def _reused(found: Sequence[_Entry | None], known: dict[str, _Entry]) -> int:
     return sum(entry is not None and entry is known.get(entry.path) for entry in found)
+
+
+def _joined(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([first, second]).drop_duplicates("path").sort_values("path", ignore_index=True)
+
+
+def _fetch_index(address: S3Path) -> pd.DataFrame:
+    """Read the server's index; an empty one where there is none or it is broken, for it only spares reading."""
+    try:
+        content = io.BytesIO(address.read_bytes())
+        return pd.read_parquet(content, columns=list(_COLUMNS)).astype(_COLUMNS).drop_duplicates("path")
+    except FileNotFoundError:
+        return pd.DataFrame(columns=list(_COLUMNS)).astype(_COLUMNS)
+    except S3Error:
+        raise
+    except (OSError, ValueError, KeyError) as error:
+        logger.warning("%s cannot be read and is made anew: %s", address, error)
+        return pd.DataFrame(columns=list(_COLUMNS)).astype(_COLUMNS)
+
+
+def _share_index(entries: pd.DataFrame, address: S3Path) -> None:
+    """Send what is remembered of scans at servers: an address means the same everywhere, a path does not."""
+    there = _fetch_index(address)
+    both = _joined(entries[entries["path"].str.startswith("s3://")], there)
+    if not both.equals(there):
+        address.write_bytes(both.to_parquet(None, index=False))
 
 
 def _read_index(index: Path) -> pd.DataFrame:

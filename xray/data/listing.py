@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from xray.errors import DataError
+from xray.s3 import DataPath, S3Path
 
 
 @dataclass(frozen=True)
@@ -22,20 +23,23 @@ class Listing:
     leaving: set[str] = field(default_factory=set)
 
 
-def list_files(root: Path, folders: Iterable[str]) -> Listing:
+def list_files(root: DataPath, folders: Iterable[str]) -> Listing:
     """List the files below some folders of a data folder.
 
     Args:
         root: The data folder.
         folders: Posix paths relative to `root`; one that does not exist is left out. A folder may itself be a link
-            to elsewhere: what it holds counts as inside. Links to folders below it are not followed.
+            to elsewhere: what it holds counts as inside. Links to folders below it are not followed; a server has none.
 
     Raises:
         DataError: A folder cannot be listed.
+        S3Error: A folder at a server cannot be listed.
     """
     listing = Listing()
     for folder in folders:
-        if (root / folder).is_dir():
+        if isinstance(root, S3Path):
+            listing.paths.update(f"{folder}/{file.path}" for file in (root / folder).files())
+        elif (root / folder).is_dir():
             _list(root, folder, (root.resolve(), (root / folder).resolve()), listing)
     return listing
 

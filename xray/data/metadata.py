@@ -10,15 +10,15 @@ import difflib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 import pandera.pandas as pa
 
 from xray.data.listing import Listing, list_files, printable, stays_inside
 from xray.data.patients import patient_ids, source_of
-from xray.errors import DataError
+from xray.errors import DataError, S3Error
 from xray.labels import CAUSE_OF_SUBTYPE, LABELS, NORMAL, PNEUMONIA
+from xray.s3 import DataPath
 
 METADATA_NAME = "Chest_xray_Corona_Metadata.csv"
 SUMMARY_NAME = "Chest_xray_Corona_dataset_Summary.csv"
@@ -71,7 +71,7 @@ class Metadata:
     notes: list[str]
 
 
-def read_coronahack(folder: Path) -> Metadata:
+def read_coronahack(folder: DataPath) -> Metadata:
     """Read a folder in CoronaHack's layout.
 
     Args:
@@ -84,6 +84,7 @@ def read_coronahack(folder: Path) -> Metadata:
     Raises:
         DataError: The folder or the metadata is missing or cannot be read, a column is missing, or more than
             `MOST_REJECTED` of the rows bear a label or type that is not known.
+        S3Error: The server cannot be reached or refuses.
     """
     if not folder.is_dir():
         raise DataError(f"data folder must be an existing folder. Received: {folder}")
@@ -105,7 +106,7 @@ def read_coronahack(folder: Path) -> Metadata:
     return Metadata(rows[ROW_COLUMNS].reset_index(drop=True), rejects, notes + _summary_notes(table, folder))
 
 
-def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+def _read_table(path: DataPath, columns: Sequence[str]) -> pd.DataFrame:
     """Read a CSV strictly, all text; the index is the line a row ends on."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -136,7 +137,7 @@ def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(records, columns=header, index=pd.Index(lines), dtype="str")[list(columns)]
 
 
-def _check_columns(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
+def _check_columns(path: DataPath, header: Sequence[str], columns: Sequence[str]) -> None:
     for column in columns:
         if header.count(column) > 1:
             raise DataError(f"{path} must have one column {column}. Received: {header.count(column)}")
@@ -147,7 +148,7 @@ def _check_columns(path: Path, header: Sequence[str], columns: Sequence[str]) ->
             raise DataError(f"{path} must have the column {column}. Received: {seen}")
 
 
-def _find_scans(folder: Path) -> dict[str, str]:
+def _find_scans(folder: DataPath) -> dict[str, str]:
     """Find `train` and `test`, as paths relative to the folder."""
     for prefix in ("", f"{NESTED}/", f"{NESTED}/{NESTED}/"):
         if any((folder / prefix / official).is_dir() for official in _OFFICIAL.values()):
@@ -159,7 +160,9 @@ def _words(column: pd.Series) -> pd.Series:
     return column.str.strip().str.lower()
 
 
-def _legal_rows(table: pd.DataFrame, path: Path, scans: dict[str, str]) -> tuple[pd.DataFrame, list[dict[str, str]]]:
+def _legal_rows(
+    table: pd.DataFrame, path: DataPath, scans: dict[str, str]
+) -> tuple[pd.DataFrame, list[dict[str, str]]]:
     """Read each row's words and set apart the rows that `LEGAL` does not allow."""
     label = _words(table["Label"]).map(lambda word: _LABELS.get(word, word))
     categories = zip(label, *(_words(table[name]) for name in CATEGORIES[1:]), strict=True)
@@ -233,7 +236,7 @@ def _rows_with_a_file(rows: pd.DataFrame, files: Listing) -> tuple[pd.DataFrame,
     return rows[reasons == ""], gone[REJECT_COLUMNS].to_dict("records")
 
 
-def _summary_notes(table: pd.DataFrame, folder: Path) -> list[str]:
+def _summary_notes(table: pd.DataFrame, folder: DataPath) -> list[str]:
     """Compare the counts over all rows with the Summary file's, in words."""
     path = folder / SUMMARY_NAME
     if not path.exists():
@@ -241,8 +244,11 @@ def _summary_notes(table: pd.DataFrame, folder: Path) -> list[str]:
     try:
         summary = _read_table(path, [*CATEGORIES, "Image_Count"])
         said = {key: int(count) for *key_words, count in summary.itertuples(index=False) for key in [tuple(key_words)]}
+    except S3Error:
+        raise
     except (DataError, ValueError) as error:
-        return [f"{SUMMARY_NAME} could not be compared: {error}"]
+        # Named without its folder: what is prepared must not depend on where the scans lie.
+        return [f"{SUMMARY_NAME} could not be compared: {str(error).replace(str(path), SUMMARY_NAME)}"]
     counted = {key: len(group) for key, group in table.groupby(CATEGORIES)}
     return [
         f"{' / '.join(filter(None, key))}: Summary says {said.get(key, 0)}, metadata has {counted.get(key, 0)}"

@@ -14,9 +14,11 @@ from xray.data.catalog import REJECT_COLUMNS, Catalog, write_catalog
 from xray.data.digests import file_digests
 from xray.data.folders import write_folder
 from xray.data.metadata import read_coronahack
+from xray.data.mirror import share_folder
 from xray.data.shards import Filled, PixelStore, fill
 from xray.data.splits import assign_folds
 from xray.data.workers import Opener
+from xray.s3 import DataPath
 
 
 @dataclass(frozen=True)
@@ -26,14 +28,14 @@ class Cleaned:
     Attributes:
         folder: Holds `rows.parquet`, `rejects.parquet`, `notes.json` and `manifest.json`.
         digest: Names the folder; depends on the rows, rejects and notes.
-        data: The folder of scans that `path` is relative to.
+        data: The folder of scans that `path` is relative to, on disk or at a server.
         scans: Number of rows.
         reused: Whether the folder was there already.
     """
 
     folder: Path
     digest: str
-    data: Path
+    data: DataPath
     scans: int
     reused: bool
 
@@ -51,7 +53,7 @@ class Cleaned:
         return notes
 
 
-def clean(data: Path, places: Places) -> Cleaned:
+def clean(data: DataPath, places: Places) -> Cleaned:
     """Read the metadata, find its files and digest them.
 
     Args:
@@ -60,10 +62,11 @@ def clean(data: Path, places: Places) -> Cleaned:
 
     Raises:
         DataError: The folder or its metadata cannot be read.
+        S3Error: A server cannot be reached or refuses.
         StoreError: The outcome could not be written.
     """
     metadata = read_coronahack(data)
-    digests = file_digests(data, metadata.rows["path"].tolist(), places.digest_index)
+    digests = file_digests(data, metadata.rows["path"].tolist(), places.digest_index, places.shared)
     rows = metadata.rows.assign(sha256=metadata.rows["path"].map(digests))
     unreadable = rows.loc[rows["sha256"].isna(), ["image_id", "path"]].assign(
         reason="unreadable", detail="the file could not be read"
@@ -105,7 +108,8 @@ def normalize(
     """
     rows = cleaned.rows()
     scans = dict(zip(rows["path"], rows["sha256"], strict=True))
-    return fill(cleaned.data, scans, config.images, places.pixels, progress=progress, cluster=cluster)
+    shared = places.shared / "pixels" if places.shared else None
+    return fill(cleaned.data, scans, config.images, places.pixels, cluster, progress, shared)
 
 
 def write_prepared(cleaned: Cleaned, store: PixelStore, config: Config, places: Places) -> Catalog:
@@ -126,9 +130,11 @@ def write_prepared(cleaned: Cleaned, store: PixelStore, config: Config, places: 
     known = _named_by_first_file(rows.merge(store.facts.drop(columns="scaling"), on="sha256"))
     audited = audit(known, cleaned.notes(), config.split)
     rejects = pd.concat([cleaned.rejects(), unreadable[REJECT_COLUMNS], audited.rejects[REJECT_COLUMNS]])
-    return write_catalog(
-        assign_folds(audited.rows, config.split), rejects, audited.findings, cleaned.data, places.prepared
-    )
+    rows = assign_folds(audited.rows, config.split)
+    catalog = write_catalog(rows, rejects, audited.findings, cleaned.data, places.prepared)
+    if places.shared is not None:
+        share_folder(catalog.folder, places.shared / "prepared" / catalog.digest)
+    return catalog
 
 
 def _named_by_first_file(rows: pd.DataFrame) -> pd.DataFrame:

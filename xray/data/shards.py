@@ -24,9 +24,11 @@ from numpy.typing import NDArray
 from xray import config
 from xray.data.decoding import Outcome, normalize_all
 from xray.data.images import Normalized, normalizer_digest
+from xray.data.mirror import Mirror
 from xray.data.store import MANIFEST, SCHEMA, PixelStore, Reject, RowGroup, Shard
 from xray.data.workers import Opener
 from xray.errors import ImageError, StoreError
+from xray.s3 import DataPath, S3Path
 
 __all__ = ["Filled", "PixelStore", "RowGroup", "fill"]
 
@@ -60,13 +62,13 @@ class Filled:
 
 
 def fill(
-    folder: Path,
+    folder: DataPath,
     scans: Mapping[str, str],
     images: config.Images,
     root: Path,
-    workers: int | None = None,
+    workers: int | Opener | None = None,
     progress: Progress | None = None,
-    cluster: Opener | None = None,
+    shared: S3Path | None = None,
 ) -> Filled:
     """Bring every scan into the store of this normalizer, decoding only those that it does not hold.
 
@@ -79,26 +81,32 @@ def fill(
         scans: From path, relative to `folder`, to the SHA-256 of the file there.
         images: The size and the fit.
         root: Holds one store a normalizer.
-        workers: Threads that decode; all cores when None.
+        workers: Threads that decode, all cores when None; or a cluster, opened only where scans are missing.
         progress: Called after every few scans.
-        cluster: Has the scans decoded elsewhere; it is opened only where some are missing.
+        shared: Holds the same stores at a server, for many homes: what is there is fetched before anything is decoded,
+            and each shard is sent there once it is finished.
 
     Raises:
         DataError: A file cannot be read, changed after it was digested, or ended every worker that decoded it.
+        S3Error: A server cannot be reached or refuses (what the home held before and what was finished, it holds).
         StoreError: The store cannot be written (what it held before, it holds still).
     """
     place = root / normalizer_digest(images)
+    mirror = None if shared is None else Mirror(shared / place.name)
     with _one_line_for_os_errors(place):
         place.mkdir(parents=True, exist_ok=True)
         with _only_writer(place):
-            store, rebuilt = _whole_part(place, images)
+            whole, rebuilt = _whole_part(place, images)
+            store = whole if mirror is None else mirror.fetch(whole)
             _sweep(store)
             path_of = {digest: path for path, digest in sorted(scans.items(), reverse=True)}
             held = store.holds()
             missing = [(path_of[digest], digest) for digest in sorted(path_of) if digest not in held]
-            if missing or rebuilt or not (place / MANIFEST).is_file():
-                with closing(normalize_all(folder, missing, images, workers, cluster if missing else None)) as outcomes:
-                    store = _add(store, _told(outcomes, len(missing), progress))
+            if missing or rebuilt or store != whole or not (place / MANIFEST).is_file():
+                with closing(normalize_all(folder, missing, images, workers)) as outcomes:
+                    store = _add(store, _told(outcomes, len(missing), progress), mirror)
+            if mirror is not None:
+                mirror.push(store)
     log.info("pixel store %s: %d decoded, %d reused", store.digest, len(missing), len(path_of) - len(missing))
     return Filled(store, len(missing), len(path_of) - len(missing), rebuilt)
 
@@ -143,12 +151,14 @@ def _told(outcomes: Iterator[list[Outcome]], total: int, progress: Progress | No
             progress(done, total)
 
 
-def _add(store: PixelStore, outcomes: Iterator[Outcome]) -> PixelStore:
-    """Write outcomes, in their order, as full shards and a last one; the manifest after each."""
+def _add(store: PixelStore, outcomes: Iterator[Outcome], mirror: Mirror | None) -> PixelStore:
+    """Write outcomes, in their order, as full shards and a last one; the manifest after each, and then the server's."""
     rejects: list[Reject] = []
     scans = _usable(outcomes, rejects)
     while shard := _write_shard(store, islice(scans, SHARD_ROWS)):
         store = _list_in_manifest(store, [shard], rejects)
+        if mirror is not None:
+            mirror.push(store)
     return _list_in_manifest(store, [], rejects)
 
 

@@ -117,19 +117,28 @@ class PixelStore:
             StoreError: No manifest, or a broken one.
         """
         try:
-            content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            return cls(
-                folder=folder,
-                digest=content["normalizer"],
-                height=content["height"],
-                width=content["width"],
-                shards=tuple(Shard(**shard) for shard in content["shards"]),
-                rejected=tuple(Reject(**reject) for reject in content["rejects"]),
-            )
+            return cls.parse(folder, (folder / MANIFEST).read_bytes())
         except FileNotFoundError as error:
             raise StoreError(f"a pixel store must have a {MANIFEST}. Received: {folder}") from error
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise StoreError(f"{folder / MANIFEST} must be a pixel store's manifest. Received: {error}") from error
+
+    @classmethod
+    def parse(cls, folder: Path, manifest: bytes) -> "PixelStore":
+        """Read a manifest's text.
+
+        Raises:
+            ValueError, TypeError, KeyError: It is none.
+        """
+        content = json.loads(manifest.decode("utf-8"))
+        return cls(
+            folder=folder,
+            digest=content["normalizer"],
+            height=content["height"],
+            width=content["width"],
+            shards=tuple(Shard(**shard) for shard in content["shards"]),
+            rejected=tuple(Reject(**reject) for reject in content["rejects"]),
+        )
 
     def manifest(self) -> str:
         """Give the manifest's text."""

@@ -1,32 +1,47 @@
 """Scans found again, byte for byte, by what a catalog says of them."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from xray.errors import DataError
+from xray.s3 import READERS, DataPath, S3Path
 
 Named = tuple[str, str]
 """A path relative to the data folder, and the SHA-256 of the file there."""
 
 
-def verified_files(data: Path, scans: Iterable[Named]) -> list[Path]:
+@contextmanager
+def verified_files(data: DataPath, scans: Iterable[Named]) -> Iterator[list[Path]]:
     """Find the files of scans and read each, so that what is judged is what the catalog names.
 
     Args:
         data: The folder that the paths are relative to.
         scans: Which scans.
 
-    Returns:
-        The file of each scan, in order.
+    Yields:
+        The file of each scan, in order; of scans at a server, copies that last as long as the block.
 
     Raises:
         DataError: A file is missing or was changed; one is named and the others are counted.
+        S3Error: The server cannot be reached or refuses.
     """
     wanted = list(scans)
-    with ThreadPoolExecutor() as pool:
-        found = list(pool.map(lambda scan: _fault(data / scan[0], scan[1]), wanted))
+    if isinstance(data, S3Path):
+        with TemporaryDirectory(prefix="xray-scans-") as scratch:
+            _require_verified(data, wanted, Path(scratch))
+            yield [Path(scratch) / digest for _, digest in wanted]
+    else:
+        _require_verified(data, wanted, None)
+        yield [data / path for path, _ in wanted]
+
+
+def _require_verified(data: DataPath, wanted: Sequence[Named], copies: Path | None) -> None:
+    with ThreadPoolExecutor(None if copies is None else READERS) as pool:
+        found = list(pool.map(lambda scan: _fault(data / scan[0], scan[1], copies), wanted))
     faults = [fault for fault in found if fault is not None]
     if faults:
         others = f", and {len(faults) - 1:,} others of {len(wanted):,}" if len(faults) > 1 else ""
@@ -34,13 +49,15 @@ def verified_files(data: Path, scans: Iterable[Named]) -> list[Path]:
             "every scan that judges must lie there unchanged; --data FOLDER says where the scans lie now. "
             f"Received: {faults[0]}{others}"
         )
-    return [data / path for path, _ in wanted]
 
 
-def _fault(path: Path, digest: str) -> str | None:
+def _fault(path: DataPath, digest: str, copies: Path | None) -> str | None:
     try:
-        with path.open("rb") as file:
-            seen = hashlib.file_digest(file, "sha256").hexdigest()
+        content = path.read_bytes()
     except OSError as error:
         return f"{path} ({error.strerror})"
-    return None if seen == digest else f"{path} (changed)"
+    if hashlib.sha256(content).hexdigest() != digest:
+        return f"{path} (changed)"
+    if copies is not None:
+        (copies / digest).write_bytes(content)
+    return None

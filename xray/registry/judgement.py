@@ -28,6 +28,7 @@ from xray.registry.looks import scans_digest
 from xray.registry.records import Bout
 from xray.registry.scoring import fetched, score_alone
 from xray.registry.store import reached, store_of
+from xray.s3 import DataPath, data_path
 
 COLUMNS = ["image_id", "path", "sha256", "patient_id", "label", "subtype", "split"]
 
@@ -108,7 +109,7 @@ def judge(
     bout: Bout,
     policy: config.Promotion,
     evaluation: config.Evaluation,
-    data: Path | None = None,
+    data: DataPath | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Judgement:
     """Score both models on the challenger's own scans, from their files, and hold the outcome against the policy.
@@ -124,6 +125,7 @@ def judge(
     Raises:
         RegistryError: A version has no run of ours, cannot be loaded, or the store cannot be reached.
         DataError: A scan is missing or was changed.
+        S3Error: The server that has the scans cannot be reached or refuses.
         EvaluationError: The champion has learnt from the scans, a model cannot read one, or they cannot be judged.
     """
     run = _run_of(places, bout.model_name, bout.challenger)
@@ -132,16 +134,17 @@ def judge(
             "a version that is judged must come from a run of this pipeline. "
             f"Received: {bout.model_name} version {bout.challenger}"
         )
-    rows, files = _scans(places, run, policy, data)
-    if bout.champion is not None:
-        _require_unseen(places, bout, rows)
+    rows, place = _scans(places, run, policy, data)
     versions = [bout.challenger, *([] if bout.champion is None else [bout.champion])]
     tables, thresholds = [], []
-    for place, version in enumerate(versions):
-        report = _shifted(progress, place, len(versions))
-        table, threshold = _scored(places, f"models:/{bout.model_name}/{version}", rows, files, report)
-        tables.append(table)
-        thresholds.append(threshold)
+    with verified_files(place, zip(rows["path"], rows["sha256"], strict=True)) as files:
+        if bout.champion is not None:
+            _require_unseen(places, bout, rows)
+        for number, version in enumerate(versions):
+            report = _shifted(progress, number, len(versions))
+            table, threshold = _scored(places, f"models:/{bout.model_name}/{version}", rows, files, report)
+            tables.append(table)
+            thresholds.append(threshold)
     found = [evaluate(table, at, evaluation) for table, at in zip(tables, thresholds, strict=True)]
     alone = bout.champion is None
     comparison = None if alone else compare(tables[1], tables[0], (thresholds[1], thresholds[0]), evaluation)
@@ -179,15 +182,14 @@ def _run_of(places: Places, model_name: str, version: str) -> Run | None:
     return run if run is not None and "catalog" in run.data.tags else None
 
 
-def _scans(places: Places, run: Run, policy: config.Promotion, data: Path | None) -> tuple[pd.DataFrame, list[Path]]:
+def _scans(places: Places, run: Run, policy: config.Promotion, data: DataPath | None) -> tuple[pd.DataFrame, DataPath]:
     catalog = _catalog(places, run)
     if catalog is None:
         raise RegistryError(
             "the challenger's catalog must lie under --home, where its run prepared it. Received: no folder "
             f"{places.prepared / run.data.tags['catalog']}"
         )
-    rows = catalog.rows(policy.scans)[COLUMNS]
-    return rows, verified_files(data or catalog.data, zip(rows["path"], rows["sha256"], strict=True))
+    return catalog.rows(policy.scans)[COLUMNS], data or catalog.data
 
 
 def _catalog(places: Places, run: Run) -> Catalog | None:
@@ -197,7 +199,7 @@ def _catalog(places: Places, run: Run) -> Catalog | None:
         return None
     inputs = run.inputs.dataset_inputs if run.inputs is not None else []
     sources = [entry.dataset.source for entry in inputs if entry.dataset.digest == digest]
-    return Catalog(folder, digest, Path(json.loads(sources[0])["uri"] if sources else ""), reused=True)
+    return Catalog(folder, digest, data_path(json.loads(sources[0])["uri"] if sources else ""), reused=True)
 
 
 def _require_unseen(places: Places, bout: Bout, rows: pd.DataFrame) -> None:

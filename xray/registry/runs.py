@@ -133,7 +133,8 @@ def _describe(client: MlflowClient, run: Run, facts: RunFacts) -> None:
     client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items() if value], synchronous=True)
     data = facts.data
     origin, schema, profile = (json.dumps(value) for value in ({"uri": data.source}, data.schema, data.profile))
-    dataset = Dataset(data.name, data.digest, "local", origin, schema, profile)
+    kind = "s3" if data.source.startswith("s3://") else "local"
+    dataset = Dataset(data.name, data.digest, kind, origin, schema, profile)
     client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
 

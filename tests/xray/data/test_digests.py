@@ -11,6 +11,7 @@ import pytest
 from xray.data import digests
 from xray.data.digests import CHUNK, file_digests
 from xray.errors import StoreError
+from xray.s3 import S3Path
 
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 """SHA-256 of `abc`, from FIPS 180-2."""
@@ -117,3 +118,54 @@ def test_an_index_that_cannot_be_written_is_a_store_error(folder: Path, tmp_path
     with pytest.raises(StoreError, match="digest index could not be written"):
         file_digests(folder, ["train/a"], tmp_path / "store" / "digests.parquet")
     assert not list(tmp_path.glob("**/*.tmp-*"))
+
+
+class TestAtAServer:
+    @pytest.fixture
+    def address(self, bucket: S3Path, monkeypatch: pytest.MonkeyPatch) -> S3Path:
+        monkeypatch.setattr(digests, "SETTLED_NS", -60_000_000_000)  # as if written long ago
+        for name, content in (("train/a", b"abc"), ("train/more/b", b"abd")):
+            (bucket / "data" / name).write_bytes(content)
+        return bucket / "data"
+
+    def test_digests_are_those_of_the_bytes(self, address: S3Path, index: Path) -> None:
+        found = file_digests(address, ["train/more/b", "train/a", "train/gone"], index)
+        assert list(found) == ["train/more/b", "train/a"]
+        assert found["train/a"] == ABC
+
+    def test_an_unchanged_object_is_not_read_again(
+        self, address: S3Path, index: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first = file_digests(address, ["train/a", "train/more/b"], index)
+        monkeypatch.delattr(S3Path, "read_bytes")
+        assert file_digests(address, ["train/a", "train/more/b"], index) == first
+
+    def test_another_size_is_noticed(self, address: S3Path, index: Path) -> None:
+        file_digests(address, ["train/a"], index)
+        (address / "train" / "a").write_bytes(b"longer")
+        assert file_digests(address, ["train/a"], index) == {"train/a": hashlib.sha256(b"longer").hexdigest()}
+
+    def test_an_object_written_just_now_is_not_remembered(
+        self, address: S3Path, index: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(digests, "SETTLED_NS", 3_600_000_000_000)
+        file_digests(address, ["train/a"], index)
+        (address / "train" / "a").write_bytes(b"xyz")
+        assert file_digests(address, ["train/a"], index) == {"train/a": hashlib.sha256(b"xyz").hexdigest()}
+
+    def test_a_shared_index_holds_what_lies_at_servers_alone(
+        self, address: S3Path, folder: Path, index: Path, tmp_path: Path
+    ) -> None:
+        file_digests(folder, ["train/a"], index)
+        file_digests(address, ["train/a"], index, address.parent)
+        (address.parent / digests.SHARED).download(tmp_path / "shared.parquet")
+        assert pd.read_parquet(tmp_path / "shared.parquet")["path"].tolist() == [f"{address}/train/a"]
+
+    @pytest.mark.parametrize("content", [b"", b"PAR1 nonsense PAR1"])
+    def test_a_broken_shared_index_is_made_anew(
+        self, address: S3Path, index: Path, tmp_path: Path, content: bytes
+    ) -> None:
+        (address.parent / digests.SHARED).write_bytes(content)
+        assert file_digests(address, ["train/a"], index, address.parent) == {"train/a": ABC}
+        (address.parent / digests.SHARED).download(tmp_path / "shared.parquet")
+        assert len(pd.read_parquet(tmp_path / "shared.parquet")) == 1

@@ -6,20 +6,31 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.conftest import send
 from xray.config import Config, Places, load_config
+from xray.data import digests
 from xray.data.catalog import Catalog
+from xray.data.metadata import SUMMARY_NAME
 from xray.data.phantom import write_phantoms
 from xray.data.prepare import clean, normalize, write_prepared
+from xray.errors import DataError
+from xray.s3 import DataPath, S3Path
 
 SMALL = ["images.height=32", "images.width=32"]
 
 
-def prepare(data: Path, config: Config, home: Path) -> tuple[Catalog, int]:
+def prepare(data: DataPath, config: Config, home: Path, shared: S3Path | None = None) -> tuple[Catalog, int]:
     """Prepare a folder, and count the scans that were decoded."""
-    places = Places(home=home)
+    places = Places(home=home, shared=shared)
     cleaned = clean(data, places)
     filled = normalize(cleaned, config, places)
     return write_prepared(cleaned, filled.store, config, places), filled.decoded
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    """The content of every file below a folder, but for the locks."""
+    found = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
 @pytest.fixture
@@ -102,3 +113,63 @@ def test_the_real_scans_give_the_known_counts(real_scans: Path, tmp_path: Path) 
     assert (train.groupby("pixels_sha256")["split"].nunique() == 1).all()
     identical = catalog.findings()["identical_pixels"]
     assert (identical["files"], identical["groups"], identical["crossing_groups"]) == (56, 27, 0)
+
+
+class TestAtAServer:
+    def test_what_is_prepared_is_the_same_as_from_disk(self, phantoms: Path, bucket: S3Path, tmp_path: Path) -> None:
+        address = send(phantoms, bucket / "data")
+        config = load_config("quick", SMALL)
+        on_disk, _ = prepare(phantoms, config, tmp_path / "disk")
+        there, decoded = prepare(address, config, tmp_path / "s3")
+        assert decoded == 240
+        assert there.digest == on_disk.digest
+        for below in ("cleaned", "pixels", "prepared"):
+            first, second = (files_below(getattr(Places(home=tmp_path / home), below)) for home in ("disk", "s3"))
+            assert first == second
+            assert first
+
+    def test_a_second_home_reads_and_decodes_no_scan(
+        self, phantoms: Path, bucket: S3Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(digests, "SETTLED_NS", -60_000_000_000)  # as if written long ago
+        address, config = send(phantoms, bucket / "data"), load_config("quick", SMALL)
+        first, _ = prepare(address, config, tmp_path / "first", bucket / "shared")
+        read: list[str] = []
+        straight = S3Path.read_bytes
+
+        def noted(path: S3Path) -> bytes:
+            read.append(path.name)
+            return straight(path)
+
+        monkeypatch.setattr(S3Path, "read_bytes", noted)
+        second, decoded = prepare(address, config, tmp_path / "second", bucket / "shared")
+        assert (second.digest, decoded) == (first.digest, 0)
+        assert [name for name in read if name.endswith(("jpeg", "png"))] == []
+        assert {file.path for file in (bucket / "shared" / "prepared" / first.digest).files()} == {
+            path.name for path in first.folder.iterdir()
+        }
+
+    def test_a_scan_that_changes_or_goes_under_way_is_named(
+        self, phantoms: Path, bucket: S3Path, tmp_path: Path
+    ) -> None:
+        address, config, places = send(phantoms, bucket), load_config("quick", SMALL), Places(home=tmp_path)
+        cleaned = clean(address, places)
+        scan = bucket / cleaned.rows()["path"][0]
+        scan.write_bytes(b"another")
+        with pytest.raises(DataError, match=rf"scans must not change while they are prepared.* Received: {scan}$"):
+            normalize(cleaned, config, places)
+        import boto3
+
+        boto3.client("s3").delete_object(Bucket=scan.bucket, Key=scan.key)
+        with pytest.raises(
+            DataError, match=rf"every scan must be readable. Received: {scan}: No such file or directory$"
+        ):
+            normalize(cleaned, config, places)
+
+
+def test_a_broken_summary_is_told_without_the_folder(data: Path, tmp_path: Path) -> None:
+    (data / SUMMARY_NAME).write_bytes(b"\xff")
+    moved = Path(shutil.copytree(data, tmp_path / "moved"))
+    first, second = (clean(folder, Places(home=tmp_path)) for folder in (data, moved))
+    assert first.digest == second.digest
+    assert "must be UTF-8" in first.notes()[0]

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import send
 from xray.data.verify import verified_files
 from xray.errors import DataError
+from xray.s3 import S3Path
 
 
 @pytest.fixture
@@ -21,13 +23,28 @@ def scans(tmp_path: Path) -> list[tuple[str, str]]:
 
 
 def test_files_come_in_the_order_asked(tmp_path: Path, scans: list[tuple[str, str]]) -> None:
-    assert verified_files(tmp_path, reversed(scans)) == [tmp_path / path for path, _ in reversed(scans)]
+    with verified_files(tmp_path, reversed(scans)) as files:
+        assert files == [tmp_path / path for path, _ in reversed(scans)]
 
 
 def test_one_fault_is_named_and_the_others_are_counted(tmp_path: Path, scans: list[tuple[str, str]]) -> None:
     (tmp_path / "test" / "1.png").write_bytes(b"another")
-    with pytest.raises(DataError, match=r"--data FOLDER .*Received: \S+1\.png \(changed\)$"):
-        verified_files(tmp_path, scans)
+    with (
+        pytest.raises(DataError, match=r"--data FOLDER .*Received: \S+1\.png \(changed\)$"),
+        verified_files(tmp_path, scans),
+    ):
+        pass
     (tmp_path / "test" / "0.png").unlink()
-    with pytest.raises(DataError, match=r"Received: \S+0\.png \(No such file or directory\), and 1 others of 3$"):
-        verified_files(tmp_path, scans)
+    missing = r"Received: \S+0\.png \(No such file or directory\), and 1 others of 3$"
+    with pytest.raises(DataError, match=missing), verified_files(tmp_path, scans):
+        pass
+
+
+def test_scans_at_a_server_are_copied_for_a_while(tmp_path: Path, bucket: S3Path, scans: list[tuple[str, str]]) -> None:
+    address = send(tmp_path, bucket / "moved")
+    with verified_files(address, scans) as files:
+        assert [path.read_bytes() for path in files] == [(tmp_path / path).read_bytes() for path, _ in scans]
+    assert [path for path in files if path.exists()] == []
+    (address / "test" / "1.png").write_bytes(b"another")
+    with pytest.raises(DataError, match=r"Received: s3://\S+1\.png \(changed\)$"), verified_files(address, scans):
+        pass

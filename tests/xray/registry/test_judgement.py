@@ -109,7 +109,7 @@ def test_scans_that_were_moved_are_named_and_found_where_the_user_says(
 ) -> None:
     with pytest.raises(DataError, match=r"--data FOLDER says where the scans lie now. Received: \S+ \(No such file"):
         judge(home, BOUT, POLICY, DRAWS, data=tmp_path)
-    shutil.copytree(prepared.catalog.data, tmp_path / "moved")
+    shutil.copytree(str(prepared.catalog.data), tmp_path / "moved")
     spoilt = tmp_path / "moved" / prepared.catalog.rows("test")["path"][0]
     spoilt.write_bytes(spoilt.read_bytes() + b" ")
     with pytest.raises(DataError, match=rf"Received: {spoilt} \(changed\)$"):
