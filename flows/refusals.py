@@ -45,9 +45,10 @@ def checked_request(
     config = load_config(recipe, settings)
     scans = data_path(data)
     shared = None if prepared is None else _shared(prepared)
-    _require_scans(scans, config, trains)
+    typed = scans if isinstance(scans, S3Path) else Path(data)  # a mistake is told in the user's own words
+    _require_scans(typed, config, trains)
     if search is not None:
-        _require_searchable(scans, config, search)
+        _require_searchable(typed, config, search)
     require_writable(home)
     if trains:
         weights_file(config.model)

@@ -85,7 +85,7 @@ class Command:
 def processes_of(session: int) -> list[str]:
     """List the processes of a session that are not yet gone."""
     listing = subprocess.run(
-        ["ps", "-o", "stat=,args=", "--sid", str(session)], capture_output=True, text=True, check=False
+        ["ps", "-ww", "-o", "stat=,args=", "--sid", str(session)], capture_output=True, text=True, check=False
     )
     return [line for line in listing.stdout.splitlines() if not line.startswith("Z")]
 

@@ -219,7 +219,9 @@ def test_the_command_prepares_the_same_here_and_on_a_cluster(xray: Command) -> N
     assert xray("phantom", "phantoms", "--scans", "80", "--size", "64x64").code == 0
     prepare = ["prepare", "phantoms", "--recipe", "quick", "--home"]
     afar = xray(*prepare, "afar", "--dask", "local")
-    assert (afar.code, afar.err, afar.left) == (0, "", [])
+    # Python's own tracker of resources ends by itself, an instant after the process that it served.
+    left = [process for process in afar.left if "resource_tracker" not in process]
+    assert (afar.code, afar.err, left) == (0, "", [])
     assert xray(*prepare, "here").code == 0
 
     def stores(home: str) -> dict[str, bytes]:

@@ -50,11 +50,11 @@ def test_many_files_keep_their_order_whatever_a_thread_is_handed_at_a_time(folde
 def test_a_thread_is_handed_a_chunk_of_files(folder: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     handed: list[int] = []
 
-    def digest_none(base: str, paths: Sequence[str], known: dict) -> list[None]:
+    def digest_none(base: str, known: dict, paths: Sequence[str]) -> list[None]:
         handed.append(len(paths))
         return [None] * len(paths)
 
-    monkeypatch.setattr(digests, "_digest_all", digest_none)
+    monkeypatch.setattr(digests, "_digest_files", digest_none)
     file_digests(folder, [f"train/{number}" for number in range(CHUNK + 1)], index)
     assert sorted(handed) == [1, CHUNK]
 
