@@ -216,4 +216,4 @@ def test_prefects_form_shows_fields_bounds_and_descriptions(flow: Any) -> None:
 
 def test_a_flow_takes_its_configuration_as_the_form_sends_it(request_of: Request) -> None:
     sent = request_of.model_dump(mode="json")
-    assert pipeline.validate_parameters({"request": sent}) == {"request": request_of}
+    assert pipeline.validate_parameters({"request": sent}) == {"request": request_of, "dask": None}

@@ -155,7 +155,7 @@ def test_an_error_of_another_kind_is_told_in_one_line(events: list[Event]) -> No
 
 def test_a_flow_keeps_its_parameters_when_it_speaks_plainly() -> None:
     assert set(refused.parameters.properties) == {"scans"}
-    assert set(pipeline.parameters.properties) == {"request"}
+    assert set(pipeline.parameters.properties) == {"request", "dask"}
 
 
 def test_a_flow_that_hangs_is_ended_before_the_next_one_is_due() -> None:
