@@ -1,4 +1,4 @@
-"""Batches from the pixel store: in memory where the scans fit a budget, streamed by row group where they do not.
+"""Batches from the pixel store: scan by scan where they fit a memory budget, streamed by row group where they do not.
 
 The order of the scans in an epoch depends on (seed, epoch) alone, so that a training that was killed goes on with the
 batches it would have had.
@@ -32,7 +32,7 @@ class Scans:
         store: Holds their pixels.
         sha256: n digests.
         targets: float32 (n, k), what the network should answer: `labels.Scheme.targets`.
-        in_memory: Whether their pixels are kept in memory.
+        in_memory: Whether memory has room for all of them: each is then taken from where it lies, in any order.
     """
 
     store: PixelStore
@@ -158,13 +158,13 @@ def _reader(scans: Scans, batch_size: int) -> Callable[[np.random.Generator | No
                 f"{scans.store.folder} must hold every scan that is read. Received: {absent} it does not hold"
             )
         return lambda order: _streamed_epoch(scans.store, groups, places_of, batch_size, order)
-    pixels = scans.store.read(scans.sha256)
+    pixels = scans.store.view(scans.sha256)
 
     def in_memory_epoch(order: np.random.Generator | None) -> Iterator[Batch]:
         places = np.arange(len(scans)) if order is None else order.permutation(len(scans))
         for start in range(0, len(places), batch_size):
             chosen = places[start : start + batch_size]
-            yield pixels[chosen], chosen
+            yield pixels.take(chosen), chosen
 
     return in_memory_epoch
 

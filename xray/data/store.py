@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from xray.data.mapped import mapped_values
 from xray.errors import StoreError
 
 if TYPE_CHECKING:
@@ -70,6 +71,23 @@ class RowGroup:
     shard: Path
     group: int
     rows: int
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Scans at hand; while they lie in their shards, reading one is the system's work, and so is forgetting it.
+
+    Attributes:
+        groups: Each uint8 (rows, height, width), 0 to 255.
+        places: int64 (n, 2), each scan's group and its row in it.
+    """
+
+    groups: tuple[NDArray[np.uint8], ...]
+    places: NDArray[np.int64]
+
+    def take(self, chosen: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Copy scans, by their numbers: uint8 (b, height, width), 0 to 255, for int64 (b,), at least one."""
+        return np.stack([self.groups[group][row] for group, row in self.places[chosen].tolist()])
 
 
 @dataclass(frozen=True)
@@ -182,12 +200,7 @@ class PixelStore:
         Raises:
             StoreError: A digest that the store does not hold, or a shard that cannot be read.
         """
-        wanted: dict[RowGroup, list[tuple[int, int]]] = {}
-        for at, digest in enumerate(sha256s):
-            if digest not in self._place:
-                raise StoreError(f"{self.folder} must hold every scan that is read. Received: sha256 {digest}")
-            shard, group, row = self._place[digest]
-            wanted.setdefault(RowGroup(shard, group, 0), []).append((at, row))
+        wanted = self._wanted(sha256s)
         pixels = np.empty((len(sha256s), self.height, self.width), np.uint8)
 
         def copy(group: RowGroup) -> None:
@@ -198,6 +211,27 @@ class PixelStore:
         with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as threads:
             list(threads.map(copy, wanted))
         return pixels
+
+    def view(self, sha256s: Sequence[str]) -> Pixels:
+        """Have scans at hand without reading them yet, where the shards allow it; else they are read.
+
+        Args:
+            sha256s: n digests, in any order, repeated or not.
+
+        Raises:
+            StoreError: A digest that the store does not hold, or a shard that cannot be read.
+        """
+        places, groups = np.empty((len(sha256s), 2), np.int64), []
+        for number, (group, rows) in enumerate(self._wanted(sha256s).items()):
+            with _parquet(group.shard) as file:
+                mapped = self._mapped(group, file)
+            if mapped is None:
+                each = np.arange(len(sha256s))
+                return Pixels((self.read(sha256s),), np.stack([np.zeros_like(each), each], axis=1))
+            groups.append(mapped)
+            for at, row in rows:
+                places[at] = number, row
+        return Pixels(tuple(groups), places)
 
     def row_groups(self, wanted: set[str] | None = None) -> list[RowGroup]:
         """List what to stream, in a settled order.
@@ -221,7 +255,29 @@ class PixelStore:
             StoreError: The shard cannot be read or is not what it should be.
         """
         with _parquet(group.shard) as file:
-            table = file.read_row_group(group.group, columns=["sha256", "pixels"])
+            digests = file.read_row_group(group.group, columns=["sha256"]).column(0).to_pylist()
+            pixels = self._mapped(group, file)
+            if pixels is None:
+                pixels = self._decoded(group, file)
+        return digests, pixels
+
+    def _wanted(self, sha256s: Sequence[str]) -> dict[RowGroup, list[tuple[int, int]]]:
+        """Where scans lie: from each row group to their numbers in `sha256s` and their rows."""
+        wanted: dict[RowGroup, list[tuple[int, int]]] = {}
+        for at, digest in enumerate(sha256s):
+            if digest not in self._place:
+                raise StoreError(f"{self.folder} must hold every scan that is read. Received: sha256 {digest}")
+            shard, group, row = self._place[digest]
+            wanted.setdefault(RowGroup(shard, group, 0), []).append((at, row))
+        return wanted
+
+    def _mapped(self, group: RowGroup, file: pq.ParquetFile) -> NDArray[np.uint8] | None:
+        values = mapped_values(group.shard, file, group.group, "pixels", self.height * self.width)
+        return None if values is None else values.reshape(-1, self.height, self.width)
+
+    def _decoded(self, group: RowGroup, file: pq.ParquetFile) -> NDArray[np.uint8]:
+        """Have Arrow decode what does not lie in one piece, as in shards of earlier versions."""
+        table = file.read_row_group(group.group, columns=["pixels"])
         column = pa.concat_arrays(table.column("pixels").chunks)
         _, offsets, values = column.buffers()
         ends = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
@@ -229,8 +285,7 @@ class PixelStore:
             raise StoreError(
                 f"{group.shard} must hold {self.height} x {self.width} pixels a scan; prepare the data again"
             )
-        pixels = np.frombuffer(values, np.uint8)[ends[0] : ends[-1]]
-        return table.column("sha256").to_pylist(), pixels.reshape(len(column), self.height, self.width)
+        return np.frombuffer(values, np.uint8)[ends[0] : ends[-1]].reshape(-1, self.height, self.width)
 
     @cached_property
     def _place(self) -> dict[str, tuple[Path, int, int]]:
