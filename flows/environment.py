@@ -5,12 +5,13 @@ import platform
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import copy_context
 from pathlib import Path
 
 from flows.running import running
+from tasks.libraries import load
 from xray.errors import XrayError
 
 TRAINING_MEMORY = {
@@ -97,8 +98,12 @@ def settle(home: Path, trains: bool) -> None:
 
 
 @contextmanager
-def served() -> Iterator[None]:
+def served(*modules: str) -> Iterator[None]:
     """Have a Prefect server for as long as the block lasts: the one that the user named, or a temporary one.
+
+    Args:
+        modules: What the block will need, by dotted names: imported while the temporary server starts, which is the
+            work of another process and takes as long.
 
     Raises:
         XrayError: It does not start, or does not answer.
@@ -108,7 +113,7 @@ def served() -> Iterator[None]:
 
     url = get_current_settings().api.url
     if url is None:
-        _start_server()
+        _start_server(modules)
     else:
         _require_answer(url)
     try:
@@ -126,7 +131,7 @@ def _require_answer(url: str) -> None:
         raise XrayError(f"PREFECT_API_URL must name a server that answers. Received: {url} ({error})")
 
 
-def _start_server() -> None:
+def _start_server(modules: Sequence[str]) -> None:
     """Start Prefect's temporary server out of reach of Ctrl-C, which a terminal sends to every process of a command.
 
     Prefect stops its server itself, once it has told it how the run ended. A process inherits the signals that the
@@ -135,16 +140,21 @@ def _start_server() -> None:
     from prefect.server.api.server import SubprocessASGIServer
 
     failures: list[RuntimeError] = []
+    server = SubprocessASGIServer()
 
     def start() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            SubprocessASGIServer().start()
+            server.start()
         except RuntimeError as error:
             failures.append(error)
 
     thread = threading.Thread(target=copy_context().run, args=(start,), daemon=True)
     thread.start()
+    while server.server_process is None and thread.is_alive():  # it inherits standard error, which imports take away
+        thread.join(0.01)
+    for name in modules:
+        load(name)
     thread.join()
     if failures:
         raise XrayError(f"Prefect's server must start. Received: {failures[0]}") from failures[0]

@@ -109,3 +109,23 @@ def test_a_server_that_is_named_and_does_not_answer_is_said_in_one_line() -> Non
 def test_a_server_that_goes_away_is_said_in_one_line(prefect_server: None) -> None:
     with pytest.raises(XrayError, match="Prefect's server must answer"), served():
         httpx.get(NOBODY)
+
+
+def test_a_temporary_server_is_there_with_what_the_command_will_need(tmp_path: Path) -> None:
+    """Its standard error is the command's own, whatever the imports beside it keep back."""
+    script = """
+import os, sys
+from pathlib import Path
+from flows.environment import quiet_settings, served
+os.environ.update(quiet_settings(Path.cwd()))
+with served("xray.registry.record"):
+    from prefect.server.api.server import SubprocessASGIServer
+    server = SubprocessASGIServer().server_process
+    print(server.poll(), "mlflow" in sys.modules, os.path.samestat(os.fstat(2), os.stat(f"/proc/{server.pid}/fd/2")))
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    environment |= {"PYTHONPATH": str(PROJECT)}
+    child = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert child.stdout == "None True True\n", child.stderr
