@@ -6,6 +6,7 @@ import numpy as np
 from xray.config import Config, Labels, Training
 from xray.data.loader import Scans
 from xray.labels import SCHEMES
+from xray.training.adam import FusedAdam
 from xray.training.architectures import build
 from xray.training.backbones import load_weights
 from xray.training.pretrained import weights_file
@@ -54,9 +55,7 @@ def _optimizer(training: Training, steps: int) -> keras.optimizers.Optimizer:
             warmup_target=training.learning_rate if warm_up else None,
             warmup_steps=warm_up,
         )
-    if training.weight_decay:
-        return keras.optimizers.AdamW(rate, weight_decay=training.weight_decay)
-    return keras.optimizers.Adam(rate)
+    return FusedAdam(rate, weight_decay=training.weight_decay or None)
 
 
 def class_weights(scans: Scans, labels: Labels) -> dict[int, float] | None:

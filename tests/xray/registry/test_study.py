@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import keras
 import optuna
 import pytest
 from mlflow import MlflowClient
@@ -23,6 +22,8 @@ from xray.registry.store import store_of
 from xray.registry.study import Material, Study, connected, open_study, slots_left
 from xray.registry.study_database import shown
 from xray.registry.trials import Tried, attempt
+from xray.training import objective
+from xray.training.adam import FusedAdam
 from xray.training.identity import training_digest
 from xray.training.search import Choices, Range, Search, applied
 
@@ -226,10 +227,9 @@ def test_a_trial_whose_loss_is_no_number_counts_and_the_next_one_runs(
     prepared: Learned, places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = study_of(prepared, places, Search(space=RATES, trials=2), **{"training.epochs": 1})
-    adam = keras.optimizers.Adam
     with monkeypatch.context() as huge, opened(study, places) as parent:
         # Beyond what a space may hold, so that it surely diverges.
-        huge.setattr(keras.optimizers, "Adam", lambda rate: adam(1e38))
+        huge.setattr(objective, "FusedAdam", lambda rate, weight_decay: FusedAdam(1e38))
         diverged = attempt(study, 0, places, parent)
     assert (diverged.state, diverged.value) == ("FAIL", None)
     assert slots_left(study) == [1]
