@@ -5,9 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from xray.config import Split
 from xray.errors import TrainingError
@@ -79,6 +76,9 @@ def linked_groups(*keys: pd.Series) -> NDArray[np.int32]:
     Returns:
         int32 (n,), the same number for rows that are linked, directly or through others.
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     n = len(keys[0])
     links = []
     offset = n
@@ -93,6 +93,8 @@ def linked_groups(*keys: pd.Series) -> NDArray[np.int32]:
 
 
 def _train_folds(rows: pd.DataFrame, split: Split) -> NDArray[np.int64]:
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold  # loading takes a second
+
     strata = rows["label"] + "/" + rows["subtype"]
     # A subtype with fewer scans than folds cannot be spread over them: it counts with its label's largest.
     rare = strata.map(strata.value_counts()) < split.folds
