@@ -192,7 +192,7 @@ def _require_searchable(data: DataPath, config: Config, search: Search) -> None:
 
 def _require_scans(data: DataPath, config: Config, trains: bool) -> None:
     from xray.data.metadata import read_coronahack
-    from xray.data.splits import require_splittable
+    from xray.data.splittable import require_splittable
     from xray.labels import SCHEMES
 
     rows = read_coronahack(data).rows

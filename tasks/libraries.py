@@ -10,7 +10,7 @@ from xray.libraries import quiet_import
 
 
 def load(name: str) -> ModuleType:
-    """Import a module that brings TensorFlow, MLflow, scikit-learn or matplotlib along, without the noise.
+    """Import a module of ours that brings TensorFlow, MLflow or matplotlib along, without the noise.
 
     Args:
         name: A dotted name, such as `xray.training.fit`.

@@ -45,7 +45,7 @@ def cross_validate(
     from flows.environment import served
     from flows.screen import console, show_table, watching
 
-    with served("xray.data.prepare", "sklearn.model_selection", "xray.registry.family"), watching():
+    with served("xray.data.prepare", "xray.registry.family"), watching():
         family = flow(request, seeds=seeds, dask=dask)
     from xray.registry.card import SAFETY
 
@@ -75,7 +75,7 @@ def prepare(
     from flows.pipeline import prepare as prepare_flow
     from flows.screen import console, show_table, watching
 
-    with served("xray.data.prepare", "sklearn.model_selection"), watching():
+    with served("xray.data.prepare"), watching():
         catalog = prepare_flow(request, dask=dask)
     from xray.data.audit import lines
 
@@ -111,7 +111,7 @@ def _run(
     from flows.pipeline import pipeline
     from flows.screen import console, show_table, watching
 
-    with served("xray.data.prepare", "sklearn.model_selection", "xray.registry.record"), watching():
+    with served("xray.data.prepare", "xray.registry.record"), watching():
         recorded = pipeline(request, dask=dask)
     from xray.evaluation.report import COLUMNS
     from xray.registry.card import SAFETY

@@ -2,7 +2,7 @@
 
 A shard's pixels are neither compressed nor encoded. Parquet's PLAIN encoding writes a binary value as its length in
 four bytes, little-endian, and its bytes [1]_, and the values of a page end where the page ends. Where a row group's
-pixels are a single page, as `shards.fill` writes them, its column chunk therefore ends with n * (4 + size) bytes whose
+pixels are a single page, as Arrow writes our few rows, its column chunk therefore ends with n * (4 + size) bytes whose
 places are known. Each of the n lengths is compared before the view is handed out.
 
 References:
@@ -10,6 +10,7 @@ References:
 """
 
 import mmap
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,23 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 LENGTH = np.dtype("<u4")
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Scans at hand; while they lie in their shards, reading one is the system's work, and so is forgetting it.
+
+    Attributes:
+        groups: Each uint8 (rows, height, width), 0 to 255.
+        places: int64 (n, 2), each scan's group and its row in it.
+    """
+
+    groups: tuple[NDArray[np.uint8], ...]
+    places: NDArray[np.int64]
+
+    def take(self, chosen: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Copy scans, by their numbers: uint8 (b, height, width), 0 to 255, for int64 (b,), at least one."""
+        return np.stack([self.groups[group][row] for group, row in self.places[chosen].tolist()])
 
 
 def mapped_values(path: Path, file: pq.ParquetFile, group: int, column: str, size: int) -> NDArray[np.uint8] | None:

@@ -181,7 +181,6 @@ def _write_shard(store: PixelStore, scans: Iterator[tuple[str, Normalized]]) -> 
             temporary,
             SCHEMA.with_metadata(about),
             compression="NONE",
-            data_page_size=2 * ROW_GROUP_BYTES,  # a row group's pixels are one page: `mapped` says what for
             use_dictionary=["scaling"],
             write_statistics=["sha256", "width", "height"],
         ) as writer:

@@ -1,14 +1,15 @@
 """Cut the official TRAIN scans into folds that share neither a patient nor identical pixels."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from xray.config import Split
+from xray.data.splittable import require_both_labels, require_splittable
 from xray.errors import TrainingError
-from xray.labels import LABELS
 
 TEST_FOLD = -1
 """The `fold` of a TEST scan, which belongs to none."""
@@ -38,33 +39,8 @@ def assign_folds(rows: pd.DataFrame, split: Split) -> pd.DataFrame:
     fold[in_train] = _train_folds(rows[in_train], split)
     names = np.where(fold == split.validation_fold, "validation", "train")
     assigned = rows.assign(split=np.where(in_train, names, "test"), fold=fold)
-    _require_both_labels(assigned, "split", ("train", "validation", "test"))
+    require_both_labels(assigned, "split", ("train", "validation", "test"))
     return assigned
-
-
-def require_splittable(rows: pd.DataFrame, split: Split) -> None:
-    """Refuse what no seed could split: known from the metadata alone, before a scan is decoded.
-
-    Args:
-        rows: One row a scan, with `label, official`.
-        split: Folds.
-
-    Raises:
-        TrainingError: As `assign_folds`.
-    """
-    if split.validation_fold >= split.folds:
-        raise TrainingError(
-            f"split.validation_fold must be below split.folds. Received: {split.validation_fold} of {split.folds}"
-        )
-    for official in ("train", "test"):
-        if not (rows["official"] == official).any():
-            raise TrainingError(
-                f"the data set must have both TRAIN and TEST scans. Received: no {official.upper()} scans"
-            )
-    _require_both_labels(rows, "official", ("train", "test"))
-    fewest = rows.loc[rows["official"] == "train", "label"].value_counts().min()
-    if fewest < split.folds:
-        raise TrainingError(f"each label must have at least {split.folds} TRAIN scans. Received: {fewest}")
 
 
 def linked_groups(*keys: pd.Series) -> NDArray[np.int32]:
@@ -76,9 +52,6 @@ def linked_groups(*keys: pd.Series) -> NDArray[np.int32]:
     Returns:
         int32 (n,), the same number for rows that are linked, directly or through others.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     n = len(keys[0])
     links = []
     offset = n
@@ -93,8 +66,6 @@ def linked_groups(*keys: pd.Series) -> NDArray[np.int32]:
 
 
 def _train_folds(rows: pd.DataFrame, split: Split) -> NDArray[np.int64]:
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold  # loading takes a second
-
     strata = rows["label"] + "/" + rows["subtype"]
     # A subtype with fewer scans than folds cannot be spread over them: it counts with its label's largest.
     rare = strata.map(strata.value_counts()) < split.folds
@@ -111,13 +82,3 @@ def _train_folds(rows: pd.DataFrame, split: Split) -> NDArray[np.int64]:
     for number, (_, held_out) in enumerate(parts):
         fold[held_out] = number
     return fold
-
-
-def _require_both_labels(rows: pd.DataFrame, column: str, names: Sequence[str]) -> None:
-    for name in names:
-        present = set(rows.loc[rows[column] == name, "label"])
-        missing = [label for label in LABELS if label not in present]
-        if missing:
-            raise TrainingError(
-                f"each split must have scans of both labels. Received: no {' and no '.join(missing)} in {name}"
-            )

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from xray.data.mapped import mapped_values
+from xray.data.mapped import Pixels, mapped_values
 from xray.errors import StoreError
 
 if TYPE_CHECKING:
@@ -71,23 +71,6 @@ class RowGroup:
     shard: Path
     group: int
     rows: int
-
-
-@dataclass(frozen=True)
-class Pixels:
-    """Scans at hand; while they lie in their shards, reading one is the system's work, and so is forgetting it.
-
-    Attributes:
-        groups: Each uint8 (rows, height, width), 0 to 255.
-        places: int64 (n, 2), each scan's group and its row in it.
-    """
-
-    groups: tuple[NDArray[np.uint8], ...]
-    places: NDArray[np.int64]
-
-    def take(self, chosen: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Copy scans, by their numbers: uint8 (b, height, width), 0 to 255, for int64 (b,), at least one."""
-        return np.stack([self.groups[group][row] for group, row in self.places[chosen].tolist()])
 
 
 @dataclass(frozen=True)
@@ -204,7 +187,8 @@ class PixelStore:
         pixels = np.empty((len(sha256s), self.height, self.width), np.uint8)
 
         def copy(group: RowGroup) -> None:
-            rows = self.read_row_group(group)[1]
+            with _parquet(group.shard) as file:
+                rows = self._pixels(group, file)
             for at, row in wanted[group]:
                 pixels[at] = rows[row]
 
@@ -256,10 +240,7 @@ class PixelStore:
         """
         with _parquet(group.shard) as file:
             digests = file.read_row_group(group.group, columns=["sha256"]).column(0).to_pylist()
-            pixels = self._mapped(group, file)
-            if pixels is None:
-                pixels = self._decoded(group, file)
-        return digests, pixels
+            return digests, self._pixels(group, file)
 
     def _wanted(self, sha256s: Sequence[str]) -> dict[RowGroup, list[tuple[int, int]]]:
         """Where scans lie: from each row group to their numbers in `sha256s` and their rows."""
@@ -271,12 +252,16 @@ class PixelStore:
             wanted.setdefault(RowGroup(shard, group, 0), []).append((at, row))
         return wanted
 
+    def _pixels(self, group: RowGroup, file: pq.ParquetFile) -> NDArray[np.uint8]:
+        mapped = self._mapped(group, file)
+        return self._decoded(group, file) if mapped is None else mapped
+
     def _mapped(self, group: RowGroup, file: pq.ParquetFile) -> NDArray[np.uint8] | None:
         values = mapped_values(group.shard, file, group.group, "pixels", self.height * self.width)
         return None if values is None else values.reshape(-1, self.height, self.width)
 
     def _decoded(self, group: RowGroup, file: pq.ParquetFile) -> NDArray[np.uint8]:
-        """Have Arrow decode what does not lie in one piece, as in shards of earlier versions."""
+        """Have Arrow decode what does not lie in one piece, as another program may write it."""
         table = file.read_row_group(group.group, columns=["pixels"])
         column = pa.concat_arrays(table.column("pixels").chunks)
         _, offsets, values = column.buffers()

@@ -9,13 +9,15 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from xray.data.mapped import mapped_values
-from xray.data.shards import ROW_GROUP_BYTES
-from xray.data.store import Pixels, PixelStore, RowGroup, Shard
+from xray.config import Images
+from xray.data.digests import file_digests
+from xray.data.mapped import Pixels, mapped_values
+from xray.data.shards import fill
+from xray.data.store import PixelStore, RowGroup, Shard
 
 SIDE = 40
 SIZE = SIDE * SIDE
-ONE_PAGE = {"compression": "NONE", "use_dictionary": False, "data_page_size": 2 * ROW_GROUP_BYTES}
+PLAIN = {"compression": "NONE", "use_dictionary": False}
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def written(path: Path, pixels: NDArray[np.uint8], **settings: Any) -> Path:
     table = pa.table(
         {"sha256": [str(number) for number in range(len(values))], "pixels": pa.array(values, pa.binary())}
     )
-    pq.write_table(table, path, row_group_size=32, **(ONE_PAGE | settings))
+    pq.write_table(table, path, row_group_size=32, **(PLAIN | settings))
     return path
 
 
@@ -49,6 +51,16 @@ def test_values_in_one_page_are_viewed_in_every_row_group(pixels: NDArray[np.uin
         assert view is not None
         assert not view.flags.writeable
         np.testing.assert_array_equal(view, pixels.reshape(90, SIZE)[32 * group : 32 * group + 32])
+
+
+def test_shards_are_written_so_that_they_can_be_viewed(phantoms: Path, tmp_path: Path) -> None:
+    """Row groups of several megabytes: an Arrow that ended a page sooner would leave nothing to view."""
+    names = [f"train/{path.name}" for path in sorted((phantoms / "train").iterdir())]
+    store = fill(phantoms, file_digests(phantoms, names, tmp_path / "digests.parquet"), Images(), tmp_path).store
+    groups = store.row_groups()
+    assert max(group.rows for group in groups) > 100
+    for group in groups:
+        assert viewed(group.shard, group.group, store.height * store.width) is not None
 
 
 def test_a_view_stays_when_the_file_goes(pixels: NDArray[np.uint8], tmp_path: Path) -> None:
@@ -88,7 +100,7 @@ def test_values_of_another_size_are_not_viewed(pixels: NDArray[np.uint8], tmp_pa
 def test_a_value_that_is_absent_is_no_value_of_the_next(tmp_path: Path) -> None:
     path = tmp_path / "shard.parquet"
     values = pa.array([bytes(SIZE), None, bytes(SIZE)], pa.binary())
-    pq.write_table(pa.table({"sha256": ["0", "1", "2"], "pixels": values}), path, **ONE_PAGE)
+    pq.write_table(pa.table({"sha256": ["0", "1", "2"], "pixels": values}), path, **PLAIN)
     assert viewed(path) is None
 
 
