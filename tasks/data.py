@@ -40,5 +40,6 @@ def audit_and_split(cleaned: Cleaned, store: PixelStore, request: Request) -> Ca
     """Audit the scans, cut them into folds and write the catalog."""
     catalog = load("xray.data.prepare").write_prepared(cleaned, store, request.config, request.places)
     lines = load("xray.data.audit").lines(catalog.findings())
-    create_table_artifact([{"finding": finding, "value": value} for finding, value in lines], key="audit")
+    rows = [{"finding": finding, "value": value} for finding, value in lines]
+    create_table_artifact(rows, key="audit", description="What the audit found in the scans and their labels.")
     return done(catalog, catalog.reused, f"catalog {catalog.digest}")

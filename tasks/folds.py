@@ -11,7 +11,7 @@ from prefect.tasks import Task
 
 from tasks.cluster import dask_runner
 from tasks.libraries import load
-from tasks.policy import done, flow_run_id, outcome, step
+from tasks.policy import done, flow_run_id, flow_run_page, outcome, step
 from tasks.progress import progress_of
 from tasks.turns import training_turn
 from xray.config import Request
@@ -78,7 +78,9 @@ def sum_up(folds: list[Fold], runs: list[FoldRun], request: Request) -> Family:
     """Complete the parent run with spread and out-of-fold figures."""
     family = load("xray.registry.family").record_family(folds, runs, request.config, request.places, flow_run_id())
     for key, (columns, rows) in family.summary.tables().items():
-        create_table_artifact([dict(zip(columns, row, strict=True)) for row in rows], key=key)
+        table = [dict(zip(columns, row, strict=True)) for row in rows]
+        create_table_artifact(table, key=key, description=f"Cross-validation of {request.config.recipe}: {key}.")
+    load("xray.registry.links").link(request.places, family.run_id, flow_run_page())
     return done(family, family.summary.reused, f"MLflow run {family.run_id}")
 
 

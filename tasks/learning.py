@@ -41,7 +41,8 @@ def evaluate(trained: Trained, catalog: Catalog, store: PixelStore, request: Req
     """Score validation and TEST scans, choose the threshold on validation, and draw the pictures."""
     judged = load("xray.evaluation.judge").judge(trained, catalog, store, request.config)
     columns = load("xray.evaluation.report").COLUMNS
-    create_table_artifact([dict(zip(columns, row, strict=True)) for row in judged.report()["rows"]], key="test-metrics")
+    rows = [dict(zip(columns, row, strict=True)) for row in judged.report()["rows"]]
+    create_table_artifact(rows, key="test-metrics", description="Figures on TEST, with 95 % intervals over patients.")
     return done(judged, judged.reused, f"evaluation {judged.digest}")
 
 

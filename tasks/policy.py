@@ -8,8 +8,10 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import flow_run
+from prefect.settings import get_current_settings
 from prefect.states import Completed
 from prefect.tasks import Task, exponential_backoff
+from prefect.utilities.urls import url_for
 
 from xray.errors import RegistryError
 
@@ -88,3 +90,11 @@ def outcome(result: T) -> T:
 def flow_run_id() -> str | None:
     """Name the Prefect flow run that this is part of, if any."""
     return flow_run.get_id() or None
+
+
+def flow_run_page() -> str | None:
+    """Give the address of this flow run's page; None where only a temporary server knows the run, or there is none."""
+    run_id = flow_run_id()
+    if run_id is None or get_current_settings().api.url is None:
+        return None
+    return url_for("flow-run", obj_id=run_id)

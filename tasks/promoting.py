@@ -46,7 +46,7 @@ def judge(bout: Bout, places: Places, policy: Promotion, data: DataPath | None, 
 def decide(bout: Bout, judgement: Judgement | Unjudged, places: Places, force: bool, reason: str) -> Decision:
     """Move the champion if the policy lets the challenger pass, and record it either way."""
     decision = load("xray.registry.promotion").decide(places, bout, judgement, force, reason, flow_run_id())
-    create_markdown_artifact(decision.markdown(), key="decision")
+    create_markdown_artifact(decision.markdown(), key="decision", description=decision.message)
     return done(decision, False, decision.message)
 
 
@@ -61,7 +61,7 @@ def find_champion_before(places: Places, model_name: str) -> Bout:
 def roll_back(bout: Bout, places: Places, reason: str) -> Decision:
     """Make the champion before this one champion again."""
     decision = load("xray.registry.promotion").rollback(places, bout, reason, flow_run_id())
-    create_markdown_artifact(decision.markdown(), key="decision")
+    create_markdown_artifact(decision.markdown(), key="decision", description=decision.message)
     return done(decision, False, decision.message)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from tasks.libraries import load
-from tasks.policy import done, flow_run_id, step
+from tasks.policy import done, flow_run_id, flow_run_page, step
 from xray.config import Request
 from xray.errors import RegistryError
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound="Recorded")
 
+SEEDS = "The registered network's figures beside the mean, spread and values of the seeds it was made of."
+REGISTERED = "Where MLflow has the run, and which version of the model was registered."
+
 
 @step(name="register")
 def register(trained: Trained, judged: Judged, catalog: Catalog, request: Request) -> Recorded:
@@ -31,7 +34,7 @@ def register(trained: Trained, judged: Judged, catalog: Catalog, request: Reques
         recorded = load("xray.registry.record").record(
             trained, judged, catalog, request.config, request.places, flow_run_id()
         )
-    return _registered(recorded)
+    return _registered(recorded, request)
 
 
 @step(name="register")
@@ -44,8 +47,8 @@ def register_seeds(
             runs, trained, judged, catalog, request.config, request.places, flow_run_id()
         )
     columns, rows = repeated.table()
-    create_table_artifact([dict(zip(columns, row, strict=True)) for row in rows], key="seeds")
-    return _registered(repeated)
+    create_table_artifact([dict(zip(columns, row, strict=True)) for row in rows], key="seeds", description=SEEDS)
+    return _registered(repeated, request)
 
 
 @contextmanager
@@ -57,7 +60,8 @@ def _told_how_later(trained: Trained, request: Request) -> Iterator[None]:
         raise RegistryError(f"{error}. {later}") from error.__cause__
 
 
-def _registered(recorded: R) -> R:
-    create_markdown_artifact(recorded.markdown(), key="mlflow-run")
+def _registered(recorded: R, request: Request) -> R:
+    load("xray.registry.links").link(request.places, recorded.run_id, flow_run_page())
+    create_markdown_artifact(recorded.markdown(), key="mlflow-run", description=REGISTERED)
     version = recorded.registered
     return done(recorded, version.reused, f"{version.name} version {version.version}")

@@ -64,7 +64,7 @@ def score_new(
     report, cluster = progress_of("scans"), cluster_at(dask)
     scored = load("xray.registry.inbox_scores").score_inbox(places, choice, inbox, output, rescore, report, cluster)
     report(1, 1)  # with nothing new, it is at its end
-    create_table_artifact(scored.rows(), key="scored")
+    create_table_artifact(scored.rows(), key="scored", description="What became of the new files.")
     return done(scored, scored.new == 0, f"{scored.new:,} new of {scored.found:,} files")
 
 

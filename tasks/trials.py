@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from tasks.cluster import dask_runner
 from tasks.data import audit_and_split, normalize
 from tasks.libraries import load
-from tasks.policy import done, flow_run_id, outcome, step
+from tasks.policy import done, flow_run_id, flow_run_page, outcome, step
 from tasks.progress import progress_of
 from tasks.turns import training_turn
 from xray.config import Request
@@ -105,7 +105,9 @@ def sum_up(study: Study, tried: list[Tried], request: Request) -> Searched:
     """Complete the parent run with the best trial and a table of all."""
     searched = load("xray.registry.searched").record_study(study, len(tried), request.places, flow_run_id())
     columns, rows = searched.table()
-    create_table_artifact([dict(zip(columns, row, strict=True)) for row in rows], key="trials")
+    table = [dict(zip(columns, row, strict=True)) for row in rows]
+    create_table_artifact(table, key="trials", description=f"The best trials of study {study.name}, on VALIDATION.")
+    load("xray.registry.links").link(request.places, searched.run_id, flow_run_page())
     return done(searched, not tried, f"MLflow run {searched.run_id}")
 
 

@@ -8,7 +8,7 @@ import pytest
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from tasks.policy import done, flow_run_id, outcome, step
+from tasks.policy import done, flow_run_id, flow_run_page, outcome, step
 from xray.errors import DataError, ImageError, RegistryError, S3Error, StoreError, TrainingError
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -134,3 +134,15 @@ def test_a_flow_run_is_named_within_it_and_not_outside() -> None:
     state = named(return_state=True)
     assert state.result() == str(state.state_details.flow_run_id)
     assert flow_run_id() is None
+
+
+def test_a_flow_runs_page_is_named_within_it_and_not_outside() -> None:
+    @flow(persist_result=False)
+    def named() -> str | None:
+        return flow_run_page()
+
+    state = named(return_state=True)
+    page = state.result()
+    assert page is not None and page.startswith("http")
+    assert page.endswith(f"/runs/flow-run/{state.state_details.flow_run_id}")
+    assert flow_run_page() is None

@@ -56,6 +56,18 @@ class Judged:
         return sorted((self.folder / "figures").glob("*.png"))
 
 
+def evaluation_digest(training: str, catalog: Catalog, config: Config) -> str:
+    """Name the evaluation of a training, which need not have been made yet.
+
+    Args:
+        training: The training's digest.
+        catalog: The scans.
+        config: Rules, seed, draws and bins.
+    """
+    judged = _held_out(catalog)[["image_id", "sha256", "patient_id", "label", "subtype", "split"]].to_csv(index=False)
+    return digest_of([JUDGE_VERSION, training, config.evaluation.model_dump(), judged])
+
+
 def judge(trained: Trained, catalog: Catalog, store: PixelStore, config: Config) -> Judged:
     """Evaluate a training, or find its evaluation.
 
@@ -72,10 +84,8 @@ def judge(trained: Trained, catalog: Catalog, store: PixelStore, config: Config)
         EvaluationError: A split cannot be judged.
         StoreError: The outcome could not be written.
     """
-    rows = catalog.rows()
-    rows = rows[rows["split"] != "train"].reset_index(drop=True)
-    judged = rows[["image_id", "sha256", "patient_id", "label", "subtype", "split"]].to_csv(index=False)
-    digest = digest_of([JUDGE_VERSION, trained.digest, config.evaluation.model_dump(), judged])
+    rows = _held_out(catalog)
+    digest = evaluation_digest(trained.digest, catalog, config)
     folder = trained.folder / f"evaluation-{digest}"
 
     def fill(draft: Path) -> dict[str, Any]:
@@ -86,3 +96,8 @@ def judge(trained: Trained, catalog: Catalog, store: PixelStore, config: Config)
 
     written = write_folder(folder, fill)
     return Judged(folder, digest, reused=not written)
+
+
+def _held_out(catalog: Catalog) -> pd.DataFrame:
+    rows = catalog.rows()
+    return rows[rows["split"] != "train"].reset_index(drop=True)

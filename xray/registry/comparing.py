@@ -1,6 +1,5 @@
 """Runs fetched from MLflow and compared on the TEST scans they were judged on."""
 
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,16 +10,15 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from xray import config
 from xray.config import Places
 from xray.errors import EvaluationError, RegistryError
 from xray.evaluation.comparison import Comparison, compare, shared
-from xray.registry.finding import find_run, shown
-from xray.registry.runs import CHANGED_TAG
-from xray.registry.store import reached, store_of
+from xray.registry.finding import find_run, find_version, shown
+from xray.registry.overwritten import THRESHOLD, is_overwritten
+from xray.registry.settings import evaluation_of, settings_of
+from xray.registry.store import Store, reached, store_of
 
 SCORES_FILE = "scores.parquet"
-THRESHOLD = "test.threshold"
 DATA_TAGS = {"catalog": "catalog", "normalizer": "normalizer"}
 CODE_TAG = "git_commit"
 NOT_COMPARED = ("about.", "promotion.")
@@ -36,7 +34,7 @@ class Side:
     Attributes:
         run_id: The MLflow run.
         name: Its name and the first digits of its id.
-        params: The configuration that it ended with.
+        settings: The configuration that it ended with.
         data: What its scans were: data set, catalog, normalizer.
         code: The commit of the code.
         threshold: 0 to 1, chosen on validation.
@@ -45,7 +43,7 @@ class Side:
 
     run_id: str
     name: str
-    params: Mapping[str, str]
+    settings: Mapping[str, str]
     data: Mapping[str, str]
     code: str
     threshold: float
@@ -110,19 +108,30 @@ def compare_runs(places: Places, runs: Sequence[str], on_shared: bool = False) -
         on_shared: Compare runs that were judged on different scans on those that both have.
 
     Raises:
-        RegistryError: One is not to be found, was not judged or is named twice, or the store cannot be reached.
+        RegistryError: One is not to be found, was not judged or is named twice, an older version of this code wrote
+            another evaluation over its figures, or the store cannot be reached.
         EvaluationError: They were judged on different scans, or share too few.
     """
     store = store_of(places)
     client = store.client()
     with reached(store):
-        found = [find_run(client, word) for word in runs]
+        found = [_found(store, client, word) for word in runs]
         if len({run.info.run_id for run in found}) < len(found):
             raise RegistryError(f"a run is not compared with itself. Received: {', '.join(map(shown, found))}")
         sides = [_side(client, run) for run in found]
     first, *others = sides
     compared = tuple(_compared(first, other, on_shared) for other in others)
     return RunsCompared(tuple(side.name for side in sides), tuple(_differing(sides)), compared)
+
+
+def _found(store: Store, client: MlflowClient, word: str) -> Run:
+    run, version = find_run(client, word), find_version(client, word)
+    if version is not None and is_overwritten(store, run, version):
+        raise RegistryError(
+            "a version must have its own figures to be compared: an older xray wrote another evaluation's over them, "
+            f"in run {shown(run)}; given again, the same xray run keeps them in a run of its own. Received: {word}"
+        )
+    return run
 
 
 def _side(client: MlflowClient, run: Run) -> Side:
@@ -139,7 +148,7 @@ def _side(client: MlflowClient, run: Run) -> Side:
     return Side(
         run_id=run.info.run_id,
         name=name,
-        params={**run.data.params, **json.loads(tags.get(CHANGED_TAG, "{}"))},
+        settings=settings_of(run),
         data={
             "data set": ", ".join(sorted({each.dataset.name for each in inputs})) or ABSENT,
             **{name: tags.get(tag, ABSENT) for name, tag in DATA_TAGS.items()},
@@ -164,24 +173,14 @@ def _compared(first: Side, second: Side, on_shared: bool) -> Compared:
         if both[0]["label"].nunique() < 2:
             raise EvaluationError(f"runs must share TEST scans of both labels. Received: {counts}")
         tables = both
-    return Compared(
-        first.name, second.name, own, compare(*tables, (first.threshold, second.threshold), _evaluation(first))
-    )
-
-
-def _evaluation(side: Side) -> config.Evaluation:
-    """Take the bootstrap's and the bins' settings of a run."""
-    prefix = "evaluation."
-    known = {name.removeprefix(prefix): value for name, value in side.params.items() if name.startswith(prefix)}
-    return config.Evaluation.model_validate(known)
+    thresholds = (first.threshold, second.threshold)
+    return Compared(first.name, second.name, own, compare(*tables, thresholds, evaluation_of(first.settings)))
 
 
 def _differing(sides: Sequence[Side]) -> list[tuple[str, ...]]:
     described = [
         {
-            **{
-                ("configuration", name): each for name, each in side.params.items() if not name.startswith(NOT_COMPARED)
-            },
+            **{("configuration", name): value for name, value in _compared_settings(side).items()},
             **{("data", name): value for name, value in side.data.items()},
             ("data", "TEST scans"): f"{len(side.scores):,}",
             ("code", "commit"): side.code,
@@ -191,6 +190,10 @@ def _differing(sides: Sequence[Side]) -> list[tuple[str, ...]]:
     keys = list(dict.fromkeys(key for each in described for key in each))
     rows = [(*key, *(each.get(key, ABSENT) for each in described)) for key in keys]
     return [row for row in rows if len(set(row[2:])) > 1]
+
+
+def _compared_settings(side: Side) -> dict[str, str]:
+    return {name: value for name, value in side.settings.items() if not name.startswith(NOT_COMPARED)}
 
 
 def _as_json(each: Compared) -> dict[str, Any]:

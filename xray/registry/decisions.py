@@ -19,6 +19,7 @@ from mlflow.exceptions import MlflowException
 
 from xray.config import Places
 from xray.errors import RegistryError
+from xray.registry.experiments import DECISIONS
 from xray.registry.looks import CODE_TAG, code_version
 from xray.registry.records import Draft, Owner, Record, record_of
 from xray.registry.registration import CHALLENGER, CHAMPION
@@ -46,7 +47,7 @@ class Book:
     @property
     def experiment(self) -> str:
         """The experiment that the records lie in."""
-        return f"{self.model_name}-decisions"
+        return f"{self.model_name}{DECISIONS}"
 
     def aliases(self) -> dict[str, str]:
         """Read which version bears each alias.
@@ -110,10 +111,11 @@ class Book:
             return record_of(self.client.create_run(experiment, start_time=at, tags=tags, run_name=name))
 
     def describe(self, record: Record, metrics: Mapping[str, float], evidence: Mapping[str, Any]) -> None:
-        """Put figures and evidence into a record."""
+        """Put figures and evidence into a record; each model's own intervals are in the evidence alone."""
         now = int(time.time() * 1000)
         with reached(self.store):
-            self.client.log_batch(record.run_id, [Metric(name, value, now, 0) for name, value in metrics.items()])
+            shown = {name: value for name, value in metrics.items() if not _is_end_of_one(name)}
+            self.client.log_batch(record.run_id, [Metric(name, value, now, 0) for name, value in shown.items()])
             self.client.log_dict(record.run_id, dict(evidence), EVIDENCE)
 
     def move(self, version: str) -> None:
@@ -154,6 +156,10 @@ class Book:
         """Take back a record that another command wrote too."""
         with reached(self.store):
             self.client.delete_run(record.run_id)
+
+
+def _is_end_of_one(name: str) -> bool:
+    return name.startswith(("challenger.", "champion.")) and name.endswith(("_low", "_high"))
 
 
 def _who() -> str:

@@ -12,15 +12,19 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric
 
 from xray.errors import StoreError
+from xray.registry.experiments import NOTE_TAG
+from xray.registry.headline import in_headline
 from xray.registry.store import reached
 from xray.registry.tracking import Tracker
 
-NOTE_TAG = "mlflow.note.content"
 TABLES_TAG = "mlflow.loggedArtifacts"
 SENT_TAG = "xray.evidence"
 """Names the evidence that is in the run; it comes last."""
 
 SCORES = "scores"
+METRICS = "metrics.json"
+"""Holds every figure of a run; MLflow's pages have those that people and our own code look for."""
+
 METRICS_A_BATCH = 1000
 
 
@@ -29,7 +33,7 @@ class Evidence:
     """What an evaluation leaves in its run.
 
     Attributes:
-        metrics: Final figures by name.
+        metrics: Every final figure by name.
         pictures: PNG files; each becomes `figures/NAME.png`.
         scores: A row a scan.
         files: Files to keep as they are: audit, rejects, history.
@@ -48,7 +52,8 @@ class Evidence:
 def log_evidence(tracker: Tracker, name: str, make: Callable[[], Evidence]) -> None:
     """Put evidence into the run, unless evidence of this name is there whole.
 
-    Another one replaces files and adds no second value to a figure.
+    To a run that holds whole evidence, another one adds what was not there, and replaces only what is told in words: a
+    version's figures and scores are read from its run, and stay what they were when it was registered.
 
     Args:
         tracker: The run.
@@ -61,33 +66,82 @@ def log_evidence(tracker: Tracker, name: str, make: Callable[[], Evidence]) -> N
     """
     client, run_id = tracker.require()
     with reached(tracker.store):
-        if client.get_run(run_id).data.tags.get(SENT_TAG) == name:
+        sent = client.get_run(run_id).data.tags.get(SENT_TAG)
+        if sent == name:
             return
+        there = _files(client, run_id) if sent else set()
     evidence = make()
     with reached(tracker.store):
-        log_metrics(client, run_id, evidence.metrics)
+        log_figures(client, run_id, evidence.metrics)
         for picture in evidence.pictures:
-            client.log_artifact(run_id, str(picture), "figures")
-        _log_scores(client, run_id, evidence.scores)
+            if f"figures/{picture.name}" not in there:
+                client.log_artifact(run_id, str(picture), "figures")
+        if f"{SCORES}.parquet" not in there:
+            _log_scores(client, run_id, evidence.scores)
         for path in evidence.files:
-            client.log_artifact(run_id, str(path))
+            if path.name not in there:
+                client.log_artifact(run_id, str(path))
         for text_name, text in {"model_card.md": evidence.card, **evidence.texts}.items():
             client.log_text(run_id, text, text_name)
         client.set_tag(run_id, NOTE_TAG, evidence.card)
         client.set_tag(run_id, SENT_TAG, name)
 
 
-def log_metrics(client: MlflowClient, run_id: str, metrics: Mapping[str, float]) -> None:
-    """Give a run its final figures; one that it has already gets no second value.
+def log_figures(client: MlflowClient, run_id: str, figures: Mapping[str, float]) -> None:
+    """Give a run its final figures: those of the headline as metrics, all of them in the file `METRICS`.
+
+    A figure that the run has already stays what it is.
+
+    Raises:
+        MlflowException: The store cannot be reached.
+    """
+    log_metrics(client, run_id, {name: value for name, value in figures.items() if in_headline(name)})
+    kept = figures_in_file(client, run_id)
+    if not figures.keys() <= kept.keys():
+        shown = client.get_run(run_id).data.metrics
+        same = {name: shown[name] for name in figures if name in shown}
+        client.log_text(run_id, json.dumps({**figures, **same, **kept}, indent=2, sort_keys=True), METRICS)
+
+
+def figures_in_file(client: MlflowClient, run_id: str) -> dict[str, float]:
+    """Read every figure that a run's file has; none, where an older version of this file made all of them metrics.
+
+    Raises:
+        MlflowException: The store cannot be reached.
+    """
+    if METRICS not in {item.path for item in client.list_artifacts(run_id)}:
+        return {}
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(client.download_artifacts(run_id, METRICS, scratch))
+        found: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def log_metrics(client: MlflowClient, run_id: str, metrics: Mapping[str, float], renewed: bool = False) -> None:
+    """Give a run metrics; one that it has already stays what it is.
+
+    Args:
+        client: A connected client.
+        run_id: The run.
+        metrics: By name.
+        renewed: Whether another value takes the place of one that is there, for what a run counts while it goes on.
 
     Raises:
         MlflowException: The store cannot be reached.
     """
     known = client.get_run(run_id).data.metrics
     now = int(time.time() * 1000)
-    new = [Metric(name, float(value), now, 0) for name, value in metrics.items() if known.get(name) != float(value)]
+    new = [
+        Metric(name, float(value), now, 0)
+        for name, value in metrics.items()
+        if name not in known or (renewed and known[name] != float(value))
+    ]
     for start in range(0, len(new), METRICS_A_BATCH):
         client.log_batch(run_id, metrics=new[start : start + METRICS_A_BATCH], synchronous=True)
+
+
+def _files(client: MlflowClient, run_id: str) -> set[str]:
+    return {item.path for folder in (None, "figures") for item in client.list_artifacts(run_id, folder)}
 
 
 def _log_scores(client: MlflowClient, run_id: str, scores: pd.DataFrame) -> None:
@@ -97,9 +151,16 @@ def _log_scores(client: MlflowClient, run_id: str, scores: pd.DataFrame) -> None
         try:
             scores.to_parquet(parquet, index=False)
             # not client.log_table, which appends to a table that is there
-            scores.to_json(table, orient="split", index=False)
+            _as_read(scores).to_json(table, orient="split", index=False)
         except OSError as error:
             raise StoreError(f"{parquet} could not be written: {error}") from error
         for path in (parquet, table):
             client.log_artifact(run_id, str(path))
     client.set_tag(run_id, TABLES_TAG, json.dumps([{"path": f"{SCORES}.json", "type": "table"}]))
+
+
+def _as_read(scores: pd.DataFrame) -> pd.DataFrame:
+    """Order scores for a person: TEST scans before the others, and the highest first."""
+    by = {"split": True, "p_pneumonia": False, "image_id": True}
+    there = [name for name in by if name in scores]
+    return scores.sort_values(there, ascending=[by[name] for name in there], ignore_index=True)

@@ -1,11 +1,13 @@
-"""How an experiment shows in MLflow's UI: a saved view with the columns and the charts that matter.
+"""How an experiment shows in MLflow's UI: what it is, and a saved view with the columns and the charts that matter.
 
-MLflow's own list shows no figure at all until somebody picks columns, and its charts are one a metric, over a hundred.
-It keeps a view that a person saves in a tag of the experiment, as JSON; ours is written the same way and stands beside
-theirs under "Views".
+MLflow's own list shows no figure at all until somebody picks columns, and its charts are one a metric. It keeps a view
+that a person saves in a tag of the experiment, as JSON; ours is written the same way and stands beside theirs under
+"Views". Trainings, runs over an inbox and decisions have an experiment each, with a view that fits them.
 """
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from mlflow import MlflowClient
@@ -14,54 +16,114 @@ from mlflow.entities import Experiment
 VIEW = "xray"
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
 VIEW_NAME = "Figures that matter"
+NOTE_TAG = "mlflow.note.content"
+"""Holds what MLflow shows as the description of a run or an experiment, Markdown."""
+
 WORKFLOW = "workflowType=machine_learning"
 """Without it MLflow opens the pages that it has for language models."""
 
+SCORING, DECISIONS = "-scoring", "-decisions"
+"""Ends of the names of experiments: of runs over an inbox, and of what was decided about a model."""
+
 FIGURES = ("auc", "accuracy", "sensitivity", "specificity", "calibration_error")
-METRICS = (*(f"test.{name}" for name in FIGURES), "validation.auc")
-PARAMS = (
-    "recipe",
-    "images.height",
-    "training.learning_rate",
-    "training.epochs",
-    "training.seed",
-    "split.validation_fold",
-)
-TAGS = ("catalog", "git_commit")
-CURVES = ("loss", "val_loss", "val_auc")
-PARALLEL_PARAMS = ("images.height", "training.learning_rate")
-PARALLEL_METRICS = ("validation.auc", "test.auc", "test.sensitivity", "test.specificity")
 COLUMN_PIXELS = 110
 
 
-def view_tags() -> dict[str, str]:
-    """Give the tags that every experiment of ours bears, by name."""
+@dataclass(frozen=True)
+class View:
+    """What an experiment's runs are compared by.
+
+    Attributes:
+        about: What the experiment is, Markdown.
+        metrics: Columns, and a bar chart each.
+        params: Columns.
+        tags: Columns.
+        curves: Line charts.
+        axes: Params and metrics of the parallel coordinates; none draws no such chart.
+    """
+
+    about: str
+    metrics: Sequence[str]
+    params: Sequence[str] = ()
+    tags: Sequence[str] = ()
+    curves: Sequence[str] = ()
+    axes: tuple[Sequence[str], Sequence[str]] = ((), ())
+
+
+TRAININGS = View(
+    about="A run for each training and evaluation: settings, curves, figures on TEST with 95 % intervals, and as files "
+    "`report.html`, every scan's score and, in `metrics.json`, every figure. Another threshold rule for the same "
+    "network has a run of its own. `xray compare` says which differences are real.",
+    metrics=(*(f"test.{name}" for name in FIGURES), "validation.auc"),
+    params=(
+        "recipe", "images.height", "training.learning_rate", "training.epochs", "training.seed",
+        "split.validation_fold", "evaluation.threshold",
+    ),
+    tags=("catalog", "git_commit"),
+    curves=("loss", "val_loss", "val_auc"),
+    axes=(
+        ("images.height", "training.learning_rate"),
+        ("validation.auc", "test.auc", "test.sensitivity", "test.specificity"),
+    ),
+)  # fmt: skip
+
+RUNS_OVER_AN_INBOX = View(
+    about="A run for each time that `xray score` scored new scans: how many, how many were called pneumonia, and how "
+    "far they differ from the scans that the model was made from. The scores themselves stay in the ledger.",
+    metrics=("scans", "rejects", "called_pneumonia", "mean_p_pneumonia", "drift.alarms"),
+    tags=("model_version",),
+)
+
+MOVES = View(
+    about="A run for each decision about a model: promotions, refusals, rollbacks, and aliases moved by hand. "
+    "`decision.json` holds the whole judgement; `xray history` lists them.",
+    metrics=(
+        "challenger.auc", "champion.auc", "difference.auc", "difference.sensitivity", "difference.specificity", "looks"
+    ),
+    tags=("verdict", "kind", "from", "to", "by", "reason"),
+)  # fmt: skip
+
+
+def view_of(experiment: str) -> View:
+    """Choose the view that fits an experiment, by its name."""
+    kinds = {SCORING: RUNS_OVER_AN_INBOX, DECISIONS: MOVES}
+    return next((view for end, view in kinds.items() if experiment.endswith(end)), TRAININGS)
+
+
+def tags_of(experiment: str) -> dict[str, str]:
+    """Give the tags that an experiment of ours bears: its view and its description.
+
+    Args:
+        experiment: The experiment's name.
+    """
+    view = view_of(experiment)
     columns = [
-        *(f"metrics.`{name}`" for name in METRICS),
-        *(f"params.`{name}`" for name in PARAMS),
-        *(f"tags.`{name}`" for name in TAGS),
+        *(f"metrics.`{name}`" for name in view.metrics),
+        *(f"params.`{name}`" for name in view.params),
+        *(f"tags.`{name}`" for name in view.tags),
     ]
     state = {
         "selectedColumns": columns,
         "columnOrder": columns,
         "columnWidths": dict.fromkeys(columns, COLUMN_PIXELS),
-        "compareRunCharts": _charts(),
+        "compareRunCharts": _charts(view),
         # MLflow puts every other metric's chart into these two, and loses them where the sections are missing.
         "compareRunSections": [_section(name) for name in (VIEW_NAME, "Model metrics", "System metrics")],
     }
     # The times are required, and fixed: the same view is the same tag.
-    view = {"name": VIEW_NAME, "createdAt": 0, "updatedAt": 0, "state": json.dumps(state)}
-    return {VIEW_TAG: json.dumps(view)}
+    saved = {"name": VIEW_NAME, "createdAt": 0, "updatedAt": 0, "state": json.dumps(state)}
+    return {VIEW_TAG: json.dumps(saved), NOTE_TAG: view.about}
 
 
 def set_up(client: MlflowClient, experiment: Experiment) -> None:
-    """Give an experiment the view that it lacks, or has from an older version of this file.
+    """Give an experiment the view that it lacks, or has from an older version of this file, and a description if none.
 
     Raises:
         MlflowException: The store cannot be reached.
     """
-    for name, value in view_tags().items():
-        if experiment.tags.get(name) != value:
+    for name, value in tags_of(experiment.name).items():
+        there = experiment.tags.get(name)
+        if there is None or (name == VIEW_TAG and there != value):
             client.set_experiment_tag(experiment.experiment_id, name, value)
 
 
@@ -86,12 +148,13 @@ def run_page(base_url: str, experiment_id: str, run_id: str) -> str:
     return f"{base_url.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}?{WORKFLOW}"
 
 
-def _charts() -> list[dict[str, Any]]:
+def _charts(view: View) -> list[dict[str, Any]]:
     plain = {"lineSmoothness": 0, "useGlobalLineSmoothing": True, "xAxisKey": "step", "useGlobalXaxisKey": True}
-    curves = [_chart("LINE", name, metricKey=name, **plain) for name in CURVES]
-    bars = [_chart("BAR", name, metricKey=name) for name in METRICS]
-    axes = {"selectedParams": PARALLEL_PARAMS, "selectedMetrics": PARALLEL_METRICS}
-    return [*curves, *bars, _chart("PARALLEL", "parallel", **axes, showAllRuns=False)]
+    curves = [_chart("LINE", name, metricKey=name, **plain) for name in view.curves]
+    bars = [_chart("BAR", name, metricKey=name) for name in view.metrics]
+    params, metrics = view.axes
+    axes = {"selectedParams": params, "selectedMetrics": metrics}
+    return [*curves, *bars, *([_chart("PARALLEL", "parallel", **axes, showAllRuns=False)] if metrics else [])]
 
 
 def _chart(kind: str, name: str, **settings: Any) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from mlflow import MlflowClient
 from xray.config import Config, Places, digest_of
 from xray.data.folds import Fold
 from xray.data.store import PixelStore
-from xray.evaluation.judge import judge
+from xray.evaluation.judge import evaluation_digest, judge
 from xray.evaluation.summary import JudgedFold, Summary, summarize
-from xray.registry.evidence import NOTE_TAG, log_metrics
+from xray.registry.evidence import log_figures
+from xray.registry.experiments import NOTE_TAG
 from xray.registry.parents import KIND_TAG, adopt, held_open, log_children, note, parent_run
 from xray.registry.record import complete, run_facts, train_and_track
 from xray.registry.runs import RunFacts
@@ -104,7 +105,7 @@ def learn(
     store, config = PixelStore.open(fold.pixels), alone(fold.config, fold.seed)
     trained = train_and_track(fold.catalog, store, config, places, flow_run, progress, parent)
     judged = judge(trained, fold.catalog, store, config)
-    facts = run_facts(fold.catalog, config, trained.digest, flow_run, parent)
+    facts = run_facts(fold.catalog, config, trained.digest, flow_run, parent, judged.digest)
     tracker = open_run(places, trained.folder, facts)
     complete(tracker, trained, judged, fold.catalog, config)
     tracker.finish()
@@ -152,12 +153,15 @@ def _parent(folds: Sequence[Fold], config: Config, places: Places, flow_run: str
 
 
 def _folder(folds: Sequence[Fold], places: Places) -> Path:
-    """Name the folder by its trainings: the same scans and configuration have one parent run, whenever it is run."""
+    """Name the folder by its trainings: the same scans and configuration have one parent run for each evaluation."""
     return places.cross_validations / digest_of(sorted(training_digest(fold.catalog, fold.config) for fold in folds))
 
 
 def _facts(folds: Sequence[Fold], config: Config, digest: str, flow_run: str | None) -> RunFacts:
-    facts = run_facts(folds[0].catalog, config, digest, flow_run)
+    evaluations = [
+        evaluation_digest(training_digest(fold.catalog, fold.config), fold.catalog, fold.config) for fold in folds
+    ]
+    facts = run_facts(folds[0].catalog, config, digest, flow_run, evaluation=digest_of(sorted(evaluations)))
     seeds = sorted({fold.seed for fold in folds})
     times = f"x{len(seeds)}" if len(seeds) > 1 else ""
     return replace(
@@ -175,7 +179,7 @@ def _facts(folds: Sequence[Fold], config: Config, digest: str, flow_run: str | N
 
 def _log_summary(client: MlflowClient, run_id: str, summary: Summary, children: Sequence[str]) -> None:
     report = summary.report()
-    log_metrics(client, run_id, report["metrics"])
+    log_figures(client, run_id, report["metrics"])
     client.log_artifact(run_id, str(summary.out_of_fold))
     client.log_artifact(run_id, str(summary.folder / "summary.json"))
     lines = [{"run_id": child, **fold} for child, fold in zip(children, report["folds"], strict=True)]

@@ -29,9 +29,9 @@ def find_run(client: MlflowClient, word: str) -> Run:
         RegistryError: It names no run, or several.
         MlflowException: The store cannot be reached.
     """
-    version = _VERSION.fullmatch(word)
+    version = find_version(client, word)
     if version is not None:
-        return client.get_run(_run_of_version(client, version, word))
+        return client.get_run(str(version.run_id))
     found = _matching(client, f"attributes.run_id LIKE '{word}%'") if _ID.fullmatch(word) else []
     if not found:
         quote = '"' if "'" in word else "'"
@@ -48,6 +48,17 @@ def find_run(client: MlflowClient, word: str) -> Run:
     raise RegistryError(f"{word} must name one run: give more of its id. Received: {named}{more}")
 
 
+def find_version(client: MlflowClient, word: str) -> ModelVersion | None:
+    """Find the registered version that a word names, as `find_run` takes it; None where it is no version's name.
+
+    Raises:
+        RegistryError: No such version is registered, or it comes from no run.
+        MlflowException: The store cannot be reached.
+    """
+    asked = _VERSION.fullmatch(word)
+    return None if asked is None else _version(client, asked, word)
+
+
 def shown(run: Run) -> str:
     """Name a run for a person: its name and the beginning of its id."""
     return f"{run.info.run_name} ({run.info.run_id[:SHOWN_DIGITS]})"
@@ -58,7 +69,7 @@ def _matching(client: MlflowClient, words: str) -> list[Run]:
     return list(client.search_runs(experiments, words))
 
 
-def _run_of_version(client: MlflowClient, asked: re.Match[str], word: str) -> str:
+def _version(client: MlflowClient, asked: re.Match[str], word: str) -> ModelVersion:
     name, version, alias = asked["name"], asked["version"], asked["alias"]
     try:
         found: ModelVersion = (
@@ -70,4 +81,4 @@ def _run_of_version(client: MlflowClient, asked: re.Match[str], word: str) -> st
         raise RegistryError(f"no such version is registered; xray models lists them. Received: {word}") from error
     if not found.run_id:
         raise RegistryError(f"a version must come from a run to be compared. Received: {word}")
-    return str(found.run_id)
+    return found

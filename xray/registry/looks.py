@@ -19,7 +19,7 @@ from mlflow.entities import Run, RunTag, ViewType
 from xray.config import digest_of
 from xray.data.catalog import Catalog
 from xray.registry.evidence import log_metrics
-from xray.registry.runs import git_commit
+from xray.registry.runs import LOOK, git_commit
 from xray.registry.store import reached
 from xray.registry.tracking import Tracker
 
@@ -33,9 +33,6 @@ SCANS_TAG = "scans"
 
 MARK = "xray.looked_at."
 """With the digest of the scans it is a tag of each run that has looked at them; MLflow finds no beginning of a tag."""
-
-LOOK = "xray.look."
-"""With the digests of scans and evaluation it is the tag of one look: when, and by which code."""
 
 UNKNOWN = "unknown"
 PAGE = 1000

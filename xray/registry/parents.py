@@ -13,8 +13,7 @@ from xray.errors import StoreError
 from xray.evaluation.in_use import Table
 from xray.registry.card import SAFETY
 from xray.registry.evidence import TABLES_TAG
-from xray.registry.record import PARENT_TAG
-from xray.registry.runs import RunFacts
+from xray.registry.runs import PARENT_TAG, RunFacts
 from xray.registry.store import store_of
 from xray.registry.tracking import Tracker
 

@@ -14,13 +14,12 @@ from xray.evaluation.inspection import inspection_of
 from xray.evaluation.judge import Judged
 from xray.evaluation.page import write_page
 from xray.evaluation.reference import FILE as REFERENCE
-from xray.registry.card import model_card
 from xray.registry.evidence import Evidence, log_evidence
 from xray.registry.experiments import run_page
 from xray.registry.looks import code_version, count_look
 from xray.registry.model import Settings
 from xray.registry.registration import Registered, Registration, register
-from xray.registry.runs import DataSet, RunFacts, git_commit
+from xray.registry.runs import PARENT_TAG, DataSet, RunFacts, git_commit
 from xray.registry.store import store_of
 from xray.registry.story import Story
 from xray.registry.tracking import EPOCH_SECONDS, Tracker, open_run
@@ -29,8 +28,6 @@ from xray.training.history import History
 from xray.training.identity import training_digest
 
 REPORT = "report.html"
-PARENT_TAG = "mlflow.parentRunId"
-"""By this tag MLflow's UI shows a run below another one; a run has one."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +129,9 @@ def train_in_run(
 def record(
     trained: Trained, judged: Judged, catalog: Catalog, config: Config, places: Places, flow_run: str | None = None
 ) -> Recorded:
-    """Complete a training's run with its evaluation, and register the network, once.
+    """Complete the run of a training and its evaluation, and register the network, once.
+
+    Another evaluation of the same training has another run, so that a version's figures are its own for ever.
 
     Args:
         trained: A finished training.
@@ -145,15 +144,15 @@ def record(
     Raises:
         RegistryError: The store cannot be reached.
     """
-    facts = run_facts(catalog, config, trained.digest, flow_run)
+    facts = run_facts(catalog, config, trained.digest, flow_run, evaluation=judged.digest)
     tracker = open_run(places, trained.folder, facts)
-    card = complete(tracker, trained, judged, catalog, config)
+    told = complete(tracker, trained, judged, catalog, config)
     client, run_id = tracker.require()
     registered = register(
         tracker,
         trained.model,
         Settings.of(config.images, judged.reading()),
-        Registration(_named(config), _tags(catalog, config, trained.digest), card),
+        Registration(_named(config), _tags(catalog, config, trained.digest), f"{told.headline()}\n\n{told.card()}"),
     )
     tracker.finish()
     experiment = client.get_run(run_id).info.experiment_id
@@ -161,7 +160,7 @@ def record(
     return Recorded(run_id, experiment, registered, judged, page)
 
 
-def complete(tracker: Tracker, trained: Trained, judged: Judged, catalog: Catalog, config: Config) -> str:
+def complete(tracker: Tracker, trained: Trained, judged: Judged, catalog: Catalog, config: Config) -> Story:
     """Put everything into a training's run that is no registered model.
 
     Args:
@@ -172,22 +171,22 @@ def complete(tracker: Tracker, trained: Trained, judged: Judged, catalog: Catalo
         config: The whole configuration.
 
     Returns:
-        The model card, Markdown.
+        What the run says of itself.
 
     Raises:
         RegistryError: The store cannot be reached.
     """
-    looks = count_look(tracker, judged, catalog, code_version())
     unsent = tracker.log_epochs([asdict(epoch) for epoch in trained.history().epochs])
     if unsent:
         reason = TimeoutError(f"epochs {unsent} are not sent")
         raise RegistryError(f"every epoch must be in the run. Received: {reason}") from reason
+    looks = count_look(tracker, judged, catalog, code_version())
     told = Story(trained, judged, inspection_of(trained, judged), catalog, config, looks)
-    card = model_card(told.card_facts())
+    card = told.card()
     seen = told.inspected.folder.name if told.inspected else None
     name = digest_of([code_version(), trained.digest, judged.digest, seen, card])
     log_evidence(tracker, name, lambda: _evidence(told, card))
-    return card
+    return told
 
 
 def _named(config: Config) -> Registry:
@@ -224,7 +223,12 @@ def _tags(catalog: Catalog, config: Config, training: str) -> dict[str, str | No
 
 
 def run_facts(
-    catalog: Catalog, config: Config, training: str, flow_run: str | None, parent: str | None = None
+    catalog: Catalog,
+    config: Config,
+    training: str,
+    flow_run: str | None,
+    parent: str | None = None,
+    evaluation: str | None = None,
 ) -> RunFacts:
     """Say what a training's run is told of itself.
 
@@ -234,6 +238,7 @@ def run_facts(
         training: The training's digest.
         flow_run: The id of the Prefect flow run, if any.
         parent: The MLflow run that it is a child of, if any.
+        evaluation: Digest of the evaluation whose figures it holds, if any.
     """
     rows = catalog.rows()
     counts = rows.groupby(["split", "label"]).size()
@@ -249,4 +254,5 @@ def run_facts(
             schema={name: str(dtype) for name, dtype in rows.dtypes.items()},
             profile={f"{split} {label}": int(count) for (split, label), count in counts.items()},
         ),
+        evaluation=evaluation,
     )

@@ -14,6 +14,7 @@ from mlflow.models import Model
 
 from xray import config
 from xray.config import digest_of
+from xray.registry.card import SAFETY
 from xray.registry.model import Settings, save
 from xray.registry.store import reached
 from xray.registry.tracking import Tracker
@@ -21,6 +22,12 @@ from xray.registry.tracking import Tracker
 CHALLENGER = "challenger"
 CHAMPION = "champion"
 DIGEST_TAG = "model_digest"
+ABOUT = (
+    "Tells pneumonia from normal on frontal chest X-rays. A version is a network with its own threshold; its line says "
+    f"what it reached on TEST, its run holds the evidence. `{CHAMPION}` is the one in use, `{CHALLENGER}` the one that "
+    f"`xray promote` judges next. {SAFETY}"
+)
+"""What MLflow shows as the registered model's description, Markdown."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +37,12 @@ class Registration:
     Attributes:
         registry: The registered name, and whether the version takes the alias `challenger`.
         tags: Digests, recipe and commit; a None is left out.
-        card: The model card, Markdown.
+        description: Markdown: one line of figures, which MLflow's list of versions shows, and the model card.
     """
 
     registry: config.Registry
     tags: Mapping[str, str | None]
-    card: str
+    description: str
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,7 @@ def register(tracker: Tracker, model: Path, settings: Settings, registration: Re
                 run_id=run_id,
                 model_id=model_id,
                 tags={**tags, "run_id": run_id, DIGEST_TAG: digest},
-                description=registration.card,
+                description=registration.description,
             )
             created = True
         else:
@@ -126,10 +133,12 @@ def _version_with(client: MlflowClient, name: str, digest: str) -> ModelVersion 
 
 def _ensure_name(client: MlflowClient, name: str) -> None:
     try:
-        client.create_registered_model(name)
+        client.create_registered_model(name, description=ABOUT)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
+        if not client.get_registered_model(name).description:
+            client.update_registered_model(name, ABOUT)
 
 
 def _challenge(client: MlflowClient, name: str, version: str) -> bool:

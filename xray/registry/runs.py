@@ -14,12 +14,24 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from xray.errors import StoreError
+from xray.registry.settings import CHANGED_TAG, EVALUATION, settings_of
 from xray.registry.store import Store, first_line
 
 PROJECT = Path(__file__).parents[2]
 RUN_FILE = "run.json"
 KEY_TAG = "xray.training_key"
-CHANGED_TAG = "xray.params_changed_later"
+TRAINING_RUN_TAG = "training_run"
+"""Names the run that a training's first evaluation lies in, in the run of each further one."""
+
+LOOK = "xray.look."
+"""With the digests of scans and evaluation it is the tag of one look at them: when, and by which code."""
+
+PARENT_TAG = "mlflow.parentRunId"
+"""By this tag MLflow's UI shows a run below another one; a run has one."""
+
+RELATIONS = frozenset({PARENT_TAG, "trial", "study"})
+"""Tags that say what a run belongs to, which may still change once its figures are there."""
+
 SET_ONCE = frozenset({"git_commit", "mlflow.source.git.commit", "prefect_flow_run"})
 """Tags that say where a run comes from: a later run that reuses it all has made nothing of it."""
 PARAMS_A_BATCH = 100
@@ -51,9 +63,11 @@ class RunFacts:
     Attributes:
         experiment: MLflow experiment.
         name: The run's name in the UI.
-        params: The flattened configuration. MLflow never changes a param: a later value goes into a tag.
+        params: The flattened configuration. MLflow never changes a param: until the run has its figures, a later value
+            goes into a tag.
         tags: Digests, recipe, git commit and the like; a None is left out.
         data: The run's input.
+        evaluation: Digest of the evaluation whose figures the run holds; None while there is none, or never will be.
     """
 
     experiment: str
@@ -61,12 +75,15 @@ class RunFacts:
     params: Mapping[str, Any]
     tags: Mapping[str, str | None]
     data: DataSet
+    evaluation: str | None = None
 
 
 def run_of(client: MlflowClient, store: Store, folder: Path, facts: RunFacts) -> str:
-    """Open the run of a training folder, or the one that its `run.json` remembers, and give its id.
+    """Open the run of a training folder and an evaluation, or the one that is there, and give its id.
 
-    A run that was deleted, or lies in another store, is made anew; one that failed or was killed is running again.
+    The first evaluation lies in the training's own run, which `run.json` remembers; each other one has a run of its
+    own, so that no figure is ever replaced by another. A run that was deleted, or lies in another store, is made anew;
+    one that failed or was killed is running again.
 
     Raises:
         StoreError: `run.json` cannot be read or written.
@@ -74,21 +91,29 @@ def run_of(client: MlflowClient, store: Store, folder: Path, facts: RunFacts) ->
         MlflowException: The store cannot be reached.
     """
     experiment = store.experiment(client, facts.experiment)
-    path = folder / RUN_FILE
-    remembered = _read_json(path)
+    remembered = _read_json(folder / RUN_FILE)
     key = str(remembered.get("key") or uuid.uuid4().hex)
-    run = _find_run(client, experiment, key, remembered.get("run_id"))
+    own = _find_run(client, experiment, key, remembered.get("run_id"))
+    run = _run_that_holds(client, own, experiment, key, facts)
     if run is None:
         # the key is on disk before the run exists, so that a kill in between leaves no run behind
-        _write_json(path, {"key": key, "run_id": None})
-        run = client.create_run(experiment, tags={KEY_TAG: key}, run_name=facts.name)
+        _write_json(folder / RUN_FILE, {"key": key, "run_id": None})
+        run = own = client.create_run(experiment, tags={KEY_TAG: key}, run_name=facts.name)
+    own_id = None if own is None else str(own.info.run_id)
+    if own_id is not None and remembered.get("run_id") != own_id:
+        _write_json(folder / RUN_FILE, {"key": key, "run_id": own_id})
     run_id = str(run.info.run_id)
-    if remembered.get("run_id") != run_id:
-        _write_json(path, {"key": key, "run_id": run_id})
     if run.info.status in ("FAILED", "KILLED"):
         client.update_run(run_id, status="RUNNING")
     _describe(client, run, facts)
+    if facts.evaluation is not None and not _claim(client, run, facts.evaluation):
+        return run_of(client, store, folder, facts)  # another evaluation was first
     return run_id
+
+
+def looks_of(run: Run) -> set[str]:
+    """Give the digests of the evaluations that a run has looked at TEST scans with."""
+    return {name.rpartition(".")[2] for name in run.data.tags if name.startswith(LOOK)}
 
 
 def git_commit(folder: Path = PROJECT) -> str | None:
@@ -116,26 +141,89 @@ def _find_run(client: MlflowClient, experiment: str, key: str, run_id: str | Non
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
+    return _with_key(client, experiment, key)
+
+
+def _with_key(client: MlflowClient, experiment: str, key: str) -> Run | None:
     found = client.search_runs([experiment], filter_string=f"tags.`{KEY_TAG}` = '{key}'", max_results=1)
     return found[0] if found else None
 
 
+def _run_that_holds(client: MlflowClient, own: Run | None, experiment: str, key: str, facts: RunFacts) -> Run | None:
+    """Choose the training's own run or another one's; None where the own one is still to be made."""
+    evaluation = facts.evaluation
+    if evaluation is None or (own is not None and own.data.params.get(EVALUATION) == evaluation):
+        return own
+    of_its_own = f"{key}.{evaluation}"
+    found = _with_key(client, experiment, of_its_own)
+    if found is not None or own is None:
+        return found
+    if _is_free(own, facts):
+        return own
+    tags = {KEY_TAG: of_its_own, TRAINING_RUN_TAG: own.info.run_id}
+    return client.create_run(experiment, tags=tags, run_name=f"{facts.name}-{evaluation[:4]}")
+
+
+def _is_free(own: Run, facts: RunFacts) -> bool:
+    """Tell whether an evaluation may lie in a training's own run: one without figures, or with just these.
+
+    Older versions of this file let every evaluation of a training write into its one run, and named none of them.
+    """
+    if EVALUATION in own.data.params:
+        return False
+    looks = looks_of(own)
+    if looks:
+        return looks == {facts.evaluation}
+    if not any("test." in name for name in own.data.metrics):
+        return True
+    known = settings_of(own)
+    judged = {name: str(value) for name, value in facts.params.items() if name.startswith("evaluation.")}
+    return all(known.get(name) == value for name, value in judged.items())
+
+
+def _claim(client: MlflowClient, run: Run, evaluation: str) -> bool:
+    """Keep a run for an evaluation; MLflow writes a param once, so of two that try one is told no."""
+    claimed = run.data.params.get(EVALUATION)
+    if claimed is not None:
+        return bool(claimed == evaluation)
+    try:
+        client.log_param(run.info.run_id, EVALUATION, evaluation)
+    except MlflowException as error:
+        if error.error_code != "INVALID_PARAMETER_VALUE":
+            raise
+        return False
+    return True
+
+
 def _describe(client: MlflowClient, run: Run, facts: RunFacts) -> None:
+    """Tell a run what it is; one that has its figures was made of what it says already."""
     run_id, known = run.info.run_id, run.data.params
+    is_whole = EVALUATION in known and run.info.status == "FINISHED"
     params = {name: str(value) for name, value in facts.params.items()}
     new = [Param(name, value) for name, value in params.items() if name not in known]
-    changed = {name: value for name, value in params.items() if known.get(name, value) != value}
-    source = {"mlflow.source.name": "xray", "mlflow.source.git.commit": facts.tags.get("git_commit")}
-    tags = {**source, **facts.tags, CHANGED_TAG: json.dumps(changed) if changed else None}
-    tags = {name: value for name, value in tags.items() if not (name in SET_ONCE and name in run.data.tags)}
     for start in range(0, len(new), PARAMS_A_BATCH):
         client.log_batch(run_id, params=new[start : start + PARAMS_A_BATCH], synchronous=True)
-    client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items() if value], synchronous=True)
+    source = {"mlflow.source.name": "xray", "mlflow.source.git.commit": facts.tags.get("git_commit")}
+    tags = {**source, **facts.tags}
+    kept = {name for name in run.data.tags if name in SET_ONCE or (is_whole and name not in RELATIONS)}
+    told = [RunTag(name, value) for name, value in tags.items() if value and name not in kept]
+    client.log_batch(run_id, tags=told, synchronous=True)
+    if is_whole:
+        return
+    _tell_changes(client, run, {name: value for name, value in params.items() if known.get(name, value) != value})
     data = facts.data
     origin, schema, profile = (json.dumps(value) for value in ({"uri": data.source}, data.schema, data.profile))
     kind = "s3" if data.source.startswith("s3://") else "local"
     dataset = Dataset(data.name, data.digest, kind, origin, schema, profile)
     client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+
+
+def _tell_changes(client: MlflowClient, run: Run, changed: Mapping[str, str]) -> None:
+    """Keep what a param cannot: the values that a run went on with, where they are others than it began with."""
+    if changed:
+        client.set_tag(run.info.run_id, CHANGED_TAG, json.dumps(changed))
+    elif CHANGED_TAG in run.data.tags:
+        client.delete_tag(run.info.run_id, CHANGED_TAG)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

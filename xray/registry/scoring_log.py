@@ -19,14 +19,13 @@ from xray.evaluation.drift_report import DriftReport, report_drift
 from xray.evaluation.reference import FILE as REFERENCE
 from xray.labels import PNEUMONIA
 from xray.registry.card import SAFETY
-from xray.registry.evidence import NOTE_TAG, TABLES_TAG, log_metrics
+from xray.registry.evidence import TABLES_TAG, log_metrics
+from xray.registry.experiments import NOTE_TAG, SCORING
 from xray.registry.store import Store, reached, store_of
 
 KEY_TAG = "xray.scoring"
 TABLE = "drift-table.json"
 REFERENCES = ".references"
-SUFFIX = "-scoring"
-"""Of the experiment, after the name of the one that the model is from."""
 
 
 def fetch_reference(places: Places, version: str, ledger: Path) -> None:
@@ -107,7 +106,7 @@ def _log(store: Store, client: MlflowClient, report: DriftReport, flow_run: str 
     run = found[0] if found else client.create_run(experiment, tags=tags, run_name=f"score-{entry.name}")
     run_id = str(run.info.run_id)
     client.set_tag(run_id, NOTE_TAG, _note(entry, values))
-    log_metrics(client, run_id, {**_counts(entry), **values["metrics"]})
+    log_metrics(client, run_id, {**_counts(entry), **_shown(values["metrics"])})
     client.log_artifact(run_id, str(report.folder / "drift.json"))
     for picture in report.pictures():
         client.log_artifact(run_id, str(picture), "figures")
@@ -119,6 +118,15 @@ def _log(store: Store, client: MlflowClient, report: DriftReport, flow_run: str 
         client.set_tag(run_id, TABLES_TAG, json.dumps([{"path": TABLE, "type": "table"}]))
     client.set_terminated(run_id)
     return run_id
+
+
+def _shown(drift: Mapping[str, float]) -> dict[str, float]:
+    """Leave out what `drift.json` alone has: p-values, moved medians, and the TEST scans that stand beside."""
+    return {
+        name: value
+        for name, value in drift.items()
+        if name.startswith("drift.") and name.endswith((".psi", ".ks", ".alarms"))
+    }
 
 
 def _counts(entry: Entry) -> dict[str, float]:
@@ -141,7 +149,7 @@ def _experiment(store: Store, client: MlflowClient, version: str) -> str:
     name = version.rpartition("/")[0]
     if run_id is not None:
         name = client.get_experiment(client.get_run(run_id).info.experiment_id).name
-    return store.experiment(client, name + SUFFIX)
+    return store.experiment(client, name + SCORING)
 
 
 def _run_of(client: MlflowClient, version: str) -> str | None:

@@ -12,7 +12,8 @@ from optuna.trial import FrozenTrial, TrialState
 from xray.config import Config, Places
 from xray.errors import TrainingError
 from xray.evaluation.in_use import Table
-from xray.registry.evidence import NOTE_TAG, log_metrics
+from xray.registry.evidence import log_metrics
+from xray.registry.experiments import NOTE_TAG
 from xray.registry.parents import KIND_TAG, adopt, held_open, log_children, note, parent_run
 from xray.registry.record import run_facts
 from xray.registry.store import reached
@@ -205,7 +206,7 @@ def _parent(study: Study, places: Places, flow_run: str | None) -> Tracker:
 def _log(client: MlflowClient, searched: Searched) -> None:
     run_id, best = searched.run_id, searched.best
     ended = {f"trials.{word}": count for word, count in searched.counts.items()}
-    log_metrics(client, run_id, {**ended, **({VALUE: best.value} if best else {})})
+    log_metrics(client, run_id, {**ended, **({VALUE: best.value} if best else {})}, renewed=True)
     if best is not None:
         told = {"trial": best.number, "run_id": best.run_id, **best.params}
         for name, value in told.items():

@@ -1,8 +1,9 @@
 """One training with several seeds: a run for each, below the run of their averaged ensemble.
 
 A seed's run is the run of its training folder, as a fold's is: the first one's is the very run of a plain training,
-with its registered model if it has one. The parent is the run of the ensemble's own folder. It bears the ensemble's
-figures under the names that every run has, and the mean and spread of its members' under the same names after `seeds.`.
+with its registered model if it has one. The parent is the run of the ensemble's own folder, one for each evaluation.
+It bears the ensemble's figures under the names that every run has, and the mean and spread of its members' under the
+same names after `seeds.`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,10 +17,11 @@ from xray.data.folders import MANIFEST
 from xray.data.folds import Fold
 from xray.data.store import PixelStore
 from xray.evaluation.in_use import Table
-from xray.evaluation.judge import Judged
+from xray.evaluation.judge import Judged, evaluation_digest
 from xray.evaluation.spread import spread
 from xray.evaluation.summary import HEADLINE
-from xray.registry.evidence import NOTE_TAG, log_metrics
+from xray.registry.evidence import log_figures
+from xray.registry.experiments import NOTE_TAG
 from xray.registry.family import FoldRun, alone
 from xray.registry.parents import KIND_TAG, adopt, held_open, log_children, note, parent_run
 from xray.registry.record import Recorded, record, run_facts
@@ -151,7 +153,7 @@ def record_seeds(
     with reached(tracker.store):
         adopt(client, parent, [run.run_id for run in runs])
         found = spread([run.fold.figures() for run in runs])
-        log_metrics(client, parent, {f"seeds.{name}": value for name, value in found.items()})
+        log_figures(client, parent, {f"seeds.{name}": value for name, value in found.items()})
     own = config if together else alone(config, config.training.seed)
     recorded = record(trained, judged, catalog, own, places, flow_run)
     repeated = Repeated(**vars(recorded), parent=parent, seeds=runs)
@@ -167,7 +169,7 @@ def _parent(
     trainings: Sequence[str], catalog: Catalog, config: Config, places: Places, flow_run: str | None
 ) -> Tracker:
     digest = ensemble_digest(trainings)
-    facts = run_facts(catalog, config, digest, flow_run)
+    facts = run_facts(catalog, config, digest, flow_run, evaluation=evaluation_digest(digest, catalog, config))
     facts = replace(
         facts,
         name=f"{config.recipe}-x{len(trainings)}-{digest[:8]}",

@@ -19,7 +19,7 @@ from mlflow.exceptions import MlflowException
 from xray.config import Places
 from xray.errors import RegistryError
 from xray.registry.artifacts import find_below
-from xray.registry.experiments import set_up, view_tags
+from xray.registry.experiments import set_up, tags_of
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 REGISTRY_VARIABLE = "MLFLOW_REGISTRY_URI"
@@ -99,7 +99,7 @@ class Store:
             if found is None:
                 location = None if self.artifacts is None else f"{self.artifacts}/{name}"
                 try:
-                    return str(client.create_experiment(name, location, view_tags()))
+                    return str(client.create_experiment(name, location, tags_of(name)))
                 except MlflowException:  # another process may have been first
                     found = client.get_experiment_by_name(name)
                     if found is None:

@@ -13,7 +13,7 @@ from xray.evaluation.inspection import Inspected
 from xray.evaluation.judge import Judged
 from xray.evaluation.page import Headline, Page, Part, Picture, Table
 from xray.evaluation.report import COLUMNS
-from xray.registry.card import LIMITS, SAFETY, CardFacts, Figure
+from xray.registry.card import LIMITS, SAFETY, CardFacts, Figure, model_card
 from xray.registry.looks import METRIC, Looks, code_version
 from xray.training.fit import Trained
 
@@ -62,6 +62,17 @@ class Story:
         seen = {} if self.inspected is None else self.inspected.report()["metrics"]
         own = {"best_epoch": self.trained.history().best_epoch, METRIC: self.looks.total}
         return {**self.judged.report()["metrics"], **seen, **own}
+
+    def headline(self) -> str:
+        """Say in one line what a version's own line in MLflow's list shows of it."""
+        metrics, data = self.metrics(), self.catalog.data.name
+        figures = ", ".join(f"{name} {metrics[f'test.{name}']:.3f}" for name in CARDS[:4] if f"test.{name}" in metrics)
+        scans = int(metrics["test.scans"])
+        return f"{figures} on {scans:,} TEST scans of {data}, recipe {self.config.recipe}"
+
+    def card(self) -> str:
+        """Write the model card, Markdown."""
+        return model_card(self.card_facts())
 
     def card_facts(self) -> CardFacts:
         """Gather what the model card says."""

@@ -1,4 +1,4 @@
-"""One MLflow run for one training: opened once, reopened on resume, every step sent once.
+"""One MLflow run for one training and its evaluation: opened once, reopened on resume, every step sent once.
 
 A store that is away never stops a training. What could not be sent stays in the training's history and goes out
 with a later call; nothing waits longer than `PATIENCE_SECONDS`.
@@ -14,6 +14,8 @@ from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric
+from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
+from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 from xray.config import Places
@@ -29,7 +31,12 @@ CREATION_SECONDS = 120.0
 """Longest wait for a database file that is not there yet: making its tables took a busy machine 20 s."""
 
 SYSTEM_SAMPLE_SECONDS = 5
+NOT_WATCHED = (DiskMonitor, NetworkMonitor)
+"""A training is held up by processors, memory and GPUs, which are watched; MLflow charts each figure more."""
+
 NOT_METRICS = ("epoch", "ended_ms")
+FIRST = "val_auc"
+"""The metric that a run gets first: MLflow's page of two runs compared opens on it, and on none that people choose."""
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +105,7 @@ class Tracker:
 
     @contextmanager
     def system_metrics(self) -> Iterator[None]:
-        """Log this machine's load to the run for as long as the block lasts, going on at the last step."""
+        """Log this machine's load to the run from its first epoch to the block's end, going on at the last step."""
         self._monitoring = True
         self._within_patience(self._watch, "system metrics start later")
         try:
@@ -145,10 +152,14 @@ class Tracker:
         running = any(thread.name == "SystemMetricsMonitor" for thread in threading.enumerate())
         if not self._monitoring or running:
             return
-        _, run_id = self.require()
+        client, run_id = self.require()
+        if FIRST not in client.get_run(run_id).data.metrics:
+            return
         self._monitor = SystemMetricsMonitor(
             run_id, sampling_interval=SYSTEM_SAMPLE_SECONDS, resume_logging=True, tracking_uri=self.store.uri
         )
+        watched = [each for each in self._monitor.monitors if not isinstance(each, NOT_WATCHED)]
+        self._monitor.monitors = watched
         self._monitor.start()
 
     def _within_patience(self, call: Callable[[], object], otherwise: str, seconds: float | None = None) -> bool:
@@ -191,7 +202,8 @@ def open_run(places: Places, folder: Path, facts: RunFacts) -> Tracker:
 
 
 def _numbers(epoch: Mapping[str, Any]) -> dict[str, float]:
-    return {name: float(value) for name, value in epoch.items() if name not in NOT_METRICS and isinstance(value, Real)}
+    found = {name: float(value) for name, value in epoch.items() if name not in NOT_METRICS and isinstance(value, Real)}
+    return dict(sorted(found.items(), key=lambda item: item[0] != FIRST))
 
 
 def _steps_sent(client: MlflowClient, run_id: str, epochs: Sequence[Mapping[str, Any]]) -> set[int]:

@@ -161,7 +161,7 @@ def _told(
     with reached(tracker.store):
         client.set_tag(run_id, STATE_TAG, state.name)
         if value is not None:
-            log_metrics(client, run_id, {VALUE: value})
+            log_metrics(client, run_id, {VALUE: value}, renewed=True)
     tracker.finish("FAILED" if state == TrialState.FAIL else "FINISHED")
     history = watch.history
     facts = (run_id, folder.name, len(history.epochs), history.best_epoch, value)

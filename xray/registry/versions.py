@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from xray.config import Places
 from xray.registry.decisions import Book
+from xray.registry.overwritten import is_overwritten
 from xray.registry.store import reached
 
 FIGURES = ("auc", "accuracy", "sensitivity", "specificity", "calibration_error")
@@ -21,12 +23,13 @@ class Version:
     Attributes:
         version: Its number, from "1".
         aliases: Its aliases, in alphabetical order.
-        figures: Its run's figures on TEST, of `FIGURES`; those that the run has.
+        figures: Its run's figures on TEST, of `FIGURES`; those that the run has, and none where they are another's.
         catalog: Digest of the catalog it was trained on, or "".
         recipe: Its recipe, or "".
         created_ms: When it was registered, Unix milliseconds.
         verdict: What was decided about it last, or "".
         run_id: Its run, or "".
+        overwritten: Whether an older version of this code wrote another evaluation over its figures.
     """
 
     version: str
@@ -37,6 +40,7 @@ class Version:
     created_ms: int
     verdict: str
     run_id: str
+    overwritten: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Give the version for a program, JSON-like."""
@@ -57,27 +61,31 @@ def versions(places: Places, model_name: str) -> list[Version]:
     aliases = book.aliases()
     with reached(book.store):
         found = book.client.search_model_versions(f"name = '{model_name}'")
-        listed = [
-            Version(
-                version=str(each.version),
-                aliases=sorted(alias for alias, bearer in aliases.items() if bearer == str(each.version)),
-                figures=_figures(book.client, each.run_id),
-                catalog=each.tags.get("catalog", ""),
-                recipe=each.tags.get("recipe", ""),
-                created_ms=int(each.creation_timestamp),
-                verdict=each.tags.get("promotion.verdict", ""),
-                run_id=each.run_id or "",
-            )
-            for each in found
-        ]
+        listed = [_version(book, each, aliases) for each in found]
     return sorted(listed, key=lambda each: -int(each.version))
 
 
-def _figures(client: MlflowClient, run_id: str | None) -> dict[str, float]:
+def _version(book: Book, found: ModelVersion, aliases: Mapping[str, str]) -> Version:
+    run = _run_of(book, found)
+    overwritten = run is not None and is_overwritten(book.store, run, found)
+    metrics = {} if run is None or overwritten else run.data.metrics
+    return Version(
+        version=str(found.version),
+        aliases=sorted(alias for alias, bearer in aliases.items() if bearer == str(found.version)),
+        figures={name: metrics[f"test.{name}"] for name in FIGURES if f"test.{name}" in metrics},
+        catalog=found.tags.get("catalog", ""),
+        recipe=found.tags.get("recipe", ""),
+        created_ms=int(found.creation_timestamp),
+        verdict=found.tags.get("promotion.verdict", ""),
+        run_id=found.run_id or "",
+        overwritten=overwritten,
+    )
+
+
+def _run_of(book: Book, version: ModelVersion) -> Run | None:
     try:
-        metrics = client.get_run(run_id).data.metrics if run_id else {}
+        return book.client.get_run(version.run_id) if version.run_id else None
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
-        metrics = {}
-    return {name: metrics[f"test.{name}"] for name in FIGURES if f"test.{name}" in metrics}
+        return None

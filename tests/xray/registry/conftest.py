@@ -6,16 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from xray.config import Places
+from tests.xray.conftest import Learned
+from xray.config import Config, Places
 from xray.evaluation import canvas
+from xray.evaluation.inspection import Inspected, inspect
+from xray.evaluation.judge import Judged, judge
+from xray.registry.record import Recorded, record, train_and_track
 from xray.registry.runs import DataSet, RunFacts
 from xray.registry.store import store_of
 from xray.registry.tracking import Tracker, open_run
+from xray.training.fit import Trained
 
 SIDE = 32
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def small_pictures() -> Iterator[None]:
     """Draw pictures a third as wide: each test here that judges draws nine, and none looks at them."""
     with pytest.MonkeyPatch.context() as small:
@@ -86,3 +91,59 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("network") / "model.keras"
     model.save(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Places:
+    """The home that holds the trainings and evaluations below."""
+    return Places(home=tmp_path_factory.mktemp("recorded"))
+
+
+@pytest.fixture(scope="session")
+def trained(home: Places, prepared: Learned) -> Trained:
+    """A training of the phantoms."""
+    return train_and_track(prepared.catalog, prepared.store, prepared.config, home, flow_run="a-flow-run")
+
+
+@pytest.fixture(scope="session")
+def judged(trained: Trained, prepared: Learned) -> Judged:
+    """Its evaluation."""
+    return judge(trained, prepared.catalog, prepared.store, prepared.config)
+
+
+@pytest.fixture(scope="session")
+def inspected(trained: Trained, judged: Judged, prepared: Learned) -> Inspected:
+    """What was seen on looking into it."""
+    return inspect(trained, judged, prepared.catalog, prepared.store, prepared.config)
+
+
+@pytest.fixture(scope="session")
+def recorded(trained: Trained, judged: Judged, inspected: Inspected, home: Places, prepared: Learned) -> Recorded:
+    """Where it was recorded, as version 1."""
+    return record(trained, judged, prepared.catalog, prepared.config, home)
+
+
+@pytest.fixture(scope="session")
+def strict(prepared: Learned) -> Config:
+    """The same training's settings with another threshold rule, for scans of which few are pneumonia."""
+    evaluation = prepared.config.evaluation.model_copy(update={"threshold": "sensitivity>=0.98", "prevalence": 0.1})
+    return prepared.config.model_copy(update={"evaluation": evaluation})
+
+
+@pytest.fixture(scope="session")
+def recorded_strictly(
+    recorded: Recorded, trained: Trained, strict: Config, home: Places, prepared: Learned
+) -> Recorded:
+    """The same training, evaluated once more by other rules and recorded as version 2."""
+    judged = judge(trained, prepared.catalog, prepared.store, strict)
+    return record(trained, judged, prepared.catalog, strict, home)
+
+
+@pytest.fixture(scope="session")
+def recorded_second(recorded_strictly: Recorded, home: Places, prepared: Learned) -> Recorded:
+    """Another training, with another seed, recorded as version 3."""
+    training = prepared.config.training.model_copy(update={"seed": 1})
+    config = prepared.config.model_copy(update={"training": training})
+    trained = train_and_track(prepared.catalog, prepared.store, config, home)
+    judged = judge(trained, prepared.catalog, prepared.store, config)
+    return record(trained, judged, prepared.catalog, config, home)

@@ -1,15 +1,20 @@
 """Runs as a judged training leaves them, with scores that a test chooses."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from xray.config import Evaluation, Places
+from xray.config import Evaluation, Images, Places, Registry
+from xray.evaluation.reading import Reading
 from xray.evaluation.report import evaluate
 from xray.registry.evidence import Evidence, log_evidence
-from xray.registry.runs import DataSet, RunFacts
+from xray.registry.model import Settings
+from xray.registry.registration import Registration, register
+from xray.registry.runs import LOOK, DataSet, RunFacts
+from xray.registry.store import store_of
 from xray.registry.tracking import open_run
 
 EXPERIMENT = "xray-test"
@@ -61,3 +66,26 @@ def judged_run(
     log_evidence(tracker, name, lambda: Evidence(figures, [], scores, "# card"))
     tracker.finish()
     return tracker.require()[1]
+
+
+def written_over(places: Places, network: Path, kept: Sequence[float], now: float) -> str:
+    """Register versions of one run, as an older xray did that let each evaluation write over the one before.
+
+    Args:
+        places: A home.
+        network: A `model.keras` for 32 x 32.
+        kept: The threshold of each version, the first one's first.
+        now: The threshold whose figures the run has.
+
+    Returns:
+        The run's id.
+    """
+    run_id = judged_run(places, "shared", scores_of(0.2), threshold=now)
+    client = store_of(places).client()
+    facts = RunFacts(EXPERIMENT, "shared", {}, {}, DataSet("phantoms", "0123456789abcdef", "/somewhere/scans"))
+    tracker = open_run(places, places.trainings / "shared", facts)
+    for number, threshold in enumerate(kept):
+        client.set_tag(run_id, f"{LOOK}0123.{number}", "{}")
+        settings = Settings.of(Images(height=32, width=32), Reading.at(threshold))
+        register(tracker, network, settings, Registration(Registry(model_name="xray-test"), {}, "# card"))
+    return run_id

@@ -1,14 +1,16 @@
 """Runs compared as MLflow holds them: on the same scans, or not at all."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from tests.xray.registry.judged_runs import judged_run, scores_of
+from tests.xray.registry.judged_runs import judged_run, scores_of, written_over
 from xray.config import Evaluation, Places
 from xray.errors import EvaluationError, RegistryError
 from xray.evaluation.comparison import compare
 from xray.registry.comparing import compare_runs
+from xray.registry.record import Recorded
 from xray.registry.store import store_of
 
 
@@ -41,6 +43,55 @@ def test_a_setting_changed_later_counts_as_the_runs_own(places: Places) -> None:
     judged_run(places, "changed", scores_of(0.2), {"evaluation.seed": 7})
     judged_run(places, "other", scores_of(0.3), {"evaluation.seed": 7})
     assert compare_runs(places, ["changed", "other"]).differing == ()
+
+
+def test_two_runs_as_the_product_makes_them_are_compared(
+    recorded: Recorded, recorded_second: Recorded, home: Places
+) -> None:
+    found = compare_runs(home, [recorded.run_id[:8], f"xray-classifier-test/{recorded_second.registered.version}"])
+    (only,) = found.compared
+    tables = [each.judged.scores() for each in (recorded, recorded_second)]
+    on_test = [table[table["split"] == "test"] for table in tables]
+    at = tuple(each.judged.report()["threshold"] for each in (recorded, recorded_second))
+    assert only.comparison == compare(on_test[0], on_test[1], (at[0], at[1]), Evaluation(bootstrap_draws=200))
+    assert ("configuration", "training.seed", "0", "1") in found.differing
+    assert {name for _, name, *_ in found.differing} <= {"training.seed", "commit"}, "commit, while somebody edits"
+
+
+def test_two_evaluations_of_one_training_are_compared_by_version_name_and_alias(
+    recorded: Recorded, recorded_strictly: Recorded, home: Places
+) -> None:
+    client, name = store_of(home).client(), recorded.registered.name
+    client.set_registered_model_alias(name, "strict", recorded_strictly.registered.version)
+    first = f"{name}/{recorded.registered.version}"
+    by_name = client.get_run(recorded_strictly.run_id).info.run_name
+    for other in (f"{name}@strict", f"models:/{name}/{recorded_strictly.registered.version}", by_name):
+        found = compare_runs(home, [first, other])
+        assert [row[:2] for row in found.differing if row[0] == "configuration"] == [
+            ("configuration", "evaluation.threshold"), ("configuration", "evaluation.prevalence")
+        ]  # fmt: skip
+        (only,) = found.compared
+        assert only.comparison.differences["auc"].difference.value == 0, "one network"
+        figures = recorded_strictly.judged.report()["metrics"]
+        assert only.comparison.differences["sensitivity"].second == figures["test.sensitivity"]
+
+
+def test_settings_that_this_version_does_not_know_are_no_error(places: Places) -> None:
+    unknown = {"evaluation.calibration": "isotonic", "evaluation.threshold": "f1>=0.9", "evaluation.prevalence": None}
+    judged_run(places, "ours", scores_of(0.2), {"evaluation.seed": 3})
+    judged_run(places, "later", scores_of(0.3), {"evaluation.seed": 3, **unknown})
+    for runs in (["later", "ours"], ["ours", "later"]):
+        found = compare_runs(places, runs)
+        assert found.compared[0].comparison.scans == 40
+        assert {name for _, name, *_ in found.differing} == set(unknown)
+
+
+def test_a_version_that_an_older_xray_wrote_over_is_refused_in_one_line(places: Places, network: Path) -> None:
+    run_id = written_over(places, network, kept=(0.4, 0.6), now=0.6)
+    judged_run(places, "other", scores_of(0.3))
+    with pytest.raises(RegistryError, match=rf"its own figures[^\n]+{run_id[:8]}[^\n]+Received: xray-test/1$"):
+        compare_runs(places, ["xray-test/1", "xray-test/2"])
+    assert compare_runs(places, ["xray-test/2", "other"]).compared[0].comparison.scans == 40
 
 
 def test_data_that_differs_is_named(places: Places) -> None:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from xray.config import Places
 from xray.errors import RegistryError
-from xray.registry.evidence import Evidence, log_evidence
+from xray.registry.evidence import Evidence, figures_in_file, log_evidence, log_metrics
 from xray.registry.tracking import Tracker
 
 
@@ -28,13 +28,39 @@ def test_done_twice_it_is_there_once(opened: Callable[[], Tracker], places: Plac
     client, run_id = tracker.require()
     assert [(m.step, m.value) for m in client.get_metric_history(run_id, "test.auc")] == [(0, 0.9)]
     artifacts = {each.path for each in client.list_artifacts(run_id)}
-    assert artifacts == {"audit.json", "figures", "model_card.md", "report.html", "scores.json", "scores.parquet"}
+    assert artifacts == {
+        "audit.json", "figures", "metrics.json", "model_card.md", "report.html", "scores.json", "scores.parquet"
+    }  # fmt: skip
     assert [each.path for each in client.list_artifacts(run_id, "figures")] == ["figures/roc.png"]
     kept = pd.read_parquet(client.download_artifacts(run_id, "scores.parquet", str(tmp_path)))
     pd.testing.assert_frame_equal(kept, scores)
     shown = pd.read_json(client.download_artifacts(run_id, "scores.json", str(tmp_path)), orient="split")
-    assert len(shown) == 2
+    assert list(shown["image_id"]) == ["b.png", "a.png"], "the highest score first"
     assert client.get_run(run_id).data.tags["mlflow.note.content"] == "# card"
+
+
+def test_a_figure_that_is_there_stays_and_a_new_one_is_added(opened: Callable[[], Tracker]) -> None:
+    def evidence(score: float, **more: float) -> Evidence:
+        figures = {"test.auc": score, "robustness.noise.auc": score, **more}
+        return Evidence(figures, [], pd.DataFrame({"image_id": ["a.png"], "p_pneumonia": [score]}), f"# {score}")
+
+    tracker = opened()
+    log_evidence(tracker, "one", lambda: evidence(0.9))
+    log_evidence(tracker, "newer code", lambda: evidence(0.5, added=1.0))
+    client, run_id = tracker.require()
+    run = client.get_run(run_id).data
+    assert run.metrics == {"test.auc": 0.9}, "the others are in the file alone"
+    assert figures_in_file(client, run_id) == {"added": 1.0, "robustness.noise.auc": 0.9, "test.auc": 0.9}
+    assert list(pd.read_parquet(client.download_artifacts(run_id, "scores.parquet"))["p_pneumonia"]) == [0.9]
+    assert run.tags["mlflow.note.content"] == "# 0.5", "told anew"
+
+
+def test_a_count_that_goes_on_is_renewed(opened: Callable[[], Tracker]) -> None:
+    client, run_id = opened().require()
+    for count in (1, 2):
+        log_metrics(client, run_id, {"trials.complete": count}, renewed=True)
+    log_metrics(client, run_id, {"trials.complete": 3})
+    assert client.get_run(run_id).data.metrics == {"trials.complete": 2}
 
 
 def test_what_is_there_under_its_name_is_not_made_again(opened: Callable[[], Tracker]) -> None:

@@ -18,10 +18,11 @@ from xray.evaluation.report import evaluate
 from xray.registry.answers import Decision
 from xray.registry.decisions import EVIDENCE, Book
 from xray.registry.judgement import Judgement, Unjudged
-from xray.registry.looks import LOOK, MARK, code_version
+from xray.registry.looks import MARK, code_version
 from xray.registry.promotion import bout, bout_of_return, decide
 from xray.registry.promotion import rollback as carry_back
 from xray.registry.records import EXTERNAL, PROMOTED, REFUSED, RETURNED, WITHDRAWN, Bout
+from xray.registry.runs import LOOK
 from xray.registry.store import store_of
 
 DRAWS = config.Evaluation(bootstrap_draws=100)

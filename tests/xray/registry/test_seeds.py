@@ -15,6 +15,7 @@ from tests.xray.conftest import Learned
 from xray.config import Config, Places
 from xray.evaluation.judge import judge
 from xray.registry.choice import score_files
+from xray.registry.evidence import figures_in_file
 from xray.registry.family import FoldRun, learn
 from xray.registry.looks import looks, scans_digest
 from xray.registry.record import Recorded, record, train_and_track
@@ -117,6 +118,9 @@ def test_its_run_has_mean_and_spread_of_the_members(learnt: Learnt) -> None:
         values = [learnt.metrics(run.run_id)[name] for run in learnt.runs]
         assert metrics[f"seeds.{name}"] == pytest.approx(statistics.fmean(values))
         assert metrics[f"seeds.{name}_sd"] == pytest.approx(statistics.stdev(values))
+    figures = figures_in_file(learnt.client, learnt.repeated.run_id)
+    assert len(metrics) < 60 < len(figures)
+    assert {"seeds.test.f1_sd", "test.f1_low"} <= figures.keys(), "in one file, the members' and the ensemble's own"
 
 
 def test_its_scores_before_calibration_are_the_means_of_its_members(learnt: Learnt) -> None:
@@ -202,10 +206,11 @@ def test_another_threshold_rule_is_one_more_look(learnt: Learnt, prepared: Learn
         prepared.catalog, prepared.store, learnt.config.model_copy(update={"evaluation": evaluation})
     )
     run = learn(member, learnt.places, learnt.repeated.parent)
-    assert (run.run_id, run.fold.trained.trained_epochs) == (learnt.plain.run_id, 0)
+    assert run.fold.trained.trained_epochs == 0
+    assert run.run_id != learnt.plain.run_id, "the figures of the first rule stay where they are"
     assert learnt.metrics(run.run_id)["looks"] == SEEDS + 2
-    learn(members_of(prepared.catalog, prepared.store, learnt.config)[0], learnt.places, learnt.repeated.parent)
-    assert learnt.metrics(run.run_id)["looks"] == 1, "the figures of the first rule again, and its look"
+    again = learn(members_of(prepared.catalog, prepared.store, learnt.config)[0], learnt.places, learnt.repeated.parent)
+    assert (again.run_id, learnt.metrics(again.run_id)["looks"]) == (learnt.plain.run_id, 1)
     scans = scans_digest(prepared.catalog.rows("test")["sha256"])
     assert looks(learnt.client, scans).total == SEEDS + 2
 

@@ -23,9 +23,12 @@ Opened = Callable[[], Tracker]
 
 def epochs(count: int) -> list[dict[str, Any]]:
     return [
-        {"epoch": n, "ended_ms": 1_700_000_000_000 + n * 1000, "seconds": 1.5, "loss": 1 / n, "val_loss": 2 / n}
+        {
+            "epoch": n, "ended_ms": 1_700_000_000_000 + n * 1000, "seconds": 1.5,
+            "loss": 1 / n, "val_loss": 2 / n, "val_auc": 0.9,
+        }
         for n in range(1, count + 1)
-    ]
+    ]  # fmt: skip
 
 
 def history(client: MlflowClient, run_id: str, name: str) -> list[tuple[int, float, int]]:
@@ -37,7 +40,7 @@ def test_epochs_lie_at_their_true_steps_and_times(opened: Opened) -> None:
     assert tracker.log_epochs(epochs(2)) == []
     client, run_id = tracker.require()
     assert history(client, run_id, "loss") == [(1, 1.0, 1_700_000_001_000), (2, 0.5, 1_700_000_002_000)]
-    assert sorted(client.get_run(run_id).data.metrics) == ["loss", "seconds", "val_loss"]
+    assert sorted(client.get_run(run_id).data.metrics) == ["loss", "seconds", "val_auc", "val_loss"]
 
 
 def test_sent_again_and_from_a_new_process_it_is_one_value_a_step(opened: Opened) -> None:
@@ -162,6 +165,7 @@ def test_system_metrics_go_on_at_the_next_step(opened: Opened, monkeypatch: pyte
     monkeypatch.setattr(tracking, "SYSTEM_SAMPLE_SECONDS", 0.2)
     name = "system/cpu_utilization_percentage"
     tracker = opened()
+    tracker.log_epochs(epochs(1))
     client, run_id = tracker.require()
     for least in (2, 4):
         with opened().system_metrics():
@@ -169,4 +173,20 @@ def test_system_metrics_go_on_at_the_next_step(opened: Opened, monkeypatch: pyte
                 time.sleep(0.1)
     steps = [step for step, _, _ in history(client, run_id, name)]
     assert steps == list(range(len(steps)))
+    load = {each for each in client.get_run(run_id).data.metrics if each.startswith("system/")}
+    assert not [each for each in load if "disk" in each or "network" in each]
     assert not any(thread.name == "SystemMetricsMonitor" for thread in threading.enumerate())
+
+
+def test_a_run_has_a_curve_before_the_machines_load_so_that_mlflow_compares_by_that(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracking, "SYSTEM_SAMPLE_SECONDS", 0.2)
+    tracker = opened()
+    client, run_id = tracker.require()
+    with tracker.system_metrics():
+        assert client.get_run(run_id).data.metrics == {}
+        tracker.log_epochs(epochs(1))
+        while not history(client, run_id, "system/cpu_utilization_percentage"):
+            time.sleep(0.1)
+    assert next(iter(client.get_run(run_id).data.metrics)) == "val_auc"

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.xray.registry.judged_runs import written_over
 from tests.xray.registry.promoters import NAME, with_versions
 from xray.config import Places
 from xray.errors import RegistryError
+from xray.registry.record import Recorded
 from xray.registry.versions import versions
 
 
@@ -28,6 +30,28 @@ def test_versions_come_newest_first_with_what_a_person_chooses_by(places: Places
     assert (newest.catalog, newest.recipe, newest.verdict) == ("0123", "quick", "refused")
     assert (others[0].figures, others[0].recipe) == ({}, "")
     assert json.loads(json.dumps(newest.as_json()))["created_ms"] > 0
+
+
+def test_each_version_has_the_figures_of_its_own_evaluation(
+    recorded: Recorded, recorded_strictly: Recorded, recorded_second: Recorded, home: Places
+) -> None:
+    found = {each.version: each for each in versions(home, recorded.registered.name)}
+    assert len(found) == 3
+    for each in (recorded, recorded_strictly, recorded_second):
+        version, figures = found[each.registered.version], each.judged.report()["metrics"]
+        assert version.figures == {name: figures[f"test.{name}"] for name in version.figures}
+        assert version.run_id == each.run_id and not version.overwritten
+    one, other = (found[each.registered.version].figures for each in (recorded, recorded_strictly))
+    assert one["sensitivity"] < other["sensitivity"] and one["auc"] == other["auc"]
+
+
+def test_of_versions_that_share_a_run_only_the_one_whose_figures_it_has_shows_them(
+    places: Places, network: Path
+) -> None:
+    written_over(places, network, kept=(0.4, 0.6), now=0.6)
+    second, first = versions(places, NAME)
+    assert (bool(second.figures), second.overwritten) == (True, False)
+    assert (first.figures, first.overwritten) == ({}, True)
 
 
 def test_no_such_model_is_one_line(places: Places) -> None:
