@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from xray import __version__
+
 app = typer.Typer(
     help="Tell pneumonia from normal lungs on chest X-rays. It supports a doctor's judgement and never replaces it.",
     no_args_is_help=True,
@@ -36,6 +38,21 @@ Dask = Annotated[
     typer.Option("--dask", metavar="ADDRESS", help="A Dask scheduler's address, or local.", show_default=False),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a program.")]
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"xray {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
 
 
 def settled(home: Path, trains: bool = False) -> None:

@@ -16,10 +16,13 @@ ADDRESS = "http://127.0.0.1:5000"
 def runs(
     last: Annotated[int, typer.Option("--last", min=1, max=1000, help="How many, the newest first.")] = 10,
     experiment: Annotated[str, typer.Option("--experiment", help="MLflow experiment.")] = "xray",
+    below: Annotated[
+        str | None, typer.Option("--below", metavar="RUN", help="List the parts of a run: trials, folds or seeds.")
+    ] = None,
     as_json: AsJson = False,
     home: Home = Path(),
 ) -> None:
-    """List the last runs with the figures that matter."""
+    """List the last runs with the figures that matter; a search or a cross-validation is one of them."""
     from flows.refusals import require_store
 
     require_store(home)
@@ -29,7 +32,7 @@ def runs(
     from xray.config import Places
 
     overview = load("xray.registry.overview")
-    found = overview.last_runs(Places(home=home.resolve()), experiment, last, ADDRESS)
+    found = overview.last_runs(Places(home=home.resolve()), experiment, last, ADDRESS, below)
     if as_json:
         write_json([run.as_json() for run in found.runs])
         return

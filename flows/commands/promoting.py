@@ -23,7 +23,7 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept in the hi
 def models(home: Home = Path(), model_name: ModelName = DEFAULT_NAME, as_json: AsJson = False) -> None:
     """List the versions of a model, the newest first: aliases, figures on TEST, data and recipe."""
     _ready(home)
-    from flows.screen import show_table
+    from flows.screen import console, show_table
     from tasks.libraries import load
     from xray.config import Places
 
@@ -41,6 +41,9 @@ def models(home: Home = Path(), model_name: ModelName = DEFAULT_NAME, as_json: A
     ]  # fmt: skip
     figures = [name.replace("_", " ") for name in room.FIGURES]
     show_table(model_name, ("version", "aliases", *figures, "data", "recipe", "registered", "decided"), rows)
+    overwritten = ", ".join(each.version for each in found[::-1] if each.overwritten)
+    if overwritten:
+        console.print(f"No figures of version {overwritten}: an older xray wrote another evaluation's over them.")
 
 
 @app.command(epilog="Example: [bold]xray promote 3 --set promotion.margin_specificity=0.05[/bold]")

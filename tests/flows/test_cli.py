@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -307,7 +308,8 @@ def helped(tmp_path_factory: pytest.TempPathFactory) -> Helped:
         "no such option": ["prepare", "data", "--recip", "quick"],
         "no command": ["rnu"],
     }
-    return called(tmp_path_factory.mktemp("help"), {"": ["--help"], **commands, **mistyped})
+    asked = {"": ["--help"], "version": ["--version"], **commands, **mistyped}
+    return called(tmp_path_factory.mktemp("help"), asked)
 
 
 def test_the_help_lists_every_command(helped: Helped) -> None:
@@ -321,6 +323,12 @@ def test_the_help_of_each_command_shows_an_example(name: str, helped: Helped) ->
     answer = helped[0][name]
     assert answer.code == 0
     assert f"Example: xray {name}" in answer.out
+
+
+def test_the_version_is_the_packages(helped: Helped) -> None:
+    pyproject = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    answer = helped[0]["version"]
+    assert (answer.code, answer.out, answer.err) == (0, f"xray {pyproject['project']['version']}\n", "")
 
 
 def test_help_loads_nothing_heavy(helped: Helped) -> None:

@@ -69,10 +69,42 @@ def test_a_table_in_a_pipe_breaks_no_line(shown: Callable[[], str]) -> None:
     assert any(all(cell in line for cell in cells) for line in shown().splitlines())
 
 
-def test_a_table_on_a_narrow_terminal_breaks_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
-    written = StringIO()
-    terminal = Console(file=written, force_terminal=True, width=40, color_system=None)
-    monkeypatch.setattr(screen, "console", terminal)
-    screen.show_table("Runs", ["run", *"abcdefgh"], [["a-run", *[f"0.{number}23" for number in range(8)]]])
-    text = written.getvalue()
-    assert all(f"0.{number}23" in text for number in range(8))
+Terminal = Callable[[int], Callable[[], list[str]]]
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Makes the command's console a terminal of so many columns, and reads the lines that it has written."""
+
+    def of(width: int) -> Callable[[], list[str]]:
+        written = StringIO()
+        console = Console(file=written, force_terminal=True, width=width, color_system=None, highlight=False)
+        monkeypatch.setattr(screen, "console", console)
+        return lambda: written.getvalue().splitlines()
+
+    return of
+
+
+@pytest.mark.parametrize("width", [40, 80, 100, 160])
+def test_a_broad_table_on_a_terminal_breaks_no_figure_and_no_line(terminal: Terminal, width: int) -> None:
+    lines = terminal(width)
+    names = ["run", "data", "status", "auc", "accuracy", "sensitivity", "specificity"]
+    rows = [
+        ["a-run\n0123abcd", "phantoms", "finished 2026-11-26 01:37", *[f"0.{row}{number}3" for number in range(4)]]
+        for row in range(3)
+    ]
+    screen.show_table("Runs", names, rows)
+    text = "\n".join(lines())
+    assert max(map(len, lines())) <= width
+    for row in rows:
+        assert all(cell in text for cell in row[1:2] + row[3:])
+    assert text.count("sensitivity") == (1 if width >= 100 else 3), "each figure beside its name"
+
+
+@pytest.mark.parametrize("width", range(60, 101, 4))
+def test_a_table_of_few_columns_breaks_its_cells_rather_than_its_lines(terminal: Terminal, width: int) -> None:
+    lines = terminal(width)
+    row = ("configuration", "evaluation.threshold", "youden", "sensitivity>=0.98")
+    screen.show_table("What differs", ("", "", "quick-d493f591 (062ed1ba)", "quick-e06f2e48 (5cf6580d)"), [row])
+    assert max(map(len, lines())) <= width
+    assert all(any(cell in line for line in lines()) for cell in row)

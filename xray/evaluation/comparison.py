@@ -19,13 +19,13 @@ from xray.evaluation.intervals import Estimate, bootstrap
 from xray.evaluation.report import labels_and_scores
 
 FIGURES = ("auc", "average_precision", "brier", "calibration_error", "accuracy", "sensitivity", "specificity", "f1")
-LOWER_IS_BETTER = frozenset({"brier", "calibration_error"})
-COLUMNS = ("figure", "first", "second", "second - first (95 % interval)", "verdict")
+COLUMNS = ("figure", "first", "second", "difference (95 % interval)", "verdict")
 """What the columns of `Comparison.rows` hold."""
 
 CAUTION = (
-    "Several figures are tested at once, without correction: of twenty that are alike in truth, about one is called "
-    "real. McNemar's test takes a patient's scans for independent."
+    "Of brier and calibration error, less is better. A scan is right alone where the other decides it wrongly. Several "
+    "figures are tested at once, without correction: of twenty that are alike in truth, about one is called real. "
+    "McNemar's test takes a patient's scans for independent."
 )
 SIGNIFICANT = 0.05
 SCAN = ("sha256", "patient_id", "label")
@@ -97,11 +97,18 @@ class Comparison:
         """Write the comparison in words, a row a figure and one for the decisions, under `COLUMNS`."""
         rows = []
         for name, each in self.differences.items():
-            figure = name.replace("_", " ") + (" (lower is better)" if name in LOWER_IS_BETTER else "")
-            rows.append((figure, f"{each.first:.3f}", f"{each.second:.3f}", _signed(each.difference), _verdict(each)))
+            rows.append(
+                (
+                    name.replace("_", " "),
+                    f"{each.first:.3f}",
+                    f"{each.second:.3f}",
+                    _signed(each.difference),
+                    _verdict(each),
+                )
+            )
         test = self.mcnemar
         alone = (str(test.only_first_right), str(test.only_second_right))
-        return [*rows, ("scans it alone decides rightly", *alone, f"McNemar's p = {test.p_value:.3g}", _verdict(test))]
+        return [*rows, ("scans right alone", *alone, f"McNemar's p = {test.p_value:.3g}", _verdict(test))]
 
 
 def compare(

@@ -1,24 +1,34 @@
-"""The last runs of an experiment, with the figures that matter."""
+"""The last runs of an experiment, with the figures that matter.
 
-from collections.abc import Mapping
+Runs that are part of another one, as a search's trials and a cross-validation's folds, are counted in the line of that
+one, so that ten trials push no other run out of the list. One that a version comes from has a line of its own.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
 
 from xray.config import Places
 from xray.errors import RegistryError
 from xray.registry.experiments import VIEW_TAG, runs_page, set_up
-from xray.registry.finding import SHOWN_DIGITS
+from xray.registry.finding import SHOWN_DIGITS, find_run
+from xray.registry.runs import PARENT_TAG
 from xray.registry.store import reached, store_of
 
 FIGURES = ("test.auc", "test.accuracy", "test.sensitivity", "test.specificity", "validation.auc")
-COLUMNS = ("run", "recipe", "status", *(name.removeprefix("test.").replace(".", " ") for name in FIGURES))
+COLUMNS = ("run", "recipe", "data", "status", *(name.removeprefix("test.").replace(".", " ") for name in FIGURES))
 """What the columns of `RunLine.row` hold."""
 
 ABSENT = "-"
+NEWEST_FIRST = "attributes.start_time DESC"
+MOST_FOUND = 1000
+"""Runs that MLflow gives at a time, and as many versions are looked at, the newest first."""
 
 
 @dataclass(frozen=True)
@@ -30,29 +40,35 @@ class RunLine:
         name: Its name.
         status: As MLflow has it, in small letters: running, finished, failed, killed, scheduled.
         recipe: The recipe it came from; None where it has none.
+        data: The data sets that it is of.
         finished: When it ended; None while it runs.
         figures: Those of `FIGURES` that it has, with `test.auc_low` and `test.auc_high`.
         versions: What was registered from it, as NAME/VERSION, the oldest first.
         parent: The run that it is a part of, if any.
+        parts: How many runs are part of it.
     """
 
     run_id: str
     name: str
     status: str
     recipe: str | None
+    data: tuple[str, ...]
     finished: datetime | None
     figures: Mapping[str, float]
     versions: tuple[str, ...]
     parent: str | None
+    parts: int
 
     def row(self) -> tuple[str, ...]:
         """Write it in words, under `COLUMNS`; the time is this machine's."""
-        indent = "  " if self.parent else ""
-        lines = (self.name, self.run_id[:SHOWN_DIGITS], *self.versions)
+        parts = (f"{self.parts:,} run{'' if self.parts == 1 else 's'} below",) if self.parts else ()
+        below = (f"below {self.parent[:SHOWN_DIGITS]}",) if self.parent else ()
+        lines = (self.name, self.run_id[:SHOWN_DIGITS], *self.versions, *parts, *below)
         ended = f"{self.finished.astimezone():%Y-%m-%d %H:%M}" if self.finished else ""
         return (
-            "\n".join(f"{indent}{line}" for line in lines),
+            "\n".join(lines),
             self.recipe or ABSENT,
+            ", ".join(self.data) or ABSENT,
             f"{self.status} {ended}".rstrip(),
             *(self._figure(name) for name in FIGURES),
         )
@@ -86,17 +102,18 @@ class Overview:
     runs: tuple[RunLine, ...]
 
 
-def last_runs(places: Places, experiment: str, last: int, address: str) -> Overview:
-    """List the last runs of an experiment.
+def last_runs(places: Places, experiment: str, last: int, address: str, below: str | None = None) -> Overview:
+    """List the last runs of an experiment, or those that are part of one of them.
 
     Args:
         places: Where MLflow's store lies.
         experiment: The experiment's name.
         last: Most runs, at least 1.
         address: The address of MLflow's UI on a store that is no server.
+        below: The run whose parts are listed, as `finding.find_run` takes it.
 
     Raises:
-        RegistryError: There is no such experiment, or the store cannot be reached.
+        RegistryError: There is no such experiment or run, or the store cannot be reached.
     """
     store = store_of(places)
     client = store.client()
@@ -106,10 +123,15 @@ def last_runs(places: Places, experiment: str, last: int, address: str) -> Overv
             names = ", ".join(sorted(each.name for each in client.search_experiments()))
             raise RegistryError(f"--experiment must be one of {names}. Received: {experiment}")
         set_up(client, found)
-        runs = client.search_runs([found.experiment_id], max_results=last, order_by=["attributes.start_time DESC"])
-        versions = _versions(client, [run.info.run_id for run in runs])
+        versions = client.search_model_versions(max_results=MOST_FOUND, order_by=["creation_timestamp DESC"])
+        if below is None:
+            runs = _whole_runs(client, found.experiment_id, last, versions)
+        else:
+            words = f"tags.`{PARENT_TAG}` = '{find_run(client, below).info.run_id}'"
+            runs = client.search_runs([found.experiment_id], words, max_results=last, order_by=[NEWEST_FIRST])
+        parts = _parts(client, found.experiment_id)
     page = runs_page(store.shown if store.is_server else address, found.experiment_id)
-    lines = tuple(_line(run, versions.get(run.info.run_id, ())) for run in runs)
+    lines = tuple(_line(run, versions, parts[run.info.run_id]) for run in runs)
     return Overview(experiment, page, store.is_server, lines)
 
 
@@ -130,26 +152,45 @@ def pages(places: Places, address: str) -> dict[str, str]:
     return {each.name: runs_page(address, each.experiment_id) for each in ours}
 
 
-def _line(run: Run, versions: tuple[str, ...]) -> RunLine:
+def _whole_runs(client: MlflowClient, experiment: str, last: int, versions: Sequence[ModelVersion]) -> list[Run]:
+    """List the last runs that are part of no other, or that a version comes from."""
+    whole = client.search_runs([experiment], f"tags.`{PARENT_TAG}` IS NULL", max_results=last, order_by=[NEWEST_FIRST])
+    found = {run.info.run_id: run for run in whole}
+    others = sorted({str(each.run_id) for each in versions if each.run_id} - found.keys())
+    if others:
+        words = ", ".join(f"'{run_id}'" for run_id in others)
+        registered = client.search_runs([experiment], f"attributes.run_id IN ({words})", max_results=MOST_FOUND)
+        found |= {run.info.run_id: run for run in registered}
+    return sorted(found.values(), key=lambda run: -int(run.info.start_time))[:last]
+
+
+def _parts(client: MlflowClient, experiment: str) -> Counter[str]:
+    """Count the runs that are part of each run."""
+    counts: Counter[str] = Counter()
+    token: str | None = None
+    while True:
+        page = client.search_runs(
+            [experiment], f"tags.`{PARENT_TAG}` IS NOT NULL", max_results=MOST_FOUND, page_token=token
+        )
+        counts.update(run.data.tags[PARENT_TAG] for run in page)
+        token = page.token
+        if not token:
+            return counts
+
+
+def _line(run: Run, versions: Sequence[ModelVersion], parts: int) -> RunLine:
     wanted = {*FIGURES, "test.auc_low", "test.auc_high"}
+    own = sorted((each.name, int(each.version)) for each in versions if each.run_id == run.info.run_id)
+    inputs = run.inputs.dataset_inputs if run.inputs else []
     return RunLine(
         run_id=run.info.run_id,
         name=run.info.run_name,
         status=run.info.status.lower(),
         recipe=run.data.params.get("recipe"),
+        data=tuple(sorted({each.dataset.name for each in inputs})),
         finished=datetime.fromtimestamp(run.info.end_time / 1000, UTC) if run.info.end_time else None,
         figures={name: value for name, value in run.data.metrics.items() if name in wanted},
-        versions=versions,
-        parent=run.data.tags.get("mlflow.parentRunId"),
+        versions=tuple(f"{name}/{version}" for name, version in own),
+        parent=run.data.tags.get(PARENT_TAG),
+        parts=parts,
     )
-
-
-def _versions(client: MlflowClient, run_ids: list[str]) -> dict[str, tuple[str, ...]]:
-    if not run_ids:
-        return {}
-    words = ", ".join(f"'{run_id}'" for run_id in run_ids)
-    found = client.search_model_versions(f"run_id IN ({words})")
-    ordered = sorted(found, key=lambda each: (each.name, int(each.version)))
-    return {
-        run_id: tuple(f"{each.name}/{each.version}" for each in ordered if each.run_id == run_id) for run_id in run_ids
-    }
