@@ -16,9 +16,10 @@ from honcho.printer import Message
 
 from flows.environment import lasting_settings, memory_settings
 from flows.refusals import require_free
-from flows.running import Running, only_one, running
+from flows.running import CLIENT_PASSWORD, SERVER_PASSWORD, Running, only_one, running, secrets_of
 from xray.config import Places
 from xray.errors import XrayError
+from xray.password import made_password
 
 MARK = "XRAY_SERVERS"
 """An environment variable that every process of an `xray up` inherits, runs of flows in sessions of their own too."""
@@ -52,6 +53,18 @@ class Plan:
     def servers(self) -> Running:
         """Where they will answer."""
         return Running(f"http://127.0.0.1:{self.prefect_port}", f"http://127.0.0.1:{self.mlflow_port}")
+
+    def access(self) -> dict[str, str]:
+        """Give the environment that closes Prefect's server to pages of other origins, and to whoever has no password.
+
+        Raises:
+            XrayError: The home's password cannot be kept there.
+        """
+        port = self.prefect_port
+        return {
+            SERVER_PASSWORD: made_password(self.home),
+            "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port},http://localhost:{port}",
+        }
 
     def log(self, name: str) -> Path:
         """Name the file that a process writes to."""
@@ -94,8 +107,10 @@ def _run(plan: Plan) -> int:
     mark = uuid.uuid4().hex
     story = _Story()
     manager = _Manager(story, mark)
-    own = {**lasting_settings(plan.home), **os.environ, MARK: mark, "XRAY_HOME": str(plan.home)}
+    own = {**lasting_settings(plan.home), **plan.access(), **os.environ, MARK: mark, "XRAY_HOME": str(plan.home)}
+    own[CLIENT_PASSWORD] = own[SERVER_PASSWORD]
     used = {**own, **plan.servers.variables()}
+    used |= secrets_of(plan.home, plan.servers, used)
     settings = {"prefect": used, "mlflow": own, "worker": {**memory_settings(), **used}}
     for name, command in plan.commands().items():
         plan.log(name).write_bytes(b"")
