@@ -1,8 +1,9 @@
-"""A process that ends with another one, whatever ended that: a signal that can be caught, kill -9, or a crash."""
+"""Processes of ours that end with the one that started them, whatever ended that: a signal, kill -9 or a crash."""
 
 import os
 import signal
 import threading
+from pathlib import Path
 
 import psutil
 
@@ -28,6 +29,12 @@ def wait_for_end(pid: int) -> None:
         psutil.Process(pid).wait()
     except psutil.NoSuchProcess:
         return
+
+
+def import_path() -> str:
+    """Give the PYTHONPATH with which `python -P -m` finds our packages, and no others of the same names."""
+    given = os.environ.get("PYTHONPATH")
+    return os.pathsep.join([str(Path(__file__).parents[1]), *([given] if given else [])])
 
 
 def _watch(pid: int) -> None:

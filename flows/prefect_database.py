@@ -1,5 +1,6 @@
 """What is wrong with Prefect's database, told before its server starts, or from what the server said when it died."""
 
+import importlib.util
 import re
 import sqlite3
 from contextlib import closing
@@ -82,6 +83,6 @@ def _file(url: str) -> Path | None:
 
 
 def _migrations() -> Path:
-    import prefect
-
-    return Path(prefect.__file__).parent / "server" / "database" / "_migrations" / "versions" / "sqlite"
+    found = importlib.util.find_spec("prefect")  # importing it takes seconds
+    folder = Path(found.origin).parent if found and found.origin else Path()
+    return folder / "server" / "database" / "_migrations" / "versions" / "sqlite"

@@ -8,13 +8,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import httpx
 from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import get_current_settings
 
+from flows.parent import import_path
 from flows.prefect_database import cause, last_line, require_usable
 from xray.errors import XrayError
 
@@ -47,7 +47,7 @@ class TemporaryServer(SubprocessASGIServer):
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 as long as the server lives
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.port = int(listener.getsockname()[1])
-            self.server_process = _out_of_reach_of_ctrl_c(listener.fileno(), self._words)
+            self.server_process = _out_of_a_terminals_reach(listener.fileno(), self._words)
         self.running = True
         atexit.register(self.stop)
 
@@ -91,28 +91,22 @@ class TemporaryServer(SubprocessASGIServer):
             return False
 
 
-def _out_of_reach_of_ctrl_c(listener: int, words: Any) -> "subprocess.Popen[bytes]":
-    """Start the server with SIGINT blocked: a terminal sends Ctrl-C to every process of a command.
+def _out_of_a_terminals_reach(listener: int, words: Any) -> "subprocess.Popen[bytes]":
+    """Start the server with SIGINT and SIGHUP blocked: a terminal sends them to every process of a command.
 
     The command stops its server itself, once it has told it how the run ended. A process inherits the signals that the
     thread which starts it has blocked.
     """
     command = [sys.executable, "-P", "-m", "flows.prefect_server", str(listener), str(os.getpid())]
     settings = get_current_settings().to_environment_variables(exclude_unset=True)
-    environment = {**os.environ, **settings, **OURS, "PYTHONPATH": _path()}
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    environment = {**os.environ, **settings, **OURS, "PYTHONPATH": import_path()}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         return subprocess.Popen(
             command, env=environment, pass_fds=[listener], stdin=subprocess.DEVNULL, stdout=words, stderr=words
         )
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-
-
-def _path() -> str:
-    """Let the process find our packages, and none of the same names in the folder that the command was given in."""
-    given = os.environ.get("PYTHONPATH")
-    return os.pathsep.join([str(Path(__file__).parents[1]), *([given] if given else [])])
 
 
 def _database() -> str:

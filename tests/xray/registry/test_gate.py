@@ -29,7 +29,7 @@ def asked(path: str = "/", method: str = "GET", password: str | None = PASSWORD,
         named["authorization"] = basic(password)
 
     async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(app=Gate(behind, PASSWORD))  # type: ignore[arg-type]  # httpx's own aliases
+        transport = httpx.ASGITransport(app=Gate(behind, PASSWORD))
         async with httpx.AsyncClient(transport=transport, base_url=OWN) as client:
             return await client.request(method, path, headers=named)
 
