@@ -1,6 +1,9 @@
 """The `xray` command: every command joined, and every mistake answered in one line."""
 
+import os
+import signal
 import sys
+from types import FrameType
 
 from flows.commands.app import app
 from xray.errors import XrayError
@@ -12,10 +15,14 @@ from flows.commands import training, tuning, predicting, explaining, scoring, co
 
 USER_ERROR = 2
 INTERRUPTED = 130
+FOR_THE_OWNER = 0o077
+"""What others may not do with files that a command makes: scans, pixels and scores are of people."""
 
 
 def main() -> None:
     """Run the command; an error that is the user's to mend ends in one line and exit code 2."""
+    os.umask(os.umask(FOR_THE_OWNER) | FOR_THE_OWNER)
+    _end_as_by_ctrl_c()
     try:
         app()
     except XrayError as error:
@@ -27,6 +34,20 @@ def main() -> None:
         if isinstance(stop, SystemExit) and stop.code != INTERRUPTED:
             raise
         _fail("interrupted; given again, the same command goes on from what is finished", INTERRUPTED)
+
+
+def _end_as_by_ctrl_c() -> None:
+    """Let a closed terminal and `kill` end a command in order: its runs are told, its server ends, nothing is left.
+
+    Where a signal is ignored, as SIGHUP is by nohup, it stays so.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, interrupt)
 
 
 def _fail(message: str, code: int) -> None:

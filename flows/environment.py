@@ -2,17 +2,15 @@
 
 import os
 import platform
-import signal
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import copy_context
 from pathlib import Path
 
-from flows.running import running
+from flows.running import CLIENT_PASSWORD, NO_ORIGIN, SERVER_PASSWORD, running, secrets_of
 from tasks.libraries import load
 from xray.errors import XrayError
+from xray.password import made_password
 
 TRAINING_MEMORY = {
     # glibc gives every large block back to the kernel and faults it in again a step later, page by page. Kept, and in
@@ -47,6 +45,7 @@ def quiet_settings(home: Path) -> dict[str, str]:
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
         "PREFECT_HOME": str(home / ".prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": NO_ORIGIN,
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
         "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
         # Prefect keeps its own log lines; the command prints ours and, at the end, one line for an error.
@@ -90,6 +89,9 @@ def settle(home: Path, trains: bool) -> None:
     servers = running(home)
     for name, value in (quiet_settings(home) | (servers.variables() if servers else {})).items():
         os.environ.setdefault(name, value)
+    if servers:
+        for name, value in secrets_of(home, servers, os.environ).items():
+            os.environ.setdefault(name, value)
     memory = memory_settings() if trains else {}
     if memory and not memory.keys() <= os.environ.keys():
         os.environ.update(memory)
@@ -98,63 +100,60 @@ def settle(home: Path, trains: bool) -> None:
 
 
 @contextmanager
-def served(*modules: str) -> Iterator[None]:
+def served(home: Path, *modules: str) -> Iterator[None]:
     """Have a Prefect server for as long as the block lasts: the one that the user named, or a temporary one.
 
     Args:
+        home: The folder that holds data/, mlruns/ and Prefect's own state.
         modules: What the block will need, by dotted names: imported while the temporary server starts, which is the
             work of another process and takes as long.
 
     Raises:
-        XrayError: It does not start, or does not answer.
+        XrayError: It does not start, does not answer, or wants another password.
     """
     import httpx
+    from prefect.exceptions import PrefectHTTPStatusError
     from prefect.settings import get_current_settings
 
     url = get_current_settings().api.url
     if url is None:
-        _start_server(modules)
+        _start_server(home, modules)
     else:
         _require_answer(url)
     try:
         yield
-    except httpx.TransportError as error:
+    except (httpx.TransportError, PrefectHTTPStatusError) as error:
         raise XrayError(f"Prefect's server must answer; given again, the command goes on. Received: {error}") from error
 
 
 def _require_answer(url: str) -> None:
+    import httpx
     from prefect.client.orchestration import get_client
 
     with get_client(sync_client=True) as client:
-        error = client.api_healthcheck()
-    if error is not None:
-        raise XrayError(f"PREFECT_API_URL must name a server that answers. Received: {url} ({error})")
-
-
-def _start_server(modules: Sequence[str]) -> None:
-    """Start Prefect's temporary server out of reach of Ctrl-C, which a terminal sends to every process of a command.
-
-    Prefect stops its server itself, once it has told it how the run ended. A process inherits the signals that the
-    starting thread has blocked, hence the thread.
-    """
-    from prefect.server.api.server import SubprocessASGIServer
-
-    failures: list[RuntimeError] = []
-    server = SubprocessASGIServer()
-
-    def start() -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        error = client.api_healthcheck()  # which needs no password
+        if error is not None:
+            raise XrayError(f"PREFECT_API_URL must name a server that answers. Received: {url} ({error})")
         try:
-            server.start()
-        except RuntimeError as error:
-            failures.append(error)
+            client.hello()
+        except httpx.HTTPStatusError as refusal:
+            code = refusal.response.status_code
+            raise XrayError(
+                f"{CLIENT_PASSWORD} must be what the server of PREFECT_API_URL demands. Received: {url} answers {code}"
+            ) from refusal
 
-    thread = threading.Thread(target=copy_context().run, args=(start,), daemon=True)
-    thread.start()
-    while server.server_process is None and thread.is_alive():  # it inherits standard error, which imports take away
-        thread.join(0.01)
+
+def _start_server(home: Path, modules: Sequence[str]) -> None:
+    """Start the temporary server, behind the home's password, and import meanwhile."""
+    from prefect.context import refresh_global_settings_context
+
+    from flows.temporary_server import TemporaryServer
+
+    os.environ.setdefault(SERVER_PASSWORD, made_password(home))
+    os.environ[CLIENT_PASSWORD] = os.environ[SERVER_PASSWORD]
+    refresh_global_settings_context()  # Prefect has been imported, and reads the environment no more
+    server = TemporaryServer()
+    server.begin()
     for name in modules:
         load(name)
-    thread.join()
-    if failures:
-        raise XrayError(f"Prefect's server must start. Received: {failures[0]}") from failures[0]
+    server.wait()

@@ -2,12 +2,21 @@
 
 import json
 import os
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+from xray.password import USER, kept_password, password_file
+
+SERVER_PASSWORD, CLIENT_PASSWORD = "PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING"
+MLFLOW_USER, MLFLOW_PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
+
+NO_ORIGIN = "none"
+"""In place of the origins whose pages may use Prefect's server: no page has this one."""
 
 HEARTBEAT_SECONDS = 30
 """The shortest that Prefect allows between two signs of life; prefect.yaml says the same to a worker's runs."""
@@ -37,6 +46,25 @@ class Running:
         }
 
 
+def secrets_of(home: Path, servers: Running, settings: Mapping[str, str]) -> dict[str, str]:
+    """Give the passwords that go with what an environment names: none to a server that is not the home's.
+
+    Args:
+        home: The folder that holds data/, mlruns/ and Prefect's own state.
+        servers: What `xray up` runs there.
+        settings: The environment, with the addresses that will be used.
+    """
+    password = kept_password(home)
+    if password is None:
+        return {}
+    found = {}
+    if settings.get("PREFECT_API_URL") == servers.variables()["PREFECT_API_URL"]:
+        found[CLIENT_PASSWORD] = password
+    if settings.get("MLFLOW_TRACKING_URI") == servers.mlflow:
+        found |= {MLFLOW_USER: USER, MLFLOW_PASSWORD: password}
+    return found
+
+
 def running(home: Path) -> Running | None:
     """Name the servers that run in a home; None where there are none, or they are starting.
 
@@ -52,6 +80,20 @@ def running(home: Path) -> Running | None:
             return Running(**json.loads(_announcement(home).read_text(encoding="utf-8")))
         except FileNotFoundError:
             return None
+
+
+def access(home: Path) -> str:
+    """Say how a person gets in: where the password stands, not what it is, for a terminal's lines are often kept."""
+    return f"password {password_file(home)} (a page asks for its line, once; any user's name will do)"
+
+
+def shell_access(home: Path, servers: Running) -> list[str]:
+    """Give the lines to type in another shell before a command of Prefect's own, such as `prefect deployment run`."""
+    file = shlex.quote(str(password_file(home)))
+    return [
+        f"export PREFECT_API_URL={servers.variables()['PREFECT_API_URL']}",
+        f'export {CLIENT_PASSWORD}="$(cat {file})"',
+    ]
 
 
 def announce(home: Path, servers: Running) -> None:

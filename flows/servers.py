@@ -3,29 +3,28 @@
 import os
 import re
 import shlex
-import signal
+import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 from honcho.manager import SYSTEM_PRINTER_NAME, Manager
 from honcho.printer import Message
 
 from flows.environment import lasting_settings, memory_settings
+from flows.parent import import_path
+from flows.prefect_database import cause, require_usable
+from flows.reaper import MARK, end_runs, marked
 from flows.refusals import require_free
-from flows.running import Running, only_one, running
+from flows.running import CLIENT_PASSWORD, SERVER_PASSWORD, Running, only_one, running, secrets_of
 from xray.config import Places
 from xray.errors import XrayError
+from xray.password import made_password
 
-MARK = "XRAY_SERVERS"
-"""An environment variable that every process of an `xray up` inherits, runs of flows in sessions of their own too."""
-
-RUNS_END_SECONDS = 10.0
-"""What a run of a flow gets to tell Prefect that it was ended."""
-
+DATABASE_VARIABLES = ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL")
 TAIL_LINES = 15
 SAID = re.compile(r"(?P<name>\w+) stopped \(rc=(?P<code>-?\d+)\)|SIG\w+ received")
 
@@ -52,6 +51,25 @@ class Plan:
     def servers(self) -> Running:
         """Where they will answer."""
         return Running(f"http://127.0.0.1:{self.prefect_port}", f"http://127.0.0.1:{self.mlflow_port}")
+
+    @property
+    def database(self) -> str:
+        """Prefect's database, as SQLAlchemy writes it."""
+        named = filter(None, map(os.environ.get, DATABASE_VARIABLES))
+        folder = Path(os.environ.get("PREFECT_HOME") or self.home / ".prefect")
+        return next(named, f"sqlite+aiosqlite:///{folder / 'prefect.db'}")
+
+    def access(self) -> dict[str, str]:
+        """Give the environment that closes Prefect's server to pages of other origins, and to whoever has no password.
+
+        Raises:
+            XrayError: The home's password cannot be kept there.
+        """
+        port = self.prefect_port
+        return {
+            SERVER_PASSWORD: made_password(self.home),
+            "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port},http://localhost:{port}",
+        }
 
     def log(self, name: str) -> Path:
         """Name the file that a process writes to."""
@@ -82,6 +100,7 @@ def up(plan: Plan) -> int:
             _say(_already(plan.home))
             return 0
         _require_own_store()
+        require_usable(plan.database)
         require_free(plan.prefect_port, "--prefect-port")
         require_free(plan.mlflow_port, "--mlflow-port")
         Places(home=plan.home).mlruns.mkdir(exist_ok=True)
@@ -94,8 +113,10 @@ def _run(plan: Plan) -> int:
     mark = uuid.uuid4().hex
     story = _Story()
     manager = _Manager(story, mark)
-    own = {**lasting_settings(plan.home), **os.environ, MARK: mark, "XRAY_HOME": str(plan.home)}
+    own = {**lasting_settings(plan.home), **plan.access(), **os.environ, MARK: mark, "XRAY_HOME": str(plan.home)}
+    own[CLIENT_PASSWORD] = own[SERVER_PASSWORD]
     used = {**own, **plan.servers.variables()}
+    used |= secrets_of(plan.home, plan.servers, used)
     settings = {"prefect": used, "mlflow": own, "worker": {**memory_settings(), **used}}
     for name, command in plan.commands().items():
         plan.log(name).write_bytes(b"")
@@ -103,31 +124,39 @@ def _run(plan: Plan) -> int:
         output = "" if name == "worker" else f" >> {shlex.quote(str(plan.log(name)))} 2>&1"
         line = f"exec {shlex.join([sys.executable, '-m', *command])}{output}"
         manager.add_process(name, line, env=settings[name], cwd=str(plan.home))
-    signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))  # the terminal was closed
-    manager.loop()
-    for process in marked(mark):
-        process.kill()
-    if story.ended is None:
-        return 0
-    name, code = story.ended
-    tail = plan.log(name).read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:]
+    with _reaped(mark):
+        manager.loop()
+        for process in marked(mark):
+            process.kill()
+    return 0 if story.ended is None else _told(plan, *story.ended)
+
+
+@contextmanager
+def _reaped(mark: str) -> Iterator[None]:
+    """Have someone outlive this process who ends what bears the mark, should this process be killed."""
+    command = [sys.executable, "-P", "-m", "flows.reaper", str(os.getpid()), mark]
+    nothing = subprocess.DEVNULL
+    environment = {**os.environ, "PYTHONPATH": import_path()}
+    reaper = subprocess.Popen(
+        command, env=environment, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True
+    )
+    try:
+        yield
+    finally:
+        reaper.terminate()
+        reaper.wait()
+
+
+def _told(plan: Plan, name: str, code: int) -> int:
+    """Say why all ended: in one line where Prefect's database is what is wrong, or else with the log's last lines."""
+    text = plan.log(name).read_text(encoding="utf-8", errors="replace")
+    known = cause(text, plan.database) if name == "prefect" else None
+    if known:
+        raise XrayError(known)
+    tail = text.splitlines()[-TAIL_LINES:]
     sys.stderr.write(f"xray: {name} ended by itself, and so all ended. Received: code {code}; {plan.log(name)} ends:\n")
     sys.stderr.writelines(f"  {line}\n" for line in tail)
     return 1
-
-
-def marked(mark: str) -> list[psutil.Process]:
-    """Find the processes that bear a mark, wherever they have moved: into other sessions, or to another parent."""
-
-    def found() -> Iterator[psutil.Process]:
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get(MARK) == mark and process.pid != os.getpid():
-                    yield process
-            except (psutil.AccessDenied, psutil.NoSuchProcess):
-                continue
-
-    return list(found())
 
 
 class _Story:
@@ -162,18 +191,8 @@ class _Manager(Manager):
         """End the runs while Prefect's server still hears that, and then the three processes."""
         if not self._terminating:
             groups = {process["pid"] for process in self._processes.values() if "pid" in process}
-            runs = [process for process in marked(self._mark) if _session(process) not in groups]
-            for process in runs:
-                process.terminate()
-            psutil.wait_procs(runs, timeout=RUNS_END_SECONDS)
+            end_runs(self._mark, groups)
         super().terminate()
-
-
-def _session(process: psutil.Process) -> int | None:
-    try:
-        return os.getsid(process.pid)
-    except ProcessLookupError:
-        return None
 
 
 def _already(home: Path) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from flows.running import Running, announce
+from flows.running import Running, access, announce, shell_access
 from tasks.turns import TRAINING
 from xray.errors import XrayError
 
@@ -35,6 +35,10 @@ def main() -> None:
     announce(Path(home), servers)
     _say(f"MLflow   {mlflow}/#/experiments?workflowType=machine_learning")
     _say(f"Prefect  {prefect}")
+    _say(access(Path(home)))
+    _say("In another shell, before commands of Prefect's own:")
+    for line in shell_access(Path(home), servers):
+        _say(f"  {line}")
     _say("Ctrl-C ends them and whatever they run.")
     _become_worker(Path(log))
 

@@ -74,7 +74,7 @@ def promote(
     from flows.promotion import promote as promote_flow
     from flows.screen import watching
 
-    with served("xray.registry.promotion"), watching():
+    with served(home, "xray.registry.promotion"), watching():
         decision = promote_flow(version, force, reason, scans, policy, model_name, home.resolve())
     _tell(decision)
 
@@ -87,7 +87,7 @@ def rollback(reason: Reason = "", home: Home = Path(), model_name: ModelName = D
     from flows.promotion import rollback as rollback_flow
     from flows.screen import watching
 
-    with served("xray.registry.promotion"), watching():
+    with served(home, "xray.registry.promotion"), watching():
         decision = rollback_flow(reason, model_name, home.resolve())
     _tell(decision)
 

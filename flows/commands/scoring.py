@@ -32,7 +32,7 @@ def score(
     from flows.scoring import score as flow
     from flows.screen import console, show_table, watching
 
-    with served("xray.registry.inbox_scores"), watching():
+    with served(home, "xray.registry.inbox_scores"), watching():
         ended = flow(folder, output, rescore=rescore, model_name=model_name, home=home, dask=dask)
     from xray.registry.card import SAFETY
 

@@ -44,11 +44,12 @@ def ui(
 ) -> None:
     """Start MLflow's own UI on the store under mlruns/, on 127.0.0.1 alone; where xray up runs it, say where."""
     from flows.refusals import require_free, require_store
-    from flows.running import running
+    from flows.running import access, running
 
     servers = running(home.resolve())
     if servers is not None:
         typer.echo(f"{servers.mlflow}/{MACHINE_LEARNING} (already running, by xray up)")
+        typer.echo(access(home.resolve()))
         return
     require_free(port)
     require_store(home)
@@ -61,6 +62,7 @@ def ui(
     command = ui_command(places, port)
     # Without the workflow's type MLflow opens the page that it has for language models.
     typer.echo(f"{address}/#/experiments?workflowType=machine_learning (Ctrl-C ends it)")
+    typer.echo(access(home.resolve()))
     for experiment, page in pages(places, address).items():
         typer.echo(f"runs of {experiment}: {page}")
     sys.stdout.flush()

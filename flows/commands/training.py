@@ -45,7 +45,7 @@ def cross_validate(
     from flows.environment import served
     from flows.screen import console, show_table, watching
 
-    with served("xray.data.prepare", "xray.registry.family"), watching():
+    with served(home, "xray.data.prepare", "xray.registry.family"), watching():
         family = flow(request, seeds=seeds, dask=dask)
     from xray.registry.card import SAFETY
 
@@ -75,7 +75,7 @@ def prepare(
     from flows.pipeline import prepare as prepare_flow
     from flows.screen import console, show_table, watching
 
-    with served("xray.data.prepare"), watching():
+    with served(home, "xray.data.prepare"), watching():
         catalog = prepare_flow(request, dask=dask)
     from xray.data.audit import lines
 
@@ -111,7 +111,7 @@ def _run(
     from flows.pipeline import pipeline
     from flows.screen import console, show_table, watching
 
-    with served("xray.data.prepare", "xray.registry.record"), watching():
+    with served(home, "xray.data.prepare", "xray.registry.record"), watching():
         recorded = pipeline(request, dask=dask)
     from xray.evaluation.report import COLUMNS
     from xray.registry.card import SAFETY
@@ -127,6 +127,6 @@ def _run(
     console.print(f"run      {recorded.run_id}")
     console.print(f"scores   {recorded.judged.folder / 'scores.parquet'}", soft_wrap=True)
     console.print("MLflow  ", recorded.page or f"{typed('xray')} ui{placed(home)}", soft_wrap=True)
-    server = f"PREFECT_HOME={os.environ['PREFECT_HOME']} {typed('prefect')} server start"
-    console.print(f"Prefect  {os.environ.get('PREFECT_API_URL', server).removesuffix('/api')}", soft_wrap=True)
+    page = os.environ.get("PREFECT_API_URL", f"{typed('xray')} up{placed(home)}").removesuffix("/api")
+    console.print(f"Prefect  {page}", soft_wrap=True)
     console.print(SAFETY, style="dim")

@@ -63,7 +63,7 @@ def tune(
     from flows.screen import watching
     from flows.tuning import tune as flow
 
-    with served("xray.data.prepare", "xray.registry.study"), watching():
+    with served(home, "xray.data.prepare", "xray.registry.study"), watching():
         searched = flow(request, search=search, storage=SecretStr(storage) if storage else None, dask=dask)
     _show(searched, request)
 

@@ -13,6 +13,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.environment import TRAINING_MEMORY, quiet_settings, served, settle
 from xray.errors import XrayError
+from xray.password import made_password
 
 PROJECT = Path(__file__).parents[2]
 
@@ -97,35 +98,75 @@ def test_settling_makes_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 NOBODY = "http://127.0.0.1:1/api"
 
 
-def test_a_server_that_is_named_and_does_not_answer_is_said_in_one_line() -> None:
+def test_a_server_that_is_named_and_does_not_answer_is_said_in_one_line(tmp_path: Path) -> None:
     with (
         temporary_settings({PREFECT_API_URL: NOBODY}),
         pytest.raises(XrayError, match=f"must name a server that answers. Received: {NOBODY}"),
-        served(),
+        served(tmp_path),
     ):
         pytest.fail("nothing is begun")
 
 
-def test_a_server_that_goes_away_is_said_in_one_line(prefect_server: None) -> None:
-    with pytest.raises(XrayError, match="Prefect's server must answer"), served():
+def test_a_server_that_goes_away_is_said_in_one_line(prefect_server: None, tmp_path: Path) -> None:
+    with pytest.raises(XrayError, match="Prefect's server must answer"), served(tmp_path):
         httpx.get(NOBODY)
 
 
-def test_a_temporary_server_is_there_with_what_the_command_will_need(tmp_path: Path) -> None:
-    """Its standard error is the command's own, whatever the imports beside it keep back."""
-    script = """
+WITHOUT = """
+import os
+from pathlib import Path
+from flows.environment import quiet_settings, served
+os.environ.update(quiet_settings(Path.cwd()))
+with served(Path.cwd()):
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+    from xray.errors import XrayError
+    with get_client(sync_client=True) as client:
+        url = str(client.api_url).rstrip("/")
+    print(url)
+    with temporary_settings({PREFECT_API_URL: url, PREFECT_API_AUTH_STRING: None}):
+        try:
+            with served(Path.cwd()):
+                print("let in")
+        except XrayError as error:
+            print(error)
+"""
+
+TEMPORARY = """
 import os, sys
 from pathlib import Path
 from flows.environment import quiet_settings, served
 os.environ.update(quiet_settings(Path.cwd()))
-with served("xray.registry.record"):
-    from prefect.server.api.server import SubprocessASGIServer
-    server = SubprocessASGIServer().server_process
-    print(server.poll(), "mlflow" in sys.modules, os.path.samestat(os.fstat(2), os.stat(f"/proc/{server.pid}/fd/2")))
+with served(Path.cwd(), "xray.registry.record"):
+    import httpx
+    from prefect.client.orchestration import get_client
+    with get_client(sync_client=True) as client:
+        url = str(client.api_url)
+        print(client.hello().status_code, "mlflow" in sys.modules)
+    print(httpx.post(f"{url}flows/filter", json={}).status_code)
+    print(httpx.post(f"{url}flows/filter", json={}, auth=tuple(sys.argv[1].split(":"))).status_code)
+    print(httpx.get(f"{url}health", headers={"Origin": "http://127.0.0.1:1"}).headers.get("access-control-allow-origin"))
 """
+
+
+def test_a_temporary_server_is_there_behind_the_homes_password_with_what_the_command_will_need(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    environment |= {"PYTHONPATH": str(PROJECT)}
+    password = made_password(tmp_path)
+    child = subprocess.run(
+        [sys.executable, "-c", TEMPORARY, password],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (child.stdout.splitlines(), child.stderr) == (["200 True", "401", "200", "None"], "")
+
+
+def test_a_server_that_wants_another_password_is_said_in_one_line(tmp_path: Path) -> None:
+    """One that the user named, as where PREFECT_API_URL was set and the password was not."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     environment |= {"PYTHONPATH": str(PROJECT)}
     child = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", WITHOUT], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
-    assert child.stdout == "None True True\n", child.stderr
+    found, said = child.stdout.split("\n", 1)
+    assert "PREFECT_API_AUTH_STRING must be what the server of PREFECT_API_URL demands." in said, child.stderr
+    assert f"Received: {found} answers 401" in said

@@ -47,9 +47,17 @@ class Command:
         self.user.mkdir()
 
     def __call__(
-        self, *arguments: str, seen: Callable[[str], bool] | None = None, before: Callable[[], None] | None = None
+        self,
+        *arguments: str,
+        seen: Callable[[str], bool] | None = None,
+        before: Callable[[], None] | None = None,
+        send: Callable[[int], None] = lambda pid: os.killpg(pid, signal.SIGINT),
+        patience: float = 0,
     ) -> Ended:
-        """Call the command; press Ctrl-C, as a terminal does, once `seen` says so of what it has printed so far."""
+        """Call the command; press Ctrl-C, as a terminal does, once `seen` says so of what it has printed so far.
+
+        `send` sends something else in place of Ctrl-C, and `patience` is how long its other processes may outlive it.
+        """
         environment = {name: value for name, value in os.environ.items() if not name.startswith(OUTSIDE)}
         environment |= {"HOME": str(self.user), "PYTHONPATH": str(PROJECT), "CUDA_VISIBLE_DEVICES": "-1"}
 
@@ -69,13 +77,15 @@ class Command:
         try:
             while seen is not None and child.poll() is None:
                 if seen(out.read_text()):
-                    os.killpg(child.pid, signal.SIGINT)
+                    send(child.pid)
                     break
                 time.sleep(0.1)
             # Not child.wait(), for this says what the memory was, too.
             status, usage = os.wait4(child.pid, 0)[1:]
             child.returncode = os.waitstatus_to_exitcode(status)
-            left = processes_of(child.pid)
+            deadline = time.monotonic() + patience
+            while (left := processes_of(child.pid)) and time.monotonic() < deadline:
+                time.sleep(0.1)
         finally:
             if processes_of(child.pid):
                 os.killpg(child.pid, signal.SIGKILL)

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import pytest
 
+from flows.running import MLFLOW_PASSWORD, MLFLOW_USER
 from tests.system.conftest import OUTSIDE, PROJECT
+from xray.password import password_file
 
 T = TypeVar("T")
 SECONDS = 180.0
@@ -92,6 +95,15 @@ class Started:
 
 
 @contextmanager
+def signed_in(home: Path) -> Iterator[None]:
+    """Let MLflow's client in this process send the password of a home for as long as the block lasts."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in zip((MLFLOW_USER, MLFLOW_PASSWORD), credentials(home), strict=True):
+            patch.setenv(name, value)
+        yield
+
+
+@contextmanager
 def started(folder: Path, name: str, command: list[str], settings: dict[str, str]) -> Iterator[Started]:
     """Start a process; whatever happens, nothing of its session is left."""
     process = Started(folder, name, command, settings)
@@ -101,15 +113,27 @@ def started(folder: Path, name: str, command: list[str], settings: dict[str, str
         process.kill()
 
 
-class Prefect:
-    """A Prefect server, asked over HTTP."""
+def credentials(home: Path) -> tuple[str, str]:
+    """Give the user's name and the password that the servers of a home demand."""
+    user, _, password = password_file(home).read_text().strip().partition(":")
+    return user, password
 
-    def __init__(self, address: str) -> None:
+
+class Prefect:
+    """A Prefect server, asked over HTTP.
+
+    Args:
+        address: Without a path.
+        home: The home whose password it demands.
+    """
+
+    def __init__(self, address: str, home: Path) -> None:
         self._api = f"{address}/api"
+        self._home = home
 
     def ask(self, path: str, **body: Any) -> Any:
         """Post a question."""
-        answer = httpx.post(f"{self._api}/{path}", json=body, timeout=60)
+        answer = httpx.post(f"{self._api}/{path}", json=body, auth=credentials(self._home), timeout=60)
         assert answer.is_success, answer.text
         return answer.json()
 
@@ -126,7 +150,9 @@ class Prefect:
 
     def run(self, run: str) -> dict[str, Any]:
         """Read one flow run."""
-        found: dict[str, Any] = httpx.get(f"{self._api}/flow_runs/{run}", timeout=60).json()
+        found: dict[str, Any] = httpx.get(
+            f"{self._api}/flow_runs/{run}", auth=credentials(self._home), timeout=60
+        ).json()
         return found
 
     def start(self, deployment: str, parameters: dict[str, Any] | None = None) -> str:

@@ -19,11 +19,23 @@ import yaml
 
 from flows.automations import SILENT_SECONDS
 from flows.environment import lasting_settings
+from flows.running import CLIENT_PASSWORD, MLFLOW_PASSWORD, MLFLOW_USER, SERVER_PASSWORD
 from tasks.turns import LEASE_SECONDS
 from tests.system.conftest import PROJECT, Command
-from tests.system.started import Prefect, Started, answers, free_ports, settings_of, started, until
+from tests.system.started import (
+    Prefect,
+    Started,
+    answers,
+    credentials,
+    free_ports,
+    settings_of,
+    signed_in,
+    started,
+    until,
+)
 from xray.config import Request
 from xray.data.catalog import Catalog
+from xray.password import USER, made_password
 from xray.training.identity import training_digest
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(1200)]
@@ -54,7 +66,7 @@ class House:
 
     @property
     def prefect(self) -> Prefect:
-        return Prefect(f"http://127.0.0.1:{self.prefect_port}")
+        return Prefect(f"http://127.0.0.1:{self.prefect_port}", self.home)
 
     @property
     def mlflow_address(self) -> str:
@@ -178,9 +190,10 @@ def house(xray: Command, phantoms: Path) -> Iterator[House]:
     whole["deployments"][0]["parameters"]["request"] = {"data": str(phantoms), "config": config | nested(SMALL)}
     (xray.folder / "deployments.yaml").write_text(yaml.safe_dump(whole))
     # One more try of a call in place of three, so that a server that is gone for good is given up sooner.
-    settings = settings_of(
-        xray.user, **lasting_settings(home) | {"XRAY_HOME": str(home), "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
-    )
+    password = made_password(home)
+    own = {"XRAY_HOME": str(home), "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", MLFLOW_USER: USER, MLFLOW_PASSWORD: password}
+    closed = {SERVER_PASSWORD: password, CLIENT_PASSWORD: password}
+    settings = settings_of(xray.user, **lasting_settings(home) | own | closed)
     with ExitStack() as stack:
         prefect, mlflow = free_ports(2)
         house = House(xray.folder, stack, prefect, mlflow, settings, {})
@@ -201,12 +214,13 @@ def nested(settings: list[str]) -> dict[str, dict[str, Any]]:
     return sections
 
 
-def sent(address: str, run_id: str) -> list[int]:
+def sent(house: House, run_id: str) -> list[int]:
     """The steps of a figure, as MLflow has them."""
     from mlflow import MlflowClient
 
-    client = MlflowClient(address, address)
-    return [metric.step for metric in client.get_metric_history(run_id, "val_loss")]
+    with signed_in(house.home):
+        client = MlflowClient(house.mlflow_address, house.mlflow_address)
+        return [metric.step for metric in client.get_metric_history(run_id, "val_loss")]
 
 
 def longest_pause(epochs: list[dict[str, Any]]) -> float:
@@ -234,7 +248,7 @@ class TestMlflowStoppedAndBack:
         assert longest_pause(outage.epochs()) < 10
 
     def test_no_metric_is_lost_or_sent_twice(self, outage: Training, house: House) -> None:
-        assert sorted(sent(house.mlflow_address, outage.mlflow_run)) == list(range(1, EPOCHS + 1))
+        assert sorted(sent(house, outage.mlflow_run)) == list(range(1, EPOCHS + 1))
 
 
 @pytest.fixture(scope="module")
@@ -253,7 +267,7 @@ def restart(house: House) -> Training:
 
 class TestDatabaseLockedAndPrefectRestarted:
     def test_no_metric_is_lost_or_sent_twice(self, restart: Training, house: House) -> None:
-        assert sorted(sent(house.mlflow_address, restart.mlflow_run)) == list(range(1, EPOCHS + 1))
+        assert sorted(sent(house, restart.mlflow_run)) == list(range(1, EPOCHS + 1))
 
     def test_the_run_is_completed_or_honestly_crashed(self, restart: Training) -> None:
         assert restart.state in {"Completed", "Crashed"}, restart.message
@@ -307,7 +321,7 @@ class TestKilled:
         third.end(seconds=LEASE_SECONDS + 180)
         assert third.state == "Completed", third.message
         assert third.said("training goes on after epoch")
-        assert sorted(sent(house.mlflow_address, third.mlflow_run)) == list(range(1, EPOCHS + 1))
+        assert sorted(sent(house, third.mlflow_run)) == list(range(1, EPOCHS + 1))
 
 
 @pytest.fixture(scope="module")
@@ -343,9 +357,12 @@ class TestClosedToOthers:
         if not answers(f"{house.mlflow_address}/health"):
             house.start("mlflow")
         search, body = f"{house.mlflow_address}/api/2.0/mlflow/experiments/search", {"max_results": 1}
-        assert httpx.post(search, json=body).status_code == 200
-        assert httpx.post(search, json=body, headers={"Host": "evil.example"}).status_code == 403
-        assert httpx.post(search, json=body, headers={"Origin": "http://evil.example"}).status_code == 403
+        who = credentials(house.home)
+        assert httpx.post(search, json=body).status_code == 401
+        assert httpx.post(search, json=body, auth=who).status_code == 200
+        assert httpx.post(search, json=body, auth=who, headers={"Host": "evil.example"}).status_code == 403
+        for origin in ("http://evil.example", "http://127.0.0.1:1"):
+            assert httpx.post(search, json=body, auth=who, headers={"Origin": origin}).status_code == 403
 
     @pytest.mark.parametrize("name", ["prefect", "mlflow"])
     def test_it_listens_on_loopback_alone(self, name: str, house: House) -> None:

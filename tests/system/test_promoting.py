@@ -11,7 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from flows.running import MLFLOW_PASSWORD, MLFLOW_USER
 from tests.system.conftest import Command
+from tests.system.started import credentials
 from tests.xray.registry.contenders import NAME, prejudiced
 from tests.xray.registry.promoters import NAME as EMPTY
 from tests.xray.registry.promoters import carried_out, plan, with_versions
@@ -72,6 +74,8 @@ def test_two_promotions_at_once_through_a_server(tmp_path: Path, monkeypatch: py
             assert server.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
             time.sleep(0.2)
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+        for name, value in zip((MLFLOW_USER, MLFLOW_PASSWORD), credentials(places.home), strict=True):
+            monkeypatch.setenv(name, value)
         with_versions(places)
         gate = str(tmp_path / "gate")
         assert carried_out([plan(places, version, gate=gate) for version in ("1", "2", "3")]) == [0, 0, 0]

@@ -84,7 +84,7 @@ def test_it_ends_with_a_table_and_where_to_look(finished: Ended) -> None:
     assert list(found) == LAST
     assert found["model"] == "models:/on-phantoms/1"
     assert found["MLflow"].endswith("xray ui --home home")
-    assert found["Prefect"].endswith("prefect server start")
+    assert found["Prefect"].endswith("xray up --home home")
 
 
 @pytest.mark.parametrize("name", ["interrupted", "finished", "again"])

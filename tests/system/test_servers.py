@@ -2,19 +2,26 @@
 
 import json
 import os
+import shlex
 import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 import yaml
 
 from tests.system.conftest import PROJECT, Command, Ended
-from tests.system.started import Prefect, Started, free_ports, settings_of, started, until
+from tests.system.started import Prefect, Started, credentials, free_ports, settings_of, signed_in, started, until
+from xray.password import password_file
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
@@ -38,7 +45,7 @@ class Up:
 
     @property
     def prefect(self) -> Prefect:
-        return Prefect(self.prefect_address)
+        return Prefect(self.prefect_address, self.home)
 
 
 def shortened(folder: Path) -> Path:
@@ -98,9 +105,30 @@ def predict(up: Up, xray: Command) -> Ended:
 
 def test_it_prints_both_addresses_and_nothing_but_our_lines(up: Up) -> None:
     lines = up.process.log.read_text().splitlines()
-    assert [line.split()[0] for line in lines] == ["Starting", "MLflow", "Prefect", "Ctrl-C"]
+    first = ["Starting", "MLflow", "Prefect", "password", "In", "export", "export", "Ctrl-C"]
+    assert [line.split()[0] for line in lines] == first
     assert up.mlflow_address in lines[1]
     assert up.prefect_address in lines[2]
+    assert str(password_file(up.home)) in lines[3]
+
+
+def test_the_lines_that_it_prints_let_prefects_own_commands_in(up: Up, xray: Command) -> None:
+    exports = [line.strip() for line in up.process.log.read_text().splitlines() if line.startswith("  export")]
+    script = "\n".join([*exports, f"{shlex.quote(sys.executable)} -m prefect deployment ls"])
+    shell = subprocess.run(
+        ["bash", "-euc", script], cwd=xray.folder, env=settings_of(xray.folder / "other-user"),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert shell.returncode == 0, shell.stderr
+    assert "promote/on-demand" in shell.stdout
+
+
+def test_the_password_stands_in_its_file_and_nowhere_else(up: Up, completed: dict[str, Any]) -> None:
+    _, password = credentials(up.home)
+    wanted = password.encode()
+    files = [path for path in [*up.home.rglob("*"), up.process.log] if path.is_file()]
+    assert [path for path in files if wanted in path.read_bytes()] == [password_file(up.home)]
+    assert [each.cmdline() for each in marked_processes() if password in " ".join(each.cmdline())] == []
 
 
 def test_the_deployments_are_there_with_their_schedules(up: Up) -> None:
@@ -135,7 +163,11 @@ def test_prefect_shows_our_own_lines_of_the_run(up: Up, completed: dict[str, Any
 def test_run_figures_and_version_are_in_mlflow_over_http(up: Up, completed: dict[str, Any]) -> None:
     from mlflow import MlflowClient
 
-    client = MlflowClient(up.mlflow_address, up.mlflow_address)
+    with signed_in(up.home):
+        check_over_http(MlflowClient(up.mlflow_address, up.mlflow_address), completed)
+
+
+def check_over_http(client: "MlflowClient", completed: dict[str, Any]) -> None:
     (version,) = client.search_model_versions("name = 'on-phantoms'")
     run = client.get_run(str(version.run_id))
     assert run.info.status == "FINISHED"

@@ -131,7 +131,7 @@ def store_of(places: Places) -> Store:
 
 
 def ui_command(places: Places, port: int = 5000) -> list[str]:
-    """Give the command line of MLflow's own UI on the store, bound to this machine alone.
+    """Give the command line of MLflow's own UI on the store, bound to this machine alone and behind a password.
 
     Args:
         places: Where the store lies.
@@ -143,12 +143,7 @@ def ui_command(places: Places, port: int = 5000) -> list[str]:
     store = store_of(places)
     if store.is_server:
         raise RegistryError(f"{URI_VARIABLE} names a server: open it in a browser. Received: {store.shown}")
-    # without jobs: seven worker processes that nothing here uses, and that outlive a killed server
-    settings = ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", "PYTHONWARNINGS=ignore"]
-    command = ["env", *settings, sys.executable, "-m", "mlflow", "server", "--uvicorn-opts", "--log-level warning"]
-    stores = ["--backend-store-uri", store.uri, "--registry-store-uri", store.uri]
-    artifacts = ["--artifacts-destination", str(store.artifacts)]
-    return [*command, *stores, *artifacts, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    return [sys.executable, "-m", "xray.registry.mlflow_server", str(places.home), str(port)]
 
 
 @contextmanager

@@ -74,13 +74,10 @@ def test_a_deleted_experiment_is_refused(places: Places) -> None:
         store.experiment(client, "gone")
 
 
-def test_the_ui_is_bound_to_this_machine(places: Places) -> None:
+def test_no_address_stands_among_the_arguments_of_the_ui(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:secret@db/mlflow")
     command = ui_command(places, port=5055)
-    assert command[:2] == ["env", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false"]
-    assert command[4:7] == ["-m", "mlflow", "server"]
-    assert command[command.index("--host") + 1] == "127.0.0.1"
-    assert command[command.index("--port") + 1] == "5055"
-    assert command[command.index("--backend-store-uri") + 1] == store_of(places).uri
+    assert command[1:] == ["-m", "xray.registry.mlflow_server", str(places.home), "5055"]
 
 
 def test_a_server_has_a_ui_of_its_own(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:

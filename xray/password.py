@@ -1,0 +1,83 @@
+"""The password of a home: what its servers demand and all that is ours sends, in a file for its owner alone."""
+
+import os
+import re
+import secrets
+from pathlib import Path
+
+from filelock import FileLock
+
+from xray.errors import XrayError
+
+FOLDER, NAME = ".prefect", "password"
+USER = "xray"
+LINE = re.compile(r"[^\s:]+:\S+")
+LOCK_SECONDS = 30.0
+
+
+def password_file(home: Path) -> Path:
+    """Name the file, whose one line is `USER:PASSWORD`."""
+    return home / FOLDER / NAME
+
+
+def kept_password(home: Path) -> str | None:
+    """Read the password of a home.
+
+    Args:
+        home: The folder that holds data/, mlruns/ and Prefect's own state.
+
+    Returns:
+        `USER:PASSWORD`; None where no server has been started yet, or the file was damaged.
+
+    Raises:
+        XrayError: The file is there and cannot be read.
+    """
+    path = password_file(home)
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise XrayError(
+            f"the home's password must be readable by whoever uses the home. Received: {path} ({error.strerror})"
+        ) from error
+    return text if LINE.fullmatch(text) else None
+
+
+def made_password(home: Path) -> str:
+    """Read the password of a home, making it where there is none; of several that begin at once, all get the same.
+
+    Args:
+        home: The folder that holds data/, mlruns/ and Prefect's own state; made if it is not there.
+
+    Returns:
+        `USER:PASSWORD`, as the environment variables of Prefect take it.
+
+    Raises:
+        XrayError: The home cannot be written.
+    """
+    path = password_file(home)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock", timeout=LOCK_SECONDS):
+            password = kept_password(home)
+            if password is None:
+                password = f"{USER}:{secrets.token_urlsafe(24)}"
+                _write(path, f"{password}\n")
+            elif path.stat().st_mode & 0o077:
+                path.chmod(0o600)
+    except OSError as error:
+        raise XrayError(f"--home must be a folder that can be written. Received: {home} ({error.strerror})") from error
+    return password
+
+
+def _write(path: Path, line: str) -> None:
+    """Write a file that nobody else could read at any time, whole or not at all."""
+    partial = path.with_name(f"{path.name}.tmp-{os.getpid()}")
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
