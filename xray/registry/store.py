@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -19,7 +18,9 @@ from mlflow.exceptions import MlflowException
 from xray.config import Places
 from xray.errors import RegistryError
 from xray.registry.artifacts import find_below
+from xray.registry.database_file import damaged, file_of, is_damage
 from xray.registry.experiments import set_up, tags_of
+from xray.registry.mlflow_database import AFTERWARDS, is_whole, require_whole
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 REGISTRY_VARIABLE = "MLFLOW_REGISTRY_URI"
@@ -55,30 +56,37 @@ class Store:
 
     @property
     def is_new(self) -> bool:
-        """Whether it is a database file that the first use has to make."""
-        scheme, _, path = self.uri.partition(":///")
-        return scheme == "sqlite" and not Path(path).is_file()
+        """Whether it is a database file that the first use has to make, or to make anew."""
+        file = file_of(self.uri)
+        try:
+            return file is not None and not is_whole(file)
+        except (RegistryError, OSError):
+            return False
 
     def client(self) -> MlflowClient:
         """Connect, creating a database that is not there yet.
 
         Raises:
-            RegistryError: The store cannot be reached.
+            RegistryError: The store cannot be reached, or its file cannot be used.
         """
         with reached(self):
-            _quieten()
-            self._find_served_artifacts()
+            self._prepare()
             return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
     @contextmanager
     def current(self) -> Iterator[None]:
-        """Make it MLflow's global store for a moment, for calls that know no other way."""
+        """Make it MLflow's global store for a moment, for calls that know no other way.
+
+        Raises:
+            RegistryError: Its file cannot be made or used.
+        """
+        with reached(self):
+            self._prepare()
         variables = {name: os.environ.get(name) for name in (URI_VARIABLE, REGISTRY_VARIABLE, PROGRESS_VARIABLE)}
         os.environ[PROGRESS_VARIABLE] = "false"  # bars for files that only move within one disk
         tracking = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
-        self._find_served_artifacts()
         try:
             yield
         finally:
@@ -112,7 +120,11 @@ class Store:
             set_up(client, found)
         return str(found.experiment_id)
 
-    def _find_served_artifacts(self) -> None:
+    def _prepare(self) -> None:
+        _quieten()
+        file = file_of(self.uri)
+        if file is not None:
+            require_whole(file)
         if self.artifacts is not None:
             find_below(self.uri, self.artifacts)
 
@@ -156,6 +168,9 @@ def reached(store: Store) -> Iterator[None]:
     try:
         yield
     except STORE_ERRORS as error:
+        file = file_of(store.uri)
+        if file is not None and is_damage(error):
+            raise damaged(file, AFTERWARDS) from None
         raise RegistryError(f"tracking store {store.shown} must answer. Received: {first_line(error)}") from error
 
 

@@ -1,9 +1,11 @@
 """The database that a study lies in: how it is reached, and how it is named without its password."""
 
 import logging
+import sqlite3
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import optuna
 import sqlalchemy.exc
@@ -12,6 +14,7 @@ from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
 from xray.errors import ConfigError, RegistryError
+from xray.registry.database_file import copy, damaged, file_of, held, is_damage, make_whole
 
 PATIENCE_SECONDS = 60
 """How long a writer waits for another one of the same SQLite file."""
@@ -43,16 +46,33 @@ def database_of(address: SecretStr) -> optuna.storages.RDBStorage:
         address: Its address, with its password.
 
     Raises:
-        RegistryError: Its driver is not installed.
+        RegistryError: Its driver is not installed, or it is of another Optuna.
     """
     url = address.get_secret_value()
     waits = {"connect_args": {"timeout": PATIENCE_SECONDS}} if url.startswith("sqlite") else {}
+    _require_whole(file_of(url))
     try:
         # Optuna takes the address for a template, whose braces it fills in.
         return optuna.storages.RDBStorage(url.replace("{", "{{").replace("}", "}}"), engine_kwargs=waits)
     except ImportError:  # not its cause, or it would be tried again
         known = shown(address)
         raise RegistryError(f"--storage needs its database's driver installed. Received: {known}") from None
+    except RuntimeError as error:  # tables of an older or a newer Optuna: its words name the command
+        raise RegistryError(f"{shown(address)} must be of the installed Optuna. Received: {error}") from None
+
+
+def _require_whole(file: Path | None) -> None:
+    if file is None or file.exists() or not file.parent.is_dir():
+        return
+    with held(file):
+        if not file.exists():
+            make_whole(file, _fill)
+
+
+def _fill(target: sqlite3.Connection) -> None:
+    storage = optuna.storages.RDBStorage("sqlite://")  # in memory
+    storage.remove_session()
+    copy(storage.engine, target)
 
 
 @contextmanager
@@ -67,6 +87,9 @@ def answering(address: SecretStr) -> Iterator[None]:
     try:
         yield
     except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        file = file_of(address.get_secret_value())
+        if file is not None and is_damage(error.__cause__ or error):
+            raise damaged(file, "the same xray tune goes through its trials again") from None
         raise RegistryError(f"--storage must be a database that answers. Received: {known}") from error
 
 
