@@ -1,5 +1,7 @@
 """The errors that are a user's to mend; the command prints each as one line and exits with 2."""
 
+from pathlib import Path
+
 
 class XrayError(ValueError):
     """A requirement that the input does not meet: the requirement first, then what came."""
@@ -11,6 +13,10 @@ class ConfigError(XrayError):
 
 class DataError(XrayError):
     """A data folder that cannot be read as a data set."""
+
+
+class ChangedError(DataError):
+    """A scan that is another one than was digested before: it changed, or what was remembered of it was not so."""
 
 
 class ImageError(XrayError):
@@ -34,6 +40,30 @@ class ImageError(XrayError):
 
 class StoreError(XrayError):
     """A store on disk that could not be written or does not hold what its manifest says."""
+
+
+class DamagedError(StoreError):
+    """A file of our own that is missing, or does not hold what was written into it.
+
+    Attributes:
+        path: The file.
+        reason: What is wrong with it.
+    """
+
+    def __init__(self, path: Path, reason: object) -> None:
+        """Name the file and say what is wrong with it, in one line."""
+        super().__init__(f"{path} must be as it was written. Received: {' '.join(str(reason).split())}")
+        self.path = path
+        self.reason = reason
+
+    def told(self, folder: Path) -> str:
+        """Say what is wrong with a folder that holds the file, or is meant itself."""
+        reason = " ".join(str(self.reason).split())
+        return reason if self.path == folder else f"{self.path.relative_to(folder)}: {reason}"
+
+    def __reduce__(self) -> tuple[type["DamagedError"], tuple[Path, str]]:
+        """Travel from another process with both parts."""
+        return (type(self), (self.path, str(self.reason)))
 
 
 class TrainingError(XrayError):

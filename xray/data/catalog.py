@@ -3,14 +3,16 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from xray.config import digest_of
-from xray.data.folders import write_folder
+from xray.data.folders import kept_json, kept_table, write_folder
+from xray.errors import DamagedError
+from xray.files import read_json, read_parquet
 from xray.s3 import DataPath
 
 COLUMNS = [
@@ -28,6 +30,8 @@ COLUMNS = [
     "fold",
 ]
 REJECT_COLUMNS = ["image_id", "path", "reason", "detail"]
+ROWS, REJECTS, FINDINGS = "catalog.parquet", "rejects.parquet", "audit.json"
+"""The files of a catalog's folder, beside its manifest."""
 
 
 @dataclass(frozen=True)
@@ -47,18 +51,32 @@ class Catalog:
     reused: bool
 
     def rows(self, split: str | None = None) -> pd.DataFrame:
-        """Read the rows, one a scan, in order of `image_id`; those of one split if one is named."""
-        rows = pd.read_parquet(self.folder / "catalog.parquet")
+        """Read the rows, one a scan, in order of `image_id`; those of one split if one is named.
+
+        Raises:
+            DamagedError: They are not what the catalog's name says; as for the other two.
+        """
+        rows = kept_table(self.folder, ROWS, self.prove)
         return rows if split is None else rows[rows["split"] == split].reset_index(drop=True)
 
     def rejects(self) -> pd.DataFrame:
         """Read what was left out: `image_id, path, reason, detail`."""
-        return pd.read_parquet(self.folder / "rejects.parquet")
+        return kept_table(self.folder, REJECTS, self.prove)
 
     def findings(self) -> dict[str, Any]:
         """Read the audit's findings."""
-        findings: dict[str, Any] = json.loads((self.folder / "audit.json").read_text(encoding="utf-8"))
-        return findings
+        return kept_json(self.folder, FINDINGS, self.prove)
+
+    def prove(self) -> None:
+        """Compare the content with the name, as of a catalog that lists no digests of its files.
+
+        Raises:
+            DamagedError: They differ.
+        """
+        rows, rejects = (read_parquet(self.folder / name) for name in (ROWS, REJECTS))
+        found = _content_digest(rows, rejects, read_json(self.folder / FINDINGS))
+        if found != self.digest:
+            raise DamagedError(self.folder, f"content of another name, {found}")
 
 
 def write_catalog(
@@ -81,9 +99,9 @@ def write_catalog(
     digest = _content_digest(rows, rejects, findings)
 
     def fill(folder: Path) -> dict[str, Any]:
-        rows.to_parquet(folder / "catalog.parquet", index=False)
-        rejects.to_parquet(folder / "rejects.parquet", index=False)
-        (folder / "audit.json").write_text(json.dumps(findings, indent=2, sort_keys=True), encoding="utf-8")
+        rows.to_parquet(folder / ROWS, index=False)
+        rejects.to_parquet(folder / REJECTS, index=False)
+        (folder / FINDINGS).write_text(json.dumps(findings, indent=2, sort_keys=True), encoding="utf-8")
         splits = rows["split"].value_counts()
         return {
             "digest": digest,
@@ -92,8 +110,8 @@ def write_catalog(
             "splits": {str(name): int(count) for name, count in splits.items()},
         }
 
-    written = write_folder(root / digest, fill)
-    return Catalog(root / digest, digest, data, reused=not written)
+    catalog = Catalog(root / digest, digest, data, reused=False)
+    return replace(catalog, reused=not write_folder(catalog.folder, fill, catalog.prove))
 
 
 def _content_digest(rows: pd.DataFrame, rejects: pd.DataFrame, findings: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from functools import partial
 from xray import config
 from xray.data.images import Normalized, normalize
 from xray.data.workers import Opener, Threads, Workers, in_order
-from xray.errors import DataError, ImageError
+from xray.errors import ChangedError, DataError, ImageError
 from xray.s3 import READERS, DataPath, S3Path
 
 CHUNK = 8
@@ -91,7 +91,7 @@ def _normalize_file(path: DataPath, digest: str, images: config.Images) -> Norma
     except OSError as error:
         raise DataError(f"every scan must be readable. Received: {path}: {error.strerror}") from error
     if hashlib.sha256(data).hexdigest() != digest:
-        raise DataError(f"scans must not change while they are prepared; prepare them again. Received: {path}")
+        raise ChangedError(f"scans must not change while they are prepared; prepare them again. Received: {path}")
     try:
         return normalize(data, images)
     except ImageError as error:

@@ -1,6 +1,5 @@
 """The SHA-256 of every file, computed once as long as path, size and time of change stay the same."""
 
-import contextlib
 import errno
 import hashlib
 import io
@@ -15,7 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
+from xray.drafts import whole_file
 from xray.errors import DataError, S3Error, StoreError
 from xray.s3 import READERS, DataPath, S3File, S3Path
 
@@ -39,8 +41,13 @@ _THE_FILES_OWN = {
     errno.ENOTDIR,
     errno.EPERM,
 }
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, MemoryError, pa.ArrowException)
+
 SHARED = "digests.parquet"
 """The index's name in a shared folder."""
+
+_KIND, _VERSION = b"xray", b"2"
+"""Stands in the index's metadata: one without it has no checksums either, or another hand wrote it."""
 
 _COLUMNS = {"path": "str", "size": "int64", "mtime_ns": "int64", "sha256": "str"}
 
@@ -91,14 +98,35 @@ def file_digests(folder: DataPath, paths: Sequence[str], index: Path, shared: S3
     digests = {path: entry.sha256 for path, entry in zip(paths, found, strict=True) if entry is not None}
     settled = time.time_ns() - SETTLED_NS
     fresh = [entry for entry in found if entry is not None and entry.mtime_ns < settled]
-    others = remembered[~remembered["path"].str.startswith(f"{base}/")]
-    entries = _joined(others, pd.DataFrame(fresh, columns=list(_COLUMNS)).astype(_COLUMNS))
+    entries = _joined(_without(remembered, base), pd.DataFrame(fresh, columns=list(_COLUMNS)).astype(_COLUMNS))
     if not entries.equals(_read_index(index)):
         _write_index(entries, index)
     if theirs is not None:
         _share_index(entries, theirs)
     logger.info("%d digests, %d of them from the index", len(digests), _reused(found, known))
     return digests
+
+
+def forget(folder: DataPath, index: Path, shared: S3Path | None = None) -> None:
+    """Forget what is remembered of a folder, some of which was not so: its files are digested again.
+
+    Args:
+        folder: The data folder.
+        index: See `file_digests`.
+        shared: See `file_digests`.
+
+    Raises:
+        S3Error: The server fails.
+        StoreError: The index could not be written.
+    """
+    base = str(folder if isinstance(folder, S3Path) else folder.resolve())
+    _write_index(_without(_read_index(index), base), index)
+    if shared is not None and isinstance(folder, S3Path):
+        (shared / SHARED).write_bytes(_serialized(_without(_fetch_index(shared / SHARED), base)))
+
+
+def _without(entries: pd.DataFrame, base: str) -> pd.DataFrame:
+    return entries[~entries["path"].str.startswith(f"{base}/")].reset_index(drop=True)
 
 
 def _digest_files(base: str, known: dict[str, _Entry], paths: Sequence[str]) -> list[_Entry | None]:
@@ -158,15 +186,14 @@ def _joined(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
 def _fetch_index(address: S3Path) -> pd.DataFrame:
     """Read the server's index; an empty one where there is none or it is broken, for it only spares reading."""
     try:
-        content = io.BytesIO(address.read_bytes())
-        return pd.read_parquet(content, columns=list(_COLUMNS)).astype(_COLUMNS).drop_duplicates("path")
+        return _table(pa.BufferReader(address.read_bytes()))
     except FileNotFoundError:
-        return pd.DataFrame(columns=list(_COLUMNS)).astype(_COLUMNS)
+        return _nothing()
     except S3Error:
         raise
-    except (OSError, ValueError, KeyError) as error:
+    except UNREADABLE as error:
         logger.warning("%s cannot be read and is made anew: %s", address, error)
-        return pd.DataFrame(columns=list(_COLUMNS)).astype(_COLUMNS)
+        return _nothing()
 
 
 def _share_index(entries: pd.DataFrame, address: S3Path) -> None:
@@ -174,27 +201,45 @@ def _share_index(entries: pd.DataFrame, address: S3Path) -> None:
     there = _fetch_index(address)
     both = _joined(entries[entries["path"].str.startswith("s3://")], there)
     if not both.equals(there):
-        address.write_bytes(both.to_parquet(None, index=False))
+        address.write_bytes(_serialized(both))
 
 
 def _read_index(index: Path) -> pd.DataFrame:
-    empty = pd.DataFrame(columns=list(_COLUMNS)).astype(_COLUMNS)
     if not index.exists():
-        return empty
+        return _nothing()
     try:
-        return pd.read_parquet(index, columns=list(_COLUMNS)).astype(_COLUMNS).drop_duplicates("path")
-    except (OSError, ValueError, KeyError) as error:
-        logger.warning("%s cannot be read and is made anew: %s", index, error)
-        return empty
+        if (pq.read_schema(index).metadata or {}).get(_KIND) != _VERSION:
+            raise ValueError("it has no checksums")
+        return _table(index)
+    except UNREADABLE as error:
+        logger.warning("%s cannot be relied on and is made anew: %s", index, error)
+        return _nothing()
 
 
 def _write_index(entries: pd.DataFrame, index: Path) -> None:
-    unfinished = index.with_name(f"{index.name}.tmp-{os.getpid()}")
     try:
         index.parent.mkdir(parents=True, exist_ok=True)
-        entries.to_parquet(unfinished, index=False)
-        os.replace(unfinished, index)
+        with whole_file(index) as draft:
+            draft.write_bytes(_serialized(entries))
     except OSError as error:
-        with contextlib.suppress(OSError):
-            unfinished.unlink()
         raise StoreError(f"the digest index could not be written to {index}: {error.strerror or error}") from error
+
+
+def _nothing() -> pd.DataFrame:
+    return pd.DataFrame(columns=list(_COLUMNS)).astype(_COLUMNS)
+
+
+def _serialized(entries: pd.DataFrame) -> bytes:
+    table = pa.Table.from_pandas(entries, preserve_index=False)
+    content = io.BytesIO()
+    pq.write_table(
+        table.replace_schema_metadata({**(table.schema.metadata or {}), _KIND: _VERSION}),
+        content,
+        write_page_checksum=True,
+    )
+    return content.getvalue()
+
+
+def _table(source: Path | pa.BufferReader) -> pd.DataFrame:
+    table = pq.read_table(source, columns=list(_COLUMNS), page_checksum_verification=True)
+    return table.to_pandas().astype(_COLUMNS).drop_duplicates("path")

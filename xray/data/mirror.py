@@ -4,7 +4,6 @@ A pixel store lies there as it does on disk: shards, and a manifest that follows
 The manifest alone says what is there; nothing is ever deleted.
 """
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,9 @@ from pathlib import Path
 
 from xray.data.folders import MANIFEST
 from xray.data.store import PixelStore, Reject, Shard
+from xray.drafts import sync
 from xray.errors import S3Error
+from xray.files import file_digest
 from xray.s3 import S3Path
 
 log = logging.getLogger(__name__)
@@ -116,9 +117,9 @@ class Mirror:
         unfinished = folder / f"{shard.name}.tmp-fetch"
         try:
             (self._folder / shard.name).download(unfinished)
-            with unfinished.open("rb") as file:
-                good = hashlib.file_digest(file, "sha256").hexdigest() == shard.sha256
+            good = file_digest(unfinished) == shard.sha256
             if good:
+                sync(unfinished)
                 unfinished.replace(folder / shard.name)
             return good
         except FileNotFoundError:

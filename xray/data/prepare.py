@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,19 @@ import pandas as pd
 from xray.config import Config, Places, digest_of
 from xray.data.audit import audit
 from xray.data.catalog import REJECT_COLUMNS, Catalog, write_catalog
-from xray.data.digests import file_digests
-from xray.data.folders import write_folder
+from xray.data.digests import file_digests, forget
+from xray.data.folders import kept_table, require_whole, write_folder
 from xray.data.metadata import read_coronahack
 from xray.data.mirror import share_folder
 from xray.data.shards import Filled, PixelStore, fill
 from xray.data.splits import assign_folds
 from xray.data.workers import Opener
+from xray.errors import ChangedError, DamagedError
+from xray.files import read_parquet, reading
 from xray.s3 import DataPath
+
+ROWS, REJECTS, NOTES = "rows.parquet", "rejects.parquet", "notes.json"
+"""The files of cleaned metadata, beside their manifest."""
 
 
 @dataclass(frozen=True)
@@ -40,17 +45,32 @@ class Cleaned:
     reused: bool
 
     def rows(self) -> pd.DataFrame:
-        """Read the rows: `image_id, path, label, subtype, source, patient_id, official, sha256`."""
-        return pd.read_parquet(self.folder / "rows.parquet")
+        """Read the rows: `image_id, path, label, subtype, source, patient_id, official, sha256`.
+
+        Raises:
+            DamagedError: They are not as they were written; as for the other two.
+        """
+        return kept_table(self.folder, ROWS, self.prove)
 
     def rejects(self) -> pd.DataFrame:
         """Read what was left out: `image_id, path, reason, detail`."""
-        return pd.read_parquet(self.folder / "rejects.parquet")
+        return kept_table(self.folder, REJECTS, self.prove)
 
     def notes(self) -> list[str]:
         """Read what the metadata's reader has to say, in words."""
-        notes: list[str] = json.loads((self.folder / "notes.json").read_text(encoding="utf-8"))
-        return notes
+        require_whole(self.folder, [NOTES], self.prove)
+        return _notes(self.folder)
+
+    def prove(self) -> None:
+        """Compare the content with the name, as of a folder that lists no digests of its files.
+
+        Raises:
+            DamagedError: They differ.
+        """
+        rows, rejects = (read_parquet(self.folder / name) for name in (ROWS, REJECTS))
+        found = _content_digest(rows, rejects, _notes(self.folder))
+        if found != self.digest:
+            raise DamagedError(self.folder, f"content of another name, {found}")
 
 
 def clean(data: DataPath, places: Places) -> Cleaned:
@@ -73,17 +93,26 @@ def clean(data: DataPath, places: Places) -> Cleaned:
     )
     rows = rows[rows["sha256"].notna()].reset_index(drop=True)
     rejects = pd.concat([metadata.rejects, unreadable], ignore_index=True)
-    digest = digest_of([rows.to_csv(index=False), rejects.to_csv(index=False), metadata.notes])
-    folder = places.cleaned / digest
+    digest = _content_digest(rows, rejects, metadata.notes)
+    cleaned = Cleaned(places.cleaned / digest, digest, data, len(rows), reused=False)
 
     def write(draft: Path) -> dict[str, Any]:
-        rows.to_parquet(draft / "rows.parquet", index=False)
-        rejects.to_parquet(draft / "rejects.parquet", index=False)
-        (draft / "notes.json").write_text(json.dumps(metadata.notes), encoding="utf-8")
+        rows.to_parquet(draft / ROWS, index=False)
+        rejects.to_parquet(draft / REJECTS, index=False)
+        (draft / NOTES).write_text(json.dumps(metadata.notes), encoding="utf-8")
         return {"digest": digest, "rows": len(rows), "rejects": len(rejects)}
 
-    written = write_folder(folder, write)
-    return Cleaned(folder, digest, data, len(rows), reused=not written)
+    return replace(cleaned, reused=not write_folder(cleaned.folder, write, cleaned.prove))
+
+
+def _content_digest(rows: pd.DataFrame, rejects: pd.DataFrame, notes: list[str]) -> str:
+    return digest_of([rows.to_csv(index=False), rejects.to_csv(index=False), notes])
+
+
+def _notes(folder: Path) -> list[str]:
+    with reading(folder / NOTES):
+        notes: list[str] = json.loads((folder / NOTES).read_bytes())
+        return notes
 
 
 def normalize(
@@ -103,13 +132,18 @@ def normalize(
         cluster: Has the scans decoded elsewhere.
 
     Raises:
+        ChangedError: A scan is not the one that was digested; all of them are digested again next time.
         DataError: A scan cannot be read, or ended every worker that decoded it.
         StoreError: The store could not be written; what it held before is still whole.
     """
     rows = cleaned.rows()
     scans = dict(zip(rows["path"], rows["sha256"], strict=True))
     shared = places.shared / "pixels" if places.shared else None
-    return fill(cleaned.data, scans, config.images, places.pixels, cluster, progress, shared)
+    try:
+        return fill(cleaned.data, scans, config.images, places.pixels, cluster, progress, shared)
+    except ChangedError:
+        forget(cleaned.data, places.digest_index, places.shared)
+        raise
 
 
 def write_prepared(cleaned: Cleaned, store: PixelStore, config: Config, places: Places) -> Catalog:

@@ -5,7 +5,6 @@ named by the scans in it, so the same folder gives the same bytes, whoever decod
 each shard: a filling that was killed goes on from there, and readers never see half a shard.
 """
 
-import hashlib
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +26,9 @@ from xray.data.images import Normalized, normalizer_digest
 from xray.data.mirror import Mirror
 from xray.data.store import MANIFEST, SCHEMA, PixelStore, Reject, RowGroup, Shard
 from xray.data.workers import Opener
+from xray.drafts import sync, whole_file
 from xray.errors import ImageError, StoreError
+from xray.files import file_digest
 from xray.s3 import DataPath, S3Path
 
 __all__ = ["Filled", "PixelStore", "RowGroup", "fill"]
@@ -131,7 +132,7 @@ def _whole_part(place: Path, images: config.Images) -> tuple[PixelStore, int]:
 
 
 def _is_whole(path: Path, shard: Shard) -> bool:
-    return path.is_file() and path.stat().st_size == shard.bytes and _file_digest(path) == shard.sha256
+    return path.is_file() and path.stat().st_size == shard.bytes and file_digest(path) == shard.sha256
 
 
 def _sweep(store: PixelStore) -> None:
@@ -190,7 +191,8 @@ def _write_shard(store: PixelStore, scans: Iterator[tuple[str, Normalized]]) -> 
         if not digests:
             return None
         name = f"shard-{config.digest_of(digests)}.parquet"
-        shard = Shard(name, _file_digest(temporary), temporary.stat().st_size, len(digests))
+        shard = Shard(name, file_digest(temporary), temporary.stat().st_size, len(digests))
+        sync(temporary)
         temporary.replace(store.folder / name)
         return shard
     finally:
@@ -203,12 +205,8 @@ def _list_in_manifest(store: PixelStore, shards: list[Shard], rejects: list[Reje
         shards=tuple(sorted([*store.shards, *shards], key=lambda shard: shard.name)),
         rejected=tuple(sorted({*store.rejected, *rejects}, key=lambda reject: reject.sha256)),
     )
-    temporary = store.folder / f"{MANIFEST}.tmp-{os.getpid()}"
-    try:
-        temporary.write_text(store.manifest(), encoding="utf-8")
-        temporary.replace(store.folder / MANIFEST)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(store.folder / MANIFEST) as draft:  # brings the names of the shards to the disk, too
+        draft.write_text(store.manifest(), encoding="utf-8")
     return store
 
 
@@ -229,11 +227,6 @@ def _binary(pixels: NDArray[np.uint8]) -> pa.Array:
     """Make a binary column of uint8 (n, height, width), a value a scan, without a copy."""
     ends = np.arange(len(pixels) + 1, dtype=np.int32) * np.int32(pixels[0].size)
     return pa.Array.from_buffers(pa.binary(), len(pixels), [None, pa.py_buffer(ends), pa.py_buffer(pixels)])
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

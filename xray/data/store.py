@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from xray.config import digest_of
 from xray.data.mapped import Pixels, mapped_values
 from xray.errors import StoreError
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MANIFEST = "manifest.json"
+SEAL = "digest"
+"""In a manifest: the digest of all else in it. Earlier versions wrote none."""
+
 FACTS = ["sha256", "width", "height", "pixels_sha256", "scaling"]
 SCHEMA = pa.schema(
     [
@@ -132,6 +136,9 @@ class PixelStore:
             ValueError, TypeError, KeyError: It is none.
         """
         content = json.loads(manifest.decode("utf-8"))
+        sealed = content.pop(SEAL, None)
+        if sealed is not None and sealed != digest_of(content):
+            raise ValueError("what it lists is not what was written")
         return cls(
             folder=folder,
             digest=content["normalizer"],
@@ -150,7 +157,7 @@ class PixelStore:
             "shards": [asdict(shard) for shard in self.shards],
             "rejects": [asdict(reject) for reject in self.rejected],
         }
-        return json.dumps(content, indent=1) + "\n"
+        return json.dumps({**content, SEAL: digest_of(content)}, indent=1) + "\n"
 
     @property
     def facts(self) -> "pd.DataFrame":

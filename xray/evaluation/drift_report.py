@@ -12,13 +12,14 @@ import pandas as pd
 
 from xray import config
 from xray.data.appearance import appearance
-from xray.data.folders import write_folder
+from xray.data.folders import kept_json, write_folder
 from xray.data.images import normalize, normalizer_digest
 from xray.data.ledger import Entry
 from xray.errors import ImageError
 from xray.evaluation.drift import Drift, drift
 from xray.evaluation.figures import drift_distributions
 from xray.evaluation.reference import Reference
+from xray.files import read_parquet
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +41,7 @@ class DriftReport:
 
     def values(self) -> dict[str, Any]:
         """Read `remark` (a line, or null), `metrics`, `rows` (the table, in words), `alarms`, `current`, `control`."""
-        values: dict[str, Any] = json.loads((self.folder / "drift.json").read_text(encoding="utf-8"))
-        return values
+        return kept_json(self.folder, "drift.json")
 
     def pictures(self) -> list[Path]:
         """List the pictures, PNG files."""
@@ -94,7 +94,7 @@ def report_drift(entry: Entry, inbox: Path, reference: Path | None, settings: co
 
 def _measured(entry: Entry, inbox: Path, images: config.Images | None, most: int) -> pd.DataFrame:
     """Measure scans of a run: those with the first digests, which is a draw by lot."""
-    scans = pd.read_parquet(entry.scores).sort_values("sha256").head(most).reset_index(drop=True)
+    scans = read_parquet(entry.scores).sort_values("sha256").head(most).reset_index(drop=True)
     if images is None:
         return scans[["p_pneumonia"]]
     return scans[["p_pneumonia"]].join(pd.DataFrame(_looks([inbox / name for name in scans["image"]], images)))

@@ -1,13 +1,12 @@
 """Look into a judged network, or find what was seen, which takes no TensorFlow; kept beside its evaluation."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from xray.config import Config, digest_of
 from xray.data.catalog import Catalog
-from xray.data.folders import MANIFEST, write_folder
+from xray.data.folders import is_whole, kept_json, write_folder
 from xray.data.store import PixelStore
 from xray.evaluation.judge import Judged
 from xray.libraries import quiet_import
@@ -35,8 +34,7 @@ class Inspected:
         Returns:
             `metrics`, name to number; `tables` by title, each with its columns and rows; `verdicts`, sentences.
         """
-        report: dict[str, Any] = json.loads((self.folder / "inspection.json").read_text(encoding="utf-8"))
-        return report
+        return kept_json(self.folder, "inspection.json")
 
     def pictures(self) -> list[Path]:
         """List the pictures, PNG files, in alphabetical order."""
@@ -71,7 +69,7 @@ def inspect(trained: Trained, judged: Judged, catalog: Catalog, store: PixelStor
 def inspection_of(trained: Trained, judged: Judged) -> Inspected | None:
     """Find what was seen on looking into a judged network; None where nobody did."""
     folder = _folder(trained, judged)
-    return Inspected(folder, reused=True) if (folder / MANIFEST).is_file() else None
+    return Inspected(folder, reused=True) if is_whole(folder, then="it is left out") else None
 
 
 def _folder(trained: Trained, judged: Judged) -> Path:

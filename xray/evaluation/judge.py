@@ -1,6 +1,5 @@
 """Judge a trained network on validation and TEST scans, or find how it was judged, which takes no TensorFlow."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import pandas as pd
 
 from xray.config import Config, digest_of
 from xray.data.catalog import Catalog
-from xray.data.folders import write_folder
+from xray.data.folders import kept_json, kept_table, write_folder
 from xray.data.store import PixelStore
 from xray.evaluation.reading import Reading
 from xray.libraries import quiet_import
@@ -35,7 +34,7 @@ class Judged:
 
     def scores(self) -> pd.DataFrame:
         """Read every scan's score, a row a scan of validation and TEST."""
-        return pd.read_parquet(self.folder / "scores.parquet")
+        return kept_table(self.folder, "scores.parquet")
 
     def report(self) -> dict[str, Any]:
         """Read what was found.
@@ -44,8 +43,7 @@ class Judged:
             `threshold`; `reading`; `metrics`, name to number, with `_low` and `_high`; `rows`, the table on TEST in
             words; `tables`, further ones by title, each with its columns and rows.
         """
-        report: dict[str, Any] = json.loads((self.folder / "evaluation.json").read_text(encoding="utf-8"))
-        return report
+        return kept_json(self.folder, "evaluation.json")
 
     def reading(self) -> Reading:
         """Read how the network's outputs are read, as validation chose it."""

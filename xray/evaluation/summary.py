@@ -10,7 +10,7 @@ import pandas as pd
 
 from xray import config
 from xray.config import digest_of
-from xray.data.folders import write_folder
+from xray.data.folders import kept_json, write_folder
 from xray.evaluation.in_use import Table
 from xray.evaluation.judge import Judged
 from xray.evaluation.multiclass import COLUMNS as CLASS_COLUMNS
@@ -73,8 +73,7 @@ class Summary:
 
     def report(self) -> dict[str, Any]:
         """Read `metrics` (name to number), `folds` (a mapping a training) and `out_of_fold` (its table, in words)."""
-        report: dict[str, Any] = json.loads((self.folder / "summary.json").read_text(encoding="utf-8"))
-        return report
+        return kept_json(self.folder, "summary.json")
 
     def tables(self) -> dict[str, Table]:
         """Write the tables in words.

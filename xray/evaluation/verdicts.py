@@ -139,7 +139,6 @@ def _draw(folder: Path, pictures: dict[str, Figure]) -> None:
 def _pictures(trained: Trained, catalog: Catalog, store: PixelStore, found: _Verdicts) -> dict[str, Figure]:
     scores, on_test = found.scores, found.splits["test"]
     chosen = figures.choose_scans(scores, on_test.chosen.threshold)
-    history = json.loads((trained.folder / "history.json").read_text(encoding="utf-8"))
     of_classes = {}
     if found.classes:
         of_classes = {
@@ -154,7 +153,7 @@ def _pictures(trained: Trained, catalog: Catalog, store: PixelStore, found: _Ver
         "calibration": figures.calibration(scores, on_test),
         "score_distribution": figures.score_distribution(scores, on_test),
         "confusion_matrix": figures.confusion_matrix(on_test),
-        "learning_curves": figures.learning_curves(history),
+        "learning_curves": figures.learning_curves(trained.told()),
         "referral": coverage_picture(scores, found.reading.band, on_test),
         **of_classes,
     }

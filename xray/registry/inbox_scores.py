@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from xray.config import Places, digest_of
+from xray.data.digests import forget
 from xray.data.inbox import Inbox
 from xray.data.ledger import Entry, Ledger, opened
 from xray.data.listing import printable
@@ -94,10 +95,13 @@ def score_inbox(
         if refused:
             ledger.add(_row(path, None, {"error": reason}, version) for path, reason in refused.items())
         fetch_reference(places, version, output)
+        changed: list[str] = []
         if paths:
             files = [inbox.folder / path for path in paths]
             with _batches(places, choice, files, output, cluster) as batches:
-                _keep(ledger, _rows(inbox, paths, batches, version, progress))
+                _keep(ledger, _rows(inbox, paths, batches, version, changed, progress))
+        if changed:
+            forget(inbox.folder, places.digest_index)
         if adopted:
             log.info("%d rows of a run that did not end are kept", adopted)
         entry = ledger.join()
@@ -130,14 +134,17 @@ def _rows(
     paths: list[str],
     batches: Iterator[pd.DataFrame],
     version: str,
+    changed: list[str],
     progress: Callable[[int, int], None] | None,
 ) -> Iterator[dict[str, Any]]:
+    """Give the rows of answers; a path whose file is not the one that was digested goes into `changed`."""
     done = 0
     for batch in batches:
         for path, answer in zip(paths[done : done + len(batch)], batch.to_dict("records"), strict=True):
             if answer["sha256"] == inbox.digests[path]:
                 yield _row(path, answer["sha256"], answer, version)
             else:
+                changed.append(path)
                 log.warning("%s changed while it was scored, and is left for the next run", printable(path))
         done += len(batch)
         if progress is not None:

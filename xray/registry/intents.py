@@ -6,14 +6,14 @@ open is finished by whoever comes next. Why this holds: docs/decisions/0006-prom
 """
 
 import contextlib
+import os
 import socket
 import time
 from collections.abc import Callable
 
-import psutil
-
 from xray.config import Places
 from xray.errors import RegistryError
+from xray.processes import lives
 from xray.registry.decisions import Book
 from xray.registry.records import EXTERNAL, MOVES, PROMOTED, RETURNED, WITHDRAWN, Draft, Record, last_move
 
@@ -22,9 +22,6 @@ PATIENCE_SECONDS = 60.0
 
 ABANDONED_SECONDS = 600.0
 """An intent of another machine, whose processes cannot be seen from here, counts as dead after this."""
-
-CLOCK_SECONDS = 2.0
-"""A process's start reads differently by as much when the machine's clock is set."""
 
 ATTEMPTS = 10
 
@@ -117,14 +114,7 @@ def is_alive(record: Record) -> bool:
     owner = record.owner
     if owner.host != socket.gethostname():
         return time.time() - record.at_ms / 1000 < ABANDONED_SECONDS
-    try:
-        process = psutil.Process(owner.pid)
-        lives = abs(process.create_time() - owner.born) < CLOCK_SECONDS and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.AccessDenied:
-        return True
-    return lives and (process.pid != psutil.Process().pid or record.run_id in _in_flight)
+    return lives(owner.pid, owner.born) and (owner.pid != os.getpid() or record.run_id in _in_flight)
 
 
 def _complete(book: Book, record: Record) -> Record:

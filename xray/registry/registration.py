@@ -1,6 +1,5 @@
 """Register a training's network, once: the same network with the same settings is one version."""
 
-import hashlib
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from mlflow.models import Model
 from xray import config
 from xray.config import digest_of
 from xray.registry.card import SAFETY
+from xray.files import file_digest
 from xray.registry.model import Settings, save
 from xray.registry.store import reached
 from xray.registry.tracking import Tracker
@@ -81,7 +81,7 @@ def register(tracker: Tracker, model: Path, settings: Settings, registration: Re
     """
     client, run_id = tracker.require()
     name = registration.registry.model_name
-    digest = digest_of({"model": _file_digest(model), **settings.as_json()})
+    digest = digest_of({"model": file_digest(model), **settings.as_json()})
     with reached(tracker.store), tracker.store.current():
         found = _version_with(client, name, digest)
         if found is None:
@@ -150,8 +150,3 @@ def _challenge(client: MlflowClient, name: str, version: str) -> bool:
         return False
     client.set_registered_model_alias(name, CHALLENGER, version)
     return True
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

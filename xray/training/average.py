@@ -6,9 +6,8 @@ from pathlib import Path
 import keras
 
 from xray.config import Config
-from xray.data.folders import MANIFEST
 from xray.training.ensemble import mean_history
-from xray.training.export import arithmetic, write_whole
+from xray.training.export import arithmetic, write_trained
 from xray.training.fit import Trained
 
 
@@ -27,9 +26,8 @@ def write_average(folder: Path, members: Sequence[Trained], config: Config) -> N
     early = all(history.stopped_early(config.training.patience) for history in histories)
     history = mean_history(histories)
     names = [member.digest for member in members]
-    write_whole(folder / "model.keras", _averaged(members, config))
-    write_whole(folder / "history.json", {**history.to_json(), "stopped_early": early, "mean_of": names})
-    write_whole(folder / MANIFEST, {"digest": folder.name, "best_epoch": history.best_epoch, "members": names})
+    values = {**history.to_json(), "stopped_early": early, "mean_of": names}
+    write_trained(folder, _averaged(members, config), values, members=names)
 
 
 def _averaged(members: Sequence[Trained], config: Config) -> keras.Model:

@@ -7,10 +7,9 @@ from pathlib import Path
 from filelock import FileLock
 
 from xray.config import Config, digest_of
-from xray.data.folders import MANIFEST
 from xray.errors import StoreError, TrainingError
 from xray.libraries import quiet_import
-from xray.training.fit import Trained
+from xray.training.fit import Trained, is_finished
 from xray.training.history import Epoch, History
 
 ENSEMBLE_VERSION = 1
@@ -45,7 +44,7 @@ def ensemble(members: Sequence[Trained], config: Config, root: Path) -> Trained:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "lock"):
-            if not (folder / MANIFEST).is_file():
+            if not is_finished(folder, exactly=True):
                 with quiet_import():
                     from xray.training.average import write_average
                 write_average(folder, members, config)

@@ -63,13 +63,14 @@ def _fit(
     validation_scans = _scans(catalog, store, config, "validation")
     strategy = choose_strategy()
     devices = strategy.num_replicas_in_sync
-    _require_batches(len(train_scans), settings.batch_size, devices)
+    _require_batches(len(train_scans), len(validation_scans), settings.batch_size, devices)
     with arithmetic(history.precision), strategy.scope():
         network = (
             keras.models.load_model(checkpoint.state)
             if checkpoint
             else compiled(config, train_scans.batches(settings.batch_size))
         )
+    saver = _EpochSaver(folder, history, config, on_epoch)
     with store_errors():
         network.fit(
             _batches(config, train_scans, range(done, settings.epochs)),
@@ -82,20 +83,22 @@ def _fit(
             initial_epoch=done,
             epochs=settings.epochs,
             shuffle=False,  # the batches come shuffled
-            callbacks=[_EpochSaver(folder, history, config, on_epoch), interrupts],
+            callbacks=[saver, interrupts],
             verbose=0,
         )
     last = newest_checkpoint(folder)
-    if last is None:
-        raise TrainingError(f"training must end with a checkpoint. Received: none in {folder}")
+    if last is None or last.history() != saver.history:
+        raise TrainingError(f"training must end with its last checkpoint, whole. Received: another one in {folder}")
     return done, last
 
 
-def _require_batches(scans: int, batch_size: int, devices: int) -> None:
+def _require_batches(scans: int, validation_scans: int, batch_size: int, devices: int) -> None:
     if scans < batch_size:
         raise TrainingError(f"training needs at least one batch of {batch_size} scans. Received: {scans}")
     if batch_size % devices:
         raise TrainingError(f"training.batch_size must be a multiple of the {devices} devices. Received: {batch_size}")
+    if validation_scans < devices:
+        raise TrainingError(f"validation needs a scan for each of the {devices} devices. Received: {validation_scans}")
 
 
 class _EpochSaver(keras.callbacks.Callback):

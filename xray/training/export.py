@@ -1,7 +1,5 @@
 """The end of a training: its best weights as a network that computes in float32, whatever they were trained in."""
 
-import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,10 +8,14 @@ from typing import Any
 import keras
 
 from xray.config import Config
+from xray.data.folders import seal
+from xray.drafts import whole_file
 from xray.errors import StoreError
+from xray.files import write_json
 from xray.labels import SCHEMES
 from xray.training.architectures import build
 from xray.training.checkpoint import Checkpoint
+from xray.training.fit import HISTORY, MODEL
 from xray.training.views import averaged_over_views
 
 
@@ -51,29 +53,24 @@ def export(folder: Path, last: Checkpoint, config: Config) -> None:
     history = last.history()
     early = history.stopped_early(config.training.patience)
     try:
-        write_whole(folder / "model.keras", network)
-        write_whole(folder / "history.json", {**history.to_json(), "stopped_early": early})
-        write_whole(folder / "manifest.json", {"digest": folder.name, "best_epoch": history.best_epoch})
+        write_trained(folder, network, {**history.to_json(), "stopped_early": early})
     except OSError as error:
         raise StoreError(f"the training folder {folder} must be writable and have room. Received: {error}") from error
 
 
-def write_whole(path: Path, content: keras.Model | Mapping[str, Any]) -> None:
-    """Write a network or JSON-like values under another name, and rename it; what is left of a failure goes.
+def write_trained(folder: Path, network: keras.Model, history: Mapping[str, Any], **manifest: Any) -> None:
+    """Write `model.keras`, `history.json` and, last, the manifest with the digests of both.
 
     Args:
-        path: Where it shall be, `.keras` or `.json`.
-        content: The network or the values.
+        folder: A training folder.
+        network: The network.
+        history: What `History.to_json` gave, and more.
+        manifest: What else the manifest says.
 
     Raises:
-        OSError: It could not be written.
+        OSError: They could not be written.
     """
-    draft = path.with_name(f"{path.stem}.tmp{path.suffix}")
-    try:
-        if isinstance(content, Mapping):
-            draft.write_text(json.dumps(content, indent=2), encoding="utf-8")
-        else:
-            content.save(draft)
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with whole_file(folder / MODEL) as draft:
+        network.save(draft)
+    write_json(folder / HISTORY, history)
+    seal(folder, {"digest": folder.name, "best_epoch": history["best_epoch"], **manifest}, (MODEL, HISTORY))

@@ -1,20 +1,28 @@
 """Train a network, take up a training where it was cut off, or find a finished one, which takes no TensorFlow."""
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from xray.config import Config
 from xray.data.catalog import Catalog
+from xray.data.folders import MANIFEST, kept_json, require_readable, require_whole
 from xray.data.store import PixelStore
-from xray.errors import StoreError, TrainingError
+from xray.errors import DamagedError, StoreError, TrainingError
+from xray.files import ASIDE, reading, set_aside
 from xray.libraries import quiet_import
 from xray.training.checkpoint import drop_checkpoints
 from xray.training.history import History
+
+MODEL, HISTORY = "model.keras", "history.json"
+"""The files of a finished training, beside its manifest."""
+
+LOCK = "lock"
 
 OnEpoch = Callable[[History], None]
 """Called after each epoch that was saved, with all epochs so far. It may raise `StoppedTraining`."""
@@ -40,12 +48,22 @@ class Trained:
 
     @property
     def model(self) -> Path:
-        """The network file, as `architectures.build` says, in float32."""
-        return self.folder / "model.keras"
+        """The network file, as `architectures.build` says, in float32, compared with what was written.
+
+        Raises:
+            DamagedError: It is not what was written; as for the history.
+        """
+        require_whole(self.folder, (MODEL,), lambda: _prove(self.folder))
+        return self.folder / MODEL
 
     def history(self) -> History:
         """Read the epochs."""
-        return History.from_json(json.loads((self.folder / "history.json").read_text(encoding="utf-8")))
+        with reading(self.folder / HISTORY):
+            return History.from_json(self.told())
+
+    def told(self) -> dict[str, Any]:
+        """Read what the history's file holds: `History.to_json` and whether the training `stopped_early`."""
+        return kept_json(self.folder, HISTORY, lambda: _prove(self.folder))
 
 
 def train(
@@ -79,7 +97,7 @@ def train(
     """
     trained_epochs = 0
     with _only_trainer(folder):
-        if not (folder / "manifest.json").is_file():
+        if not is_finished(folder):
             with quiet_import():
                 from xray.training.epochs import train_to_the_end
             with session():
@@ -88,9 +106,52 @@ def train(
     return Trained(folder, folder.name, trained_epochs)
 
 
+def is_finished(folder: Path, exactly: bool = False) -> bool:
+    """Say whether a training folder holds a whole network; what is damaged is set aside, with all that was made of it.
+
+    A training of an older version is taken for whole if its network's archive agrees with its own checksums.
+
+    Args:
+        folder: A training folder that is the caller's alone.
+        exactly: Whether the very same network will be made again, for which evaluations and MLflow's run stay.
+
+    Raises:
+        StoreError: The disk does not give it, or what is damaged could not be renamed.
+    """
+    if not (folder / MANIFEST).exists():
+        return False
+    try:
+        require_whole(folder, (MODEL, HISTORY), lambda: _prove(folder))
+    except DamagedError as damage:
+        _set_aside(folder, damage, (MODEL, HISTORY, MANIFEST) if exactly else None)
+        return False
+    return True
+
+
+def _prove(folder: Path) -> tuple[str, ...]:
+    require_readable(folder / MODEL)
+    History.read(folder / HISTORY)
+    return MODEL, HISTORY
+
+
+def _set_aside(folder: Path, damage: DamagedError, names: Collection[str] | None) -> None:
+    """Move files away; without names all but the lock, and checkpoints that a kill left, where training goes on."""
+    lost = folder / "lost"
+    try:
+        shutil.rmtree(lost, ignore_errors=True)
+        lost.mkdir()
+        for path in folder.iterdir():
+            stays = path.name in (LOCK, lost.name) or path.name.startswith("epoch-") or path.suffix == ASIDE
+            if path.name in names if names is not None else not stays:
+                path.rename(lost / path.name)
+    except OSError as error:
+        raise StoreError(f"the training folder {folder} must be writable and have room. Received: {error}") from error
+    set_aside(lost, damage.told(folder), "it is made again" if names else "the training is done again")
+
+
 @contextmanager
 def _only_trainer(folder: Path) -> Iterator[None]:
-    lock = FileLock(folder / "lock", timeout=0)
+    lock = FileLock(folder / LOCK, timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()

@@ -1,7 +1,10 @@
 """What a training has seen, an entry an epoch; early stopping is read off it, so no other state is kept."""
 
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
+
+from xray.files import read_json, reading
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,18 @@ class History:
             "precision": self.precision,
             "keep": self.keep,
         }
+
+    @classmethod
+    def read(cls, path: Path) -> "History":
+        """Read the file that `to_json` was written to.
+
+        Raises:
+            DamagedError: It is missing or is none.
+            StoreError: The disk does not give it.
+        """
+        values = read_json(path)
+        with reading(path):
+            return cls.from_json(values)
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "History":

@@ -5,7 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from xray.data.catalog import COLUMNS, REJECT_COLUMNS, write_catalog
+from xray.data.catalog import COLUMNS, REJECT_COLUMNS, Catalog, write_catalog
+from xray.data.folders import digests_of
+from xray.errors import DamagedError
 
 
 @pytest.fixture
@@ -40,3 +42,35 @@ def test_another_value_is_another_folder(rows: pd.DataFrame, tmp_path: Path, col
     values = [7, 8, 9] if rows[column].dtype == int else ["x", "y", "z"]
     changed = rows.assign(**{column: values})
     assert write_catalog(changed, REJECTS, {}, tmp_path, tmp_path / "prepared").digest != first.digest
+
+
+class TestDamaged:
+    """A catalog's name is the digest of its content."""
+
+    @staticmethod
+    def move(catalog: Catalog) -> None:
+        """Put a scan into another split, in a file that reads well."""
+        path = catalog.folder / "catalog.parquet"
+        table = pd.read_parquet(path)
+        table.loc[0, "split"] = "validation"
+        table.to_parquet(path, index=False)
+
+    @pytest.mark.parametrize("version", ["this", "earlier"])
+    def test_a_scan_that_was_moved_is_never_believed(self, rows: pd.DataFrame, tmp_path: Path, version: str) -> None:
+        whole = write_catalog(rows, REJECTS, {}, tmp_path, tmp_path / "prepared")
+        expected = whole.rows()
+        if version == "earlier":  # its manifests list no digests
+            (whole.folder / "manifest.json").write_text("{}")
+        self.move(whole)
+        with pytest.raises(DamagedError, match="must be as it was written"):
+            whole.rows()
+        again = write_catalog(rows, REJECTS, {}, tmp_path, tmp_path / "prepared")
+        assert (again.folder, again.reused) == (whole.folder, False)
+        pd.testing.assert_frame_equal(again.rows(), expected)
+        assert (tmp_path / "prepared" / f"{whole.digest}.damaged").is_dir()
+
+    def test_one_of_an_earlier_version_is_proved_by_its_content(self, rows: pd.DataFrame, tmp_path: Path) -> None:
+        whole = write_catalog(rows, REJECTS, {"a": [1.5, None, "é"]}, tmp_path, tmp_path / "prepared")
+        (whole.folder / "manifest.json").write_text("{}")
+        assert whole.rows()["image_id"].tolist() == ["image_id-0", "image_id-1", "image_id-2"]
+        assert set(digests_of(whole.folder)) == {"catalog.parquet", "rejects.parquet", "audit.json"}

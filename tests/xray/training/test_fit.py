@@ -16,9 +16,10 @@ import pytest
 from tests.xray.conftest import TINY, Learned
 from xray.config import Config, load_config
 from xray.data.catalog import Catalog, write_catalog
+from xray.data.folders import digests_of
 from xray.data.store import PixelStore
-from xray.errors import StoreError, TrainingError
-from xray.training.fit import OnEpoch, Trained, train
+from xray.errors import DamagedError, StoreError, TrainingError
+from xray.training.fit import OnEpoch, Trained, is_finished, train
 from xray.training.history import History
 from xray.training.identity import training_digest
 from xray.training.predict import predict
@@ -155,7 +156,7 @@ class TestInterrupted:
         for epoch in (2, last - back):
             with pytest.raises(Interrupted):
                 run(prepared, unbroken.config, tmp_path / "abc", interrupt_after(epoch))
-            assert names(tmp_path / "abc") == [f"epoch-{epoch:04d}", "lock"]
+            assert names(tmp_path / "abc") == [f"epoch-{epoch - 1:04d}", f"epoch-{epoch:04d}", "lock"]
         told: list[History] = []
         trained = run(prepared, unbroken.config, tmp_path / "abc", told.append)
         assert trained.trained_epochs == back
@@ -174,6 +175,65 @@ class TestInterrupted:
         (folder / "epoch-0007").mkdir()
         run(prepared, unbroken.config, folder)
         assert names(folder) == FINISHED
+
+
+def flip(path: Path) -> None:
+    """Change one bit in the middle."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+class TestDamaged:
+    @pytest.fixture
+    def finished(self, unbroken: Unbroken, tmp_path: Path) -> Trained:
+        """A finished training of its own, with what else lies in such a folder."""
+        folder = Path(shutil.copytree(unbroken.trained.folder, tmp_path / "abc"))
+        (folder / "run.json").write_text("{}")
+        (folder / "evaluation-0123").mkdir()
+        return Trained(folder, folder.name, 0)
+
+    @pytest.mark.parametrize("name", ["model.keras", "history.json"])
+    def test_no_damaged_network_is_given_out(self, finished: Trained, name: str) -> None:
+        flip(finished.folder / name)
+        with pytest.raises(DamagedError, match=f"{finished.folder / name} must be as it was written"):
+            _ = finished.model, finished.history()
+
+    def test_a_network_cut_short_is_set_aside_with_all_that_was_made_of_it_and_trained_again(
+        self, finished: Trained, unbroken: Unbroken, prepared: Learned, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        finished.model.write_bytes(finished.model.read_bytes()[:5000])
+        again = run(prepared, unbroken.config, finished.folder)
+        assert again.trained_epochs == len(unbroken.trained.history().epochs)
+        assert again.history().best_epoch == unbroken.trained.history().best_epoch
+        assert names(again.folder) == sorted([*FINISHED, "lost.damaged"])
+        aside = ["evaluation-0123", "history.json", "manifest.json", "model.keras", "run.json"]
+        assert names(again.folder / "lost.damaged") == aside
+        (told,) = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
+        assert "set aside as lost.damaged; the training is done again: model.keras: SHA-256 " in told
+
+    @pytest.mark.parametrize("damage", [flip, lambda path: path.write_bytes(path.read_bytes()[:5000]), Path.unlink])
+    def test_one_of_an_earlier_version_is_proved_by_its_archive(
+        self, finished: Trained, damage: Callable[[Path], object]
+    ) -> None:
+        (finished.folder / "manifest.json").write_text('{"digest": "abc"}')  # which lists no digests
+        assert is_finished(finished.folder)
+        assert set(digests_of(finished.folder)) == {"model.keras", "history.json"}
+        (finished.folder / "manifest.json").write_text('{"digest": "abc"}')
+        damage(finished.folder / "model.keras")
+        assert not is_finished(Path(shutil.copytree(finished.folder, finished.folder.with_name("another"))))
+
+    def test_a_damaged_newest_checkpoint_costs_one_epoch(
+        self, unbroken: Unbroken, prepared: Learned, tmp_path: Path
+    ) -> None:
+        with pytest.raises(Interrupted):
+            run(prepared, unbroken.config, tmp_path / "abc", interrupt_after(3))
+        flip(tmp_path / "abc" / "epoch-0003" / "state.keras")
+        told: list[History] = []
+        trained = run(prepared, unbroken.config, tmp_path / "abc", told.append)
+        assert [len(history.epochs) for history in told][:2] == [2, 3]
+        np.testing.assert_allclose(figures(trained.history()), figures(unbroken.trained.history()), rtol=1e-4)
+        assert names(trained.folder) == FINISHED
 
 
 class TestRefused:
