@@ -15,7 +15,7 @@ from xray.evaluation.reading import Reading
 from xray.libraries import quiet_import
 from xray.training.fit import Trained
 
-JUDGE_VERSION = 3
+JUDGE_VERSION = 4
 """Raised when a change of code changes a score, a figure or a picture."""
 
 

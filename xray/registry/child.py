@@ -23,6 +23,10 @@ QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_FORCE_GPU_ALLOW_GROWTH": "true", "DO_N
 """Of a child: several share a GPU where there is one."""
 
 
+RENAMED = {"label": "likeliest_class"}
+"""Columns that models kept by older code name in another way: the likeliest class was called a label."""
+
+
 class Child:
     """A process that scores, one batch after the other; its own words are kept back unless it fails."""
 
@@ -56,6 +60,7 @@ class Child:
         if not line.endswith(b"\n"):
             raise self._failure()
         rows = pd.DataFrame(json.loads(line), dtype=object)  # or a missing error would be a NaN beside others' words
+        rows = rows.rename(columns=RENAMED)
         numbers = [name for name in rows.columns if name == "threshold" or name.startswith("p_")]
         return rows.astype(dict.fromkeys(numbers, "float64"))
 

@@ -24,10 +24,12 @@ from xray.training.predict import predict
 
 IMAGE = "image"
 BATCH = 32
-COLUMNS = ("p_pneumonia", "p_pneumonia_raw", "label", "decision", "error", "threshold", "model_version")
+COLUMNS = ("p_pneumonia", "p_pneumonia_raw", "likeliest_class", "decision", "error", "threshold", "model_version")
 """What every row of the answer holds; a model of more classes than two adds `labels.class_columns`.
 
-Of a file that is no scan, probabilities, label and decision are null and `error` says why.
+`decision` alone is what the model answers: pneumonia, normal or refer. The likeliest class is no decision, for it knows
+neither the threshold nor the band of referred scores. Of a file that is no scan, probabilities, class and decision are
+null and `error` says why.
 """
 
 
@@ -63,8 +65,8 @@ class Scorer(PythonModel):
             params: None are known.
 
         Returns:
-            `COLUMNS`, a row a file in the same order and with the same index: probabilities float64, 0 to 1; label
-            one of the model's classes, decision pneumonia, normal or refer.
+            `COLUMNS`, a row a file in the same order and with the same index: probabilities float64, 0 to 1;
+            likeliest_class one of the model's classes, decision pneumonia, normal or refer.
         """
         files = list(model_input[IMAGE])
         parts = [self._score(files[start : start + BATCH]) for start in range(0, len(files), BATCH)]

@@ -13,7 +13,7 @@ EVALUATION = config.Evaluation(bootstrap_draws=100)
 
 
 def read(p: np.ndarray, reading: Reading, sick: np.ndarray) -> pd.DataFrame:
-    found = reading.read(np.stack([p, 1 - p], axis=1)).drop(columns="label")
+    found = reading.read(np.stack([p, 1 - p], axis=1))
     return found.assign(
         patient_id=[f"p{number}" for number in range(len(p))],
         label=np.where(sick, "pneumonia", "normal"),

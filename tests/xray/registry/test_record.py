@@ -129,7 +129,7 @@ def test_a_score_from_the_file_is_the_score_from_the_shard(
     scores = judged.scores().set_index("image_id").loc[rows["image_id"]]
     for answer, (_, score) in zip(answers, scores.iterrows(), strict=True):
         assert answer["p_pneumonia"] == pytest.approx(score["p_pneumonia"], abs=1e-5)
-        assert (answer["label"], answer["decision"]) == (score["predicted_label"], score["decision"])
+        assert (answer["likeliest_class"], answer["decision"]) == (score["likeliest_class"], score["decision"])
 
 
 def test_a_refused_second_trainer_leaves_the_firsts_run_alone(prepared: Learned, tmp_path: Path) -> None:
