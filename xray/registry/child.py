@@ -45,9 +45,17 @@ class Child:
             command, cwd=scratch, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors
         )
 
-    def ask(self, files: Sequence[Path]) -> None:
-        """Hand over a batch."""
-        line = json.dumps([str(path.absolute()) for path in files]).encode() + b"\n"
+    def ask(self, files: Sequence[Path], maps: Path | None = None) -> None:
+        """Hand over a batch.
+
+        Args:
+            files: Image files.
+            maps: A new .npz file that shall hold, once the answer is there, `pixels`, uint8 (n, height, width), and
+                `maps`, float32 (n, height, width), of those that are scans; it is not written where none is.
+        """
+        names = [str(path.absolute()) for path in files]
+        asked = names if maps is None else {"files": names, "maps": str(maps.absolute())}
+        line = json.dumps(asked).encode() + b"\n"
         try:
             _pipe(self._process.stdin).write(line)
             _pipe(self._process.stdin).flush()
