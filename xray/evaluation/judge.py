@@ -41,8 +41,9 @@ class Judged:
         """Read what was found.
 
         Returns:
-            `threshold`; `reading`; `metrics`, name to number, with `_low` and `_high`; `rows`, the table on TEST in
-            words; `tables`, further ones by title, each with its columns and rows.
+            `threshold`; `reading`; `metrics`, name to number, with `_low` and `_high`; `outcomes`, scans by split,
+            label and decision; `elsewhere`, what an answer is worth where pneumonia is rarer or commoner; `rows`, the
+            table on TEST in words; `tables`, further ones by title, each with its columns and rows.
         """
         report: dict[str, Any] = json.loads((self.folder / "evaluation.json").read_text(encoding="utf-8"))
         return report

@@ -12,13 +12,13 @@ from xray.data.shards import PixelStore
 from xray.errors import RegistryError
 from xray.evaluation.inspection import inspection_of
 from xray.evaluation.judge import Judged
-from xray.evaluation.page import write_page
 from xray.evaluation.reference import FILE as REFERENCE
 from xray.registry.card import model_card
 from xray.registry.evidence import Evidence, log_evidence
 from xray.registry.experiments import run_page
 from xray.registry.looks import code_version, count_look
 from xray.registry.model import Settings
+from xray.registry.pages import log_page
 from xray.registry.registration import Registered, Registration, register
 from xray.registry.runs import DataSet, RunFacts, git_commit
 from xray.registry.store import store_of
@@ -28,7 +28,6 @@ from xray.training.fit import OnEpoch, StoppedTraining, Trained, train
 from xray.training.history import History
 from xray.training.identity import training_digest
 
-REPORT = "report.html"
 PARENT_TAG = "mlflow.parentRunId"
 """By this tag MLflow's UI shows a run below another one; a run has one."""
 
@@ -147,22 +146,23 @@ def record(
     """
     facts = run_facts(catalog, config, trained.digest, flow_run)
     tracker = open_run(places, trained.folder, facts)
-    card = complete(tracker, trained, judged, catalog, config)
+    told = complete(tracker, trained, judged, catalog, config)
     client, run_id = tracker.require()
     registered = register(
         tracker,
         trained.model,
         Settings.of(config.images, judged.reading()),
-        Registration(_named(config), _tags(catalog, config, trained.digest), card),
+        Registration(_named(config), _tags(catalog, config, trained.digest), model_card(told.card_facts())),
     )
+    log_page(tracker, told, registered.version)
     tracker.finish()
     experiment = client.get_run(run_id).info.experiment_id
     page = run_page(tracker.store.uri, experiment, run_id) if tracker.store.is_server else None
     return Recorded(run_id, experiment, registered, judged, page)
 
 
-def complete(tracker: Tracker, trained: Trained, judged: Judged, catalog: Catalog, config: Config) -> str:
-    """Put everything into a training's run that is no registered model.
+def complete(tracker: Tracker, trained: Trained, judged: Judged, catalog: Catalog, config: Config) -> Story:
+    """Put everything into a training's run but its page and the registered model.
 
     Args:
         tracker: The run.
@@ -172,7 +172,7 @@ def complete(tracker: Tracker, trained: Trained, judged: Judged, catalog: Catalo
         config: The whole configuration.
 
     Returns:
-        The model card, Markdown.
+        What is told of it.
 
     Raises:
         RegistryError: The store cannot be reached.
@@ -187,7 +187,7 @@ def complete(tracker: Tracker, trained: Trained, judged: Judged, catalog: Catalo
     seen = told.inspected.folder.name if told.inspected else None
     name = digest_of([code_version(), trained.digest, judged.digest, seen, card])
     log_evidence(tracker, name, lambda: _evidence(told, card))
-    return card
+    return told
 
 
 def _named(config: Config) -> Registry:
@@ -201,7 +201,6 @@ def _evidence(told: Story, card: str) -> Evidence:
         pictures=told.pictures(),
         scores=told.judged.scores(),
         card=card,
-        texts={REPORT: write_page(told.page())},
         files=[
             told.catalog.folder / "audit.json",
             told.catalog.folder / "rejects.parquet",
