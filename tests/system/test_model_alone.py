@@ -17,6 +17,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from tests.system.conftest import PROJECT, Command
 from xray import config
 from xray.config import Places
 from xray.evaluation.reading import Reading
@@ -81,6 +82,55 @@ def strangers_variables(**added: str) -> dict[str, str]:
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     quiet = {"DO_NOT_TRACK": "true", "TF_CPP_MIN_LOG_LEVEL": "3"}
     return variables | quiet | {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"} | added
+
+
+OLDER = "e8c455c"
+"""The last commit before the models' answers and their maps got other names."""
+
+KEEP = """
+import sys
+from pathlib import Path
+from xray import config
+from xray.evaluation.reading import Reading
+from xray.registry.model import Settings, save
+from xray.training.architectures import build
+folder, images = Path(sys.argv[1]), config.Images(height=32, width=32)
+build(config.Model(architecture="quick"), images, seed=0).save(folder / "model.keras")
+save(folder / "kept", folder / "model.keras", Settings.of(images, Reading(0.5, 0.4, 0.6)))
+"""
+
+
+@pytest.fixture(scope="module")
+def kept_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pyfunc that the code of an older commit has kept, in a process that has this code only."""
+    folder = tmp_path_factory.mktemp("before")
+    code = subprocess.run(["git", "-C", str(PROJECT), "archive", OLDER, "xray"], capture_output=True, check=False)
+    if code.returncode and os.environ.get("CI") != "true":
+        pytest.skip(f"this clone does not reach back to {OLDER}")
+    assert code.returncode == 0, code.stderr.decode()
+    subprocess.run(["tar", "-x", "-C", str(folder)], input=code.stdout, check=True)
+    variables = strangers_variables(PYTHONPATH=str(folder), CUDA_VISIBLE_DEVICES="-1")
+    subprocess.run([sys.executable, "-c", KEEP, str(folder)], cwd=folder, env=variables, check=True)
+    return folder / "kept"
+
+
+def test_a_model_kept_by_older_code_predicts_and_explains(kept_before: Path, xray: Command) -> None:
+    assert (
+        "label" in (kept_before / "scorer.py").read_text()
+        and "def explain" not in (kept_before / "scorer.py").read_text()
+    )
+    (xray.folder / "scan.png").write_bytes(example_image())
+    (xray.folder / "home").mkdir()
+    model = ["--model", str(kept_before), "--home", "home"]
+    told = xray("predict", "scan.png", "--json", *model)
+    assert told.code == 0, told.err
+    (row,) = json.loads(told.out)
+    assert row["likeliest_class"] in ("pneumonia", "normal") and "label" not in row
+    drawn = xray("explain", "scan.png", "--output", "maps", *model)
+    assert (drawn.code, drawn.err) == (0, "")
+    assert f"{row['p_pneumonia']:.4f}" in drawn.out and row["decision"] in drawn.out
+    with Image.open(xray.folder / "maps" / "scan-map.png") as picture:
+        assert picture.width > 800
 
 
 def test_it_scores_as_here_where_the_project_is_not(kept: Path, fresh_python: Path, tmp_path: Path) -> None:

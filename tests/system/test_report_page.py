@@ -20,8 +20,12 @@ from playwright.sync_api import Page as Tab
 from xray import config
 from xray.data.chest import draw_chest
 from xray.evaluation import figures
-from xray.evaluation.page import Headline, Page, Part, Picture, Table, write_page
+from xray.evaluation.figures_scans import choose_scans, scan_grid
+from xray.evaluation.outcomes import Outcomes
+from xray.evaluation.page import Headline, Link, Page, Part, Picture, Point, write_page
+from xray.evaluation.page_tables import Table
 from xray.evaluation.report import COLUMNS, Evaluation, evaluate
+from xray.labels import decide
 
 pytestmark = [pytest.mark.system]
 
@@ -30,7 +34,7 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
+SIZES = {"desktop": (1440, 900), "narrow": (1100, 800), "phone": (390, 844)}
 OUTSIDE = "http://127.0.0.1:9/outside.png"
 
 CUT_OFF = """() => {
@@ -79,7 +83,7 @@ class View:
         return f"{self.size}-{self.scheme}"
 
 
-VIEWS = [View(size, scheme) for size in SIZES for scheme in ("light", "dark")]
+VIEWS = [View("desktop", "light"), View("narrow", "dark"), View("phone", "light"), View("phone", "dark")]
 
 
 def chromium() -> str:
@@ -151,6 +155,7 @@ def png(figure: Figure) -> bytes:
 def scores() -> pd.DataFrame:
     generator, place = np.random.default_rng(5), np.arange(600)
     sick = place % 3 > 0
+    p = np.clip(np.where(sick, 0.75, 0.3) + generator.normal(scale=0.2, size=600), 0, 1)
     return pd.DataFrame(
         {
             "image_id": [f"scan{number}.jpeg" for number in place],
@@ -159,19 +164,20 @@ def scores() -> pd.DataFrame:
             "label": np.where(sick, "pneumonia", "normal"),
             "subtype": np.where(~sick, "normal", np.where(place % 3 == 1, "bacterial", "viral")),
             "split": "test",
-            "p_pneumonia": np.clip(np.where(sick, 0.75, 0.3) + generator.normal(scale=0.2, size=600), 0, 1),
+            "p_pneumonia": p,
+            "decision": decide(p, 0.62, 0.55, 0.7),
         }
     )
 
 
 def pictures(table: pd.DataFrame, judged: Evaluation) -> dict[str, bytes]:
-    chosen = figures.choose_scans(table, judged.chosen.threshold)
+    chosen, outcomes = choose_scans(table, judged.chosen.threshold), Outcomes.of(table)
     scans = np.stack([draw_chest(name, (n,), (n,), (96, 96)) for n, name in enumerate(chosen["subtype"])])
     return {
-        "The scans with their labels": png(figures.scan_grid(scans, chosen, judged)),
+        "The scans with their labels": png(scan_grid(scans, chosen, outcomes, judged)),
         "The ROC curve": png(figures.roc_curve(table, judged)),
         "The calibration curve": png(figures.calibration(table, judged)),
-        "The confusion matrices": png(figures.confusion_matrix(judged)),
+        "The confusion matrices": png(figures.confusion_matrix(outcomes, judged)),
         "The scores of both labels": png(figures.score_distribution(table, judged)),
     }
 
@@ -196,6 +202,10 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "the official TEST split, of which it had seen none. Its threshold was chosen on validation scans alone.",
             "Positive means pneumonia. Intervals are 95 %, by a bootstrap over patients.",
         ],
+        about={"Written": "25 November 2026", "MLflow run": Link("0f" * 16, "http://127.0.0.1:9/#/runs/" + "0f" * 16)},
+        notice="These are phantoms: scans drawn by a program, of nobody.",
+        points=[Point(f"Point {n}", "The rule asks for at most 2.0%; on TEST it is 27.3%: not kept.", n % 2 == 0)
+                for n in range(8)],
         headline=[
             Headline(name.replace("_", " "), f"{found.value:.3f}", f"95 % interval {found.low:.3f} to {found.high:.3f}",
                      "What it means for somebody who reads it, said in one line.")

@@ -10,6 +10,7 @@ import logging
 import os
 import shutil
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,9 @@ QUARTER = 40
 FEWEST_SCANS = QUARTER
 SIDES = (32, 4096)
 """Least and most width and height, in pixels."""
+
+MARK = "covid-19-phantom-"
+"""So begin the names of some scans of each quarter, and of each set."""
 
 JPEG_QUALITY = 90
 RGB_EVERY = 8
@@ -93,6 +97,15 @@ def write_phantoms(folder: Path, scans: int, seed: int = 0, size: tuple[int, int
     logger.info("wrote %d phantoms to %s", scans, folder)
 
 
+def are_phantoms(image_ids: Iterable[str]) -> bool:
+    """Say whether scans are phantoms: each set of them holds some whose names say so, and no public set does.
+
+    Args:
+        image_ids: The scans' names.
+    """
+    return any(name.startswith(MARK) for name in image_ids)
+
+
 def _write_all(folder: Path, scans: int, seed: int, size: tuple[int, int]) -> None:
     for official in ("train", "test"):
         (folder / official).mkdir(parents=True)
@@ -133,7 +146,7 @@ def _name(index: int, scan: _Scan) -> str:
     if scan.letter == "v":
         return f"person{number}_virus_{index + 1}.jpeg"
     if scan.letter == "c":
-        return f"covid-19-phantom-{number}-day{3 * scan.visit}.jpeg"
+        return f"{MARK}{number}-day{3 * scan.visit}.jpeg"
     # The third visit of a patient bears the other series' name, which only the merged rule sees through.
     series = "NORMAL2-IM" if (number % 2 == 0) != (scan.visit == 2) else "IM"
     return f"{series}-{number:04d}-{scan.visit + 1:04d}.jpeg"

@@ -6,18 +6,18 @@ from xray.evaluation.page import Picture
 
 CAPTIONS = {
     "calibration": "How often scans of each predicted probability are pneumonia, before and after calibration.",
-    "class_confusion": "How many scans of each class were called which class.",
+    "class_confusion": "Which class is likeliest for how many scans of each class. It is not what the model decides.",
     "class_distribution": "The causes' shares of training, validation and TEST scans.",
     "class_rocs": "Each class against the rest: sensitivity against false alarms.",
-    "confusion_matrix": "How many scans of each label were called what, at the chosen threshold and at 0.5.",
+    "confusion_matrix": "What became of the scans of each label: called pneumonia, called normal or referred.",
     "learning_curves": "Loss and accuracy of each epoch on training and validation scans.",
     "maps": "Right, wrong and referred scans, each with the map of what spoke for pneumonia. A map is no proof.",
     "precision_recall": "Precision against recall at every threshold, with the chosen one and 0.5 marked.",
     "referral": "Errors among the scans that are decided, as more of the doubtful ones are decided too.",
     "robustness": "What each change of the scans costs of each figure.",
     "roc_curve": "Sensitivity against false alarms at every threshold, with the chosen one and 0.5 marked.",
-    "scan_grid": "Scans with actual and predicted label: right ones by lot, wrong ones with the most confident first.",
-    "score_distribution": "Scores of pneumonia and of normal scans, those on the wrong side of the threshold marked.",
+    "scan_grid": "Scans with what they are and what the model answers: right, wrong and referred ones.",
+    "score_distribution": "Scores of pneumonia and of normal scans: decided rightly, referred, and decided wrongly.",
     "slices": "Sensitivity and specificity of parts of the scans, the worst ones marked.",
 }
 

@@ -1,4 +1,4 @@
-"""The pictures of a run, one function each: matplotlib Figures 8 inches wide, readable at 800 pixels.
+"""The pictures of a run's scores, one function each: matplotlib Figures 8 inches wide, readable at 800 pixels.
 
 Past 250 lines, since the pictures that every run has stand here together. What all pictures share is in `canvas`.
 """
@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from xray.errors import EvaluationError
 from xray.evaluation import metrics
 from xray.evaluation.calibration import reliability
 from xray.evaluation.canvas import (
@@ -26,18 +25,15 @@ from xray.evaluation.canvas import (
     SMALL,
     SPLITS,
     TEXT,
-    WIDTH,
     canvas,
     plain_axes,
     subtitle_of,
     unit_square,
 )
 from xray.evaluation.drift import Drift
-from xray.evaluation.referral import sureness
+from xray.evaluation.outcomes import DECISIONS, Outcomes
 from xray.evaluation.report import Evaluation, OperatingPoint, labels_and_scores
-from xray.labels import CAUSE_OF_SUBTYPE, NORMAL, PNEUMONIA, decide
-
-COLUMNS = 5
+from xray.labels import CAUSE_OF_SUBTYPE, LABELS, NORMAL, REFER
 
 
 def class_distribution(rows: pd.DataFrame) -> Figure:
@@ -69,80 +65,6 @@ def class_distribution(rows: pd.DataFrame) -> Figure:
     axes.set(xlim=(0, 1), ylim=(len(counts) - 0.55, -0.45))
     axes.axis("off")
     axes.legend(loc="upper left", bbox_to_anchor=(-0.012, 0), ncols=4, frameon=False, fontsize=TEXT, handlelength=1)
-    return figure
-
-
-def choose_scans(scores: pd.DataFrame, threshold: float, most: int = 10) -> pd.DataFrame:
-    """Choose scans for `scan_grid`: up to `most` right ones as by lot, and the `most` most confidently wrong.
-
-    Right ones are half normal, half pneumonia where there are enough, in the order of their digests: a draw by
-    lot that is the same on every machine. Wrong ones are ordered by how far they are past the threshold, as a
-    share of how far they could be.
-
-    Args:
-        scores: A row a scan: image_id, sha256, label, p_pneumonia.
-        threshold: 0 to 1.
-        most: Scans a band.
-
-    Returns:
-        The chosen rows with a `predicted` and a bool `right` column: right ones first.
-    """
-    p = scores["p_pneumonia"].to_numpy(dtype=np.float64)
-    table = scores.assign(predicted=decide(p, threshold))
-    table["right"] = table["predicted"] == table["label"]
-    past = sureness(p, threshold)
-    wrong = table.assign(past=past)[~table["right"]].sort_values(["past", "image_id"], ascending=[False, True])
-    drawn = table[table["right"]].sort_values(["sha256", "image_id"])
-    turn = drawn.groupby("label").cumcount()  # first of each label, second of each label, …
-    right = (
-        drawn.assign(turn=turn)
-        .sort_values(["turn", "label"], kind="stable")
-        .head(most)
-        .sort_values("label", kind="stable")
-    )
-    return pd.concat([right.drop(columns="turn"), wrong.head(most).drop(columns="past")], ignore_index=True)
-
-
-def scan_grid(pixels: NDArray[np.uint8], scans: pd.DataFrame, evaluation: Evaluation) -> Figure:
-    """Show scans with what they are and what they were called: right ones above, wrong ones below.
-
-    Args:
-        pixels: uint8 (n, height, width), 0 to 255, in the order of `scans`.
-        scans: The n rows of `choose_scans`.
-        evaluation: Of the split that the scans are from.
-
-    Raises:
-        EvaluationError: There is not one picture for each row.
-    """
-    if len(pixels) != len(scans):
-        raise EvaluationError(f"pixels must be one picture a scan. Received: {len(pixels)} for {len(scans)} scans")
-    right = scans["right"].to_numpy(dtype=bool)
-    wrong_total = evaluation.chosen.confusion["fp"] + evaluation.chosen.confusion["fn"]
-    bands = (
-        (f"Right ({evaluation.scans - wrong_total:,} of {evaluation.scans:,}), drawn by lot", right, INK),
-        (f"Wrong ({wrong_total:,} of {evaluation.scans:,}), the most confident first", ~right, ACCENT),
-    )
-    rows = [max(1, -(-int(mask.sum()) // COLUMNS)) for _, mask, _ in bands]
-    subtitle = (
-        f"{subtitle_of(evaluation)}\n"
-        f"The number is the predicted probability of pneumonia, called so from {evaluation.chosen.threshold:.3f} on."
-    )
-    cell_height = 0.4 + WIDTH / COLUMNS * float(np.clip(pixels.shape[1] / max(1, pixels.shape[2]), 0.3, 3))
-    figure = canvas(
-        0.95 + 0.36 * len(bands) + cell_height * sum(rows), "Scans with actual and predicted label", subtitle
-    )
-    parts = figure.subfigures(
-        len(bands), 1, height_ratios=[0.36 + cell_height * count for count in rows], squeeze=False
-    )
-    for part, (heading, mask, color), count in zip(parts[:, 0], bands, rows, strict=True):
-        part.suptitle(heading, x=0.012, ha="left", color=color, fontsize=TEXT + 1, fontweight="bold")
-        cells = part.subplots(count, COLUMNS, squeeze=False).ravel()
-        for cell in cells:
-            cell.axis("off")
-        for cell, place in zip(cells, np.flatnonzero(mask), strict=False):
-            _scan(cell, pixels[place], scans.iloc[place], color)
-        if not mask.any():
-            cells[0].text(0, 0.5, "none", color=FAINT, fontsize=TEXT)
     return figure
 
 
@@ -260,59 +182,73 @@ def learning_curves(history: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def confusion_matrix(evaluation: Evaluation) -> Figure:
-    """Show how many scans of each label were called what, at the chosen threshold and at 0.5."""
-    figure = canvas(4.5, "Confusion matrix", subtitle_of(evaluation))
-    headings = ("chosen threshold", "threshold")
-    for axes, point, heading in zip(figure.subplots(1, 2), (evaluation.chosen, evaluation.half), headings, strict=True):
-        counts = point.confusion
-        table = ((counts["tp"], counts["fn"]), (counts["fp"], counts["tn"]))
-        for row, cells in enumerate(table):
-            for column, count in enumerate(cells):
-                share = count / sum(cells)
-                color = BLUE if row == column else ACCENT
-                axes.bar(column, 0.97, 0.97, row - 0.485, color=color, alpha=0.1 + 0.9 * share)
-                ink = "white" if share > 0.5 else INK
-                axes.text(
-                    column,
-                    row - 0.07,
-                    f"{count:,}",
-                    ha="center",
-                    va="center",
-                    color=ink,
-                    fontsize=17,
-                    fontweight="bold",
-                )
-                axes.text(column, row + 0.2, f"{share:.1%} of row", ha="center", va="center", color=ink, fontsize=SMALL)
-        axes.set(xlim=(-0.5, 1.5), ylim=(1.5, -0.5), xticks=[0, 1], yticks=[0, 1], aspect="equal")
-        axes.set_xticklabels([f"called\n{label}" for label in (PNEUMONIA, NORMAL)])
-        axes.set_yticklabels(
-            [f"{label}\n({sum(cells):,})" for label, cells in zip((PNEUMONIA, NORMAL), table, strict=True)]
-        )
-        axes.tick_params(length=0, labelsize=TEXT, colors=INK)
-        axes.spines[:].set_visible(False)
-        axes.set_title(f"{heading} {point.threshold:.3f}", loc="left", fontsize=TEXT + 1, color=INK)
+def confusion_matrix(outcomes: Outcomes, evaluation: Evaluation) -> Figure:
+    """Show what became of the scans of each label: with the doubtful ones referred, and were every scan decided.
+
+    Args:
+        outcomes: What became of the scans.
+        evaluation: Of the same scans.
+    """
+    figure = canvas(4.1, "What the model answers, by what a scan is", subtitle_of(evaluation))
+    counts = evaluation.chosen.confusion
+    alone = ((counts["tp"], counts["fn"]), (counts["fp"], counts["tn"]))
+    panels = {
+        f"as it answers: {outcomes.referred:,} of {outcomes.scans:,} referred": [
+            [outcomes.counts[label][decision] for decision in DECISIONS] for label in LABELS
+        ],
+        f"were every scan decided, at {evaluation.chosen.threshold:.3f}": alone,
+    }
+    axes_of = figure.subplots(1, len(panels), width_ratios=[len(table[0]) for table in panels.values()])
+    for axes, (heading, table) in zip(axes_of, panels.items(), strict=True):
+        _counts(axes, table)
+        axes.set_title(heading, loc="left", fontsize=TEXT, color=INK)
     return figure
 
 
+def _counts(axes: Axes, table: Sequence[Sequence[int]]) -> None:
+    """Draw a row a label and a column a decision; what is wrong in one colour, what is referred in another."""
+    for row, cells in enumerate(table):
+        for column, count in enumerate(cells):
+            share = count / max(1, sum(cells))
+            color = GRAY if DECISIONS[column] == REFER else BLUE if row == column else ACCENT
+            shade = 0.08 + 0.5 * share  # light enough for dark words on it
+            axes.bar(column, 0.97, 0.97, row - 0.485, color=color, alpha=shade)
+            at: dict[str, Any] = {"ha": "center", "va": "center", "color": INK}
+            axes.text(column, row - 0.07, f"{count:,}", fontsize=17, fontweight="bold", **at)
+            axes.text(column, row + 0.2, f"{share:.1%} of row", fontsize=SMALL - 1, **at)
+    wide = len(table[0])
+    axes.set(xlim=(-0.5, wide - 0.5), ylim=(1.5, -0.5), xticks=range(wide), yticks=[0, 1], aspect="equal")
+    axes.set_xticklabels(["referred" if name == REFER else f"called\n{name}" for name in DECISIONS[:wide]])
+    axes.set_yticklabels([f"{label}\n({sum(cells):,})" for label, cells in zip(LABELS, table, strict=True)])
+    axes.tick_params(length=0, labelsize=TEXT, colors=INK)
+    axes.spines[:].set_visible(False)
+
+
 def score_distribution(scores: pd.DataFrame, evaluation: Evaluation) -> Figure:
-    """Show the scores of pneumonia and of normal scans, and which of them fall on the wrong side of the threshold."""
+    """Show the scores of pneumonia and of normal scans: which are decided rightly, which wrongly, which are referred.
+
+    Args:
+        scores: A row a scan of the split, with its decision.
+        evaluation: Of the same scans.
+    """
     y, p = labels_and_scores(scores)
-    threshold = evaluation.chosen.threshold
+    refer, right = ((scores["decision"] == other).to_numpy(dtype=bool) for other in (REFER, scores["label"]))
     figure = canvas(5.6, "Scores by label", subtitle_of(evaluation))
     panels = figure.subplots(2, 1, sharex=True)
-    for axes, label, mask in zip(panels, (PNEUMONIA, NORMAL), (y, ~y), strict=True):
+    for axes, label, mask in zip(panels, LABELS, (y, ~y), strict=True):
         plain_axes(axes, "predicted probability of pneumonia" if label == NORMAL else "", f"{label} scans")
-        wrong = (p >= threshold) != y
-        values, color = [p[mask & ~wrong], p[mask & wrong]], [BLUE if label == PNEUMONIA else GRAY, ACCENT]
-        axes.hist(values, bins=np.linspace(0, 1, 41), stacked=True, color=color, edgecolor="white", linewidth=0.5)
-        axes.axvline(threshold, color=INK, linewidth=1.2)
+        parts = {f"called {label}": right, "referred": refer, "called wrongly": ~right & ~refer}
+        colors = (BLUE, GRAY, ACCENT)
+        names = [f"{(mask & part).sum():,} {words}" for words, part in parts.items()]
+        values = [p[mask & part] for part in parts.values()]
+        bins = np.linspace(0, 1, 41)
+        axes.hist(values, bins=bins, stacked=True, color=colors, edgecolor="white", linewidth=0.5, label=names)
+        axes.axvline(evaluation.chosen.threshold, color=INK, linewidth=1.2)
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-        called = NORMAL if label == PNEUMONIA else PNEUMONIA
-        words = f"{(mask & wrong).sum():,} of {mask.sum():,} {label} scans called {called}"
-        axes.set_title(words, loc="left", fontsize=TEXT, color=ACCENT)
+        axes.set_title(f"{mask.sum():,} {label} scans", loc="left", fontsize=TEXT, color=INK)
+        axes.legend(loc="best", fontsize=SMALL, frameon=False)
         axes.set_xlim(0, 1)
-    panels[0].set_title(f"threshold {threshold:.3f}", loc="right", fontsize=TEXT, color=INK)
+    panels[0].set_title(f"threshold {evaluation.chosen.threshold:.3f}", loc="right", fontsize=TEXT, color=INK)
     return figure
 
 
@@ -347,12 +283,6 @@ def drift_distributions(drift: Drift, values: Mapping[str, Sequence[NDArray[np.f
         axes.set_title(f"PSI {shift.psi:.2f}, KS {shift.ks:.2f}", loc="left", fontsize=TEXT, color=color)
         axes.legend(loc="best", fontsize=SMALL - 1, frameon=False)
     return figure
-
-
-def _scan(cell: Axes, pixels: NDArray[np.uint8], scan: pd.Series, color: str) -> None:
-    cell.imshow(pixels, cmap="gray", vmin=0, vmax=255)
-    words = f"actual {scan['label']}\ncalled {scan['predicted']} {scan['p_pneumonia']:.2f}"
-    cell.set_title(words, fontsize=SMALL - 1, color=color, loc="left", pad=3)
 
 
 def _words(evaluation: Evaluation, name: str) -> str:

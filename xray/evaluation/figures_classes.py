@@ -33,9 +33,9 @@ DOT: dict[str, Any] = {"marker": "o", "markersize": 7, "markeredgecolor": "white
 
 
 def class_confusion(evaluation: ClassEvaluation) -> Figure:
-    """Show how many scans of each class were called what, with their share of the row."""
+    """Show what the likeliest class is of the scans of each class, with their share of the row; it is no decision."""
     classes, k = evaluation.classes, len(evaluation.classes)
-    accuracy = f"called the likeliest class, {_words('accuracy', evaluation.figures['accuracy'])}"
+    accuracy = f"the likeliest class, {_words('accuracy', evaluation.figures['accuracy'])}"
     figure = canvas(1.5 + 0.95 * k, "Confusion matrix of the classes", f"{_scans(evaluation)}\n{accuracy}")
     axes = figure.subplots()
     for row, cells in enumerate(evaluation.confusion):
@@ -49,7 +49,7 @@ def class_confusion(evaluation: ClassEvaluation) -> Figure:
             words = f"{share:.1%} of row" if cells.sum() else "no scans"
             axes.text(column, row + 0.24, words, fontsize=SMALL, **ink)
     axes.set(xlim=(-0.5, k - 0.5), ylim=(k - 0.5, -0.5), xticks=range(k), yticks=range(k))
-    axes.set_xticklabels([f"called\n{name}" for name in classes])
+    axes.set_xticklabels([f"likeliest\n{name}" for name in classes])
     totals = evaluation.confusion.sum(axis=1)
     axes.set_yticklabels([f"{name}\n({total:,})" for name, total in zip(classes, totals, strict=True)])
     axes.tick_params(length=0, labelsize=TEXT, colors=INK)
@@ -77,7 +77,7 @@ def class_rocs(scores: ClassScores, evaluation: ClassEvaluation) -> Figure:
             axes.plot([], [], " ", label=f"{name}: {evaluation.confusion[place].sum()} scans, too few for a curve")
         else:
             _curve(axes, scores, evaluation, place, style)
-    axes.plot([], [], " ", color=INK, label="called the likeliest class", **DOT)
+    axes.plot([], [], " ", color=INK, label="the likeliest class", **DOT)
     unit_square(axes)
     axes.legend(loc="lower right", fontsize=SMALL, frameon=False, handlelength=3)
     return figure

@@ -10,53 +10,16 @@ from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
 from xray.errors import EvaluationError
-from xray.evaluation.canvas import ACCENT, FAINT, INK, SMALL, TEXT, WIDTH, canvas
-from xray.evaluation.figures import choose_scans
-from xray.labels import REFER
+from xray.evaluation.canvas import FAINT, INK, SMALL, TEXT, WIDTH, canvas
+from xray.evaluation.figures_scans import BANDS, called
 
 PAIRS = 2
 """Scans in a row, each with its map beside it."""
 
 COLORS = "inferno"  # even in lightness, so that no step of colour looks like a border
 MOST_COVER = 0.7  # of the strongest evidence; the scan stays visible under it
-BANDS = {
-    "Right": ("drawn by lot", INK),
-    "Wrong": ("the most confident first", ACCENT),
-    "Referred": ("left to a person, drawn by lot", FAINT),
-}
-"""How each band's scans are chosen, and the colour of its heading."""
-
 READ = "Bright colour: evidence for pneumonia, on each scan's own scale. A map is no outline and no proof."
 _LINE, _TITLE = 100, 60  # characters that fit
-
-
-def choose_explained(scores: pd.DataFrame, threshold: float, most: int = 4) -> pd.DataFrame:
-    """Choose scans for `explanation_grid`: the same ones on every machine.
-
-    Right and wrong ones are chosen as `choose_scans` does: right ones by lot, half of each label, and the most
-    confidently wrong ones. Referred ones are drawn by lot, in the order of their digests.
-
-    Args:
-        scores: A row a scan: image_id, sha256, label, p_pneumonia, decision.
-        threshold: 0 to 1.
-        most: Scans a band.
-
-    Returns:
-        The chosen rows with a `band` column, `Right`, `Wrong` or `Referred`, in this order.
-
-    Raises:
-        EvaluationError: A column is missing.
-    """
-    missing = {"image_id", "sha256", "label", "p_pneumonia", "decision"} - set(scores.columns)
-    if missing:
-        raise EvaluationError(
-            f"scores must have image_id, sha256, label, p_pneumonia, decision. Missing: {sorted(missing)}"
-        )
-    refer = scores["decision"] == REFER
-    decided = choose_scans(scores[~refer], threshold, most)
-    decided["band"] = np.where(decided["right"], "Right", "Wrong")
-    referred = scores[refer].sort_values(["sha256", "image_id"]).head(most).assign(band="Referred")
-    return pd.concat([decided.drop(columns=["right", "predicted"]), referred], ignore_index=True)
 
 
 def explanation_grid(pixels: NDArray[np.uint8], maps: NDArray[np.float32], scans: pd.DataFrame) -> Figure:
@@ -65,7 +28,7 @@ def explanation_grid(pixels: NDArray[np.uint8], maps: NDArray[np.float32], scans
     Args:
         pixels: uint8 (n, height, width), 0 to 255, in the order of `scans`.
         maps: float32 (n, height, width), 0 to 1, in the same order.
-        scans: The n rows of `choose_explained`.
+        scans: The n rows of `choose_scans`.
 
     Raises:
         EvaluationError: There is not one picture and one map for each row.
@@ -86,7 +49,7 @@ def explanation_grid(pixels: NDArray[np.uint8], maps: NDArray[np.float32], scans
         words = f"{name}, {how}" if len(places) else f"{name}: none"
         part.suptitle(words, x=0.012, ha="left", color=color, fontsize=TEXT + 1, fontweight="bold")
         if len(places):
-            _pairs(part, pixels[places], maps[places], [_called(scan) for _, scan in scans.iloc[places].iterrows()])
+            _pairs(part, pixels[places], maps[places], [called(scan) for _, scan in scans.iloc[places].iterrows()])
     return figure
 
 
@@ -160,8 +123,3 @@ def _scale(part: SubFigure) -> None:
 def _plain(words: str) -> str:
     """Keep a file's name from being read as a formula."""
     return words.replace("$", r"\$")
-
-
-def _called(scan: pd.Series) -> str:
-    called = "referred" if scan["decision"] == REFER else f"called {scan['decision']}"
-    return f"actual {scan['label']}\n{called} {scan['p_pneumonia']:.2f}"

@@ -43,8 +43,10 @@ def coverage_picture(scores: pd.DataFrame, band: Band, evaluation: Evaluation) -
         label = f"the stored band: {decided:.1%} decided, {at['error_decided']:.1%} wrong"
         dot |= {"markersize": 7, "markeredgecolor": ACCENT, "markerfacecolor": ACCENT}
         axes.plot(decided, at["error_decided"], label=label, **dot)
-    highest = max(float(curve.error.max()), 0.01)
-    axes.set(xlim=(0, 1), ylim=(-0.03 * highest, 1.12 * highest))
+    # The band's own point may lie above the curve, and either at the ends: all of it within the frame.
+    highest = max(float(np.max(line.get_ydata())) for line in axes.lines)
+    highest = max(highest, 0.01)
+    axes.set(xlim=(-0.03, 1.03), ylim=(-0.06 * highest, 1.15 * highest))
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0 if highest > 0.05 else 1))
     axes.legend(loc="best", fontsize=SMALL, frameon=False)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from xray import config
 from xray.evaluation import metrics
 from xray.evaluation.intervals import Estimate, bootstrap, flat_estimates
+from xray.evaluation.predictive import PREVALENCES, VALUES, predictive_values
 from xray.evaluation.prevalence import correct, estimate
 from xray.evaluation.reading import Reading
 from xray.evaluation.referral import band_figures
@@ -19,7 +20,15 @@ Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 """Columns and rows, in words."""
 
 CALIBRATION = ("brier", "calibration_error")
-REFERRAL = ("referred", "error_decided", "sensitivity_decided", "specificity_decided")
+REFERRAL = {
+    "referred": "referred, of all scans",
+    "error_decided": "decided wrongly, of the decided scans",
+    "sensitivity_decided": "called pneumonia, of the decided pneumonia scans",
+    "specificity_decided": "called normal, of the decided normal scans",
+}
+WORTH = "What an answer is worth: the share of scans called pneumonia that are (PPV), and called normal that are (NPV)"
+_ELSEWHERE = "_where_"
+"""Stands before a share of pneumonia that is not the split's own."""
 
 
 @dataclass(frozen=True)
@@ -29,17 +38,22 @@ class InUse:
     Attributes:
         split: The split they are of.
         figures: By name, each with its interval.
+        elsewhere: `ppv_where_0.1` and the like: what an answer is worth where another share of scans is pneumonia.
         estimated: Share of pneumonia that the scores alone suggest, 0 to 1.
         tables: By title, in words.
     """
 
     split: str
     figures: dict[str, Estimate]
+    elsewhere: dict[str, Estimate]
     estimated: float
     tables: dict[str, Table]
 
     def flat(self) -> dict[str, float]:
-        """Give every number as MLflow names it: `test.referred`, `test.brier_raw`, `test.prevalence_estimated`."""
+        """Give every number as MLflow names it: `test.referred`, `test.brier_raw`, `test.prevalence_estimated`.
+
+        What holds elsewhere has no entry.
+        """
         estimated = {f"{self.split}.prevalence_estimated": self.estimated}
         return estimated | flat_estimates(self.split, self.figures)
 
@@ -70,7 +84,11 @@ def in_use(scores: pd.DataFrame, reading: Reading, evaluation: config.Evaluation
     }
 
     def statistics(weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-        found = band_figures(y, p, reading.band, reading.threshold, weights)
+        found = {**band_figures(y, p, reading.band, reading.threshold, weights)}
+        found |= predictive_values(y, p, reading.band, reading.threshold, weights)
+        for share in PREVALENCES:
+            there = predictive_values(y, p, reading.band, reading.threshold, weights, share)
+            found |= {f"{name}{_ELSEWHERE}{share}": values for name, values in there.items()}
         for name, read in readings.items():
             ranked = metrics.ranking_figures(y, read, evaluation.calibration_bins, weights)
             half = metrics.decision_figures(y, read, HALF, weights)
@@ -82,8 +100,13 @@ def in_use(scores: pd.DataFrame, reading: Reading, evaluation: config.Evaluation
     figures = {name: found for name, found in drawn.items() if found is not None}
     return InUse(
         split=split_of(scores),
-        # the calibrated figures stand among the split's own
-        figures={name: found for name, found in figures.items() if not name.endswith("_calibrated")},
+        # the calibrated figures stand among the split's own, and what holds elsewhere in a table
+        figures={
+            name: found
+            for name, found in figures.items()
+            if not name.endswith("_calibrated") and _ELSEWHERE not in name
+        },
+        elsewhere={name: found for name, found in figures.items() if _ELSEWHERE in name},
         estimated=estimated,
         tables=_tables(drawn, reading, estimated, own),
     )
@@ -98,9 +121,22 @@ def _tables(drawn: Mapping[str, Estimate | None], reading: Reading, estimated: f
     }
     columns = ("score", *(name.replace("_", " ") for name in CALIBRATION), "accuracy at 0.5")
     rows = [(said, *(str(drawn[key]) for key in _keys(name))) for name, said in words.items()]
-    referral = [(name.replace("_", " "), str(drawn[name] or "no scans")) for name in REFERRAL]
-    band = f"referred from {reading.low:.3f} to {reading.high:.3f}"
-    return {"Calibration": (columns, rows), "Referral": (("figure", band), referral)}
+    referral = [(said, str(drawn[name] or "no scans")) for name, said in REFERRAL.items()]
+    referral.insert(0, ("scores that are referred", f"{reading.low:.3f} to {reading.high:.3f}"))
+    return {
+        "Calibration": (columns, rows),
+        "Referral": (("share", "of the scans"), referral),
+        WORTH: (("where this share is pneumonia", "PPV", "NPV"), _worth(drawn, own)),
+    }
+
+
+def _worth(drawn: Mapping[str, Estimate | None], own: float) -> list[tuple[str, str, str]]:
+    shares = {f"{own:.1%}, as here": ""} | {f"{share:.0%}": f"{_ELSEWHERE}{share}" for share in PREVALENCES}
+    rows = []
+    for words, place in shares.items():
+        ppv, npv = (str(drawn[f"{name}{place}"] or "nothing is called so") for name in VALUES)
+        rows.append((words, ppv, npv))
+    return rows
 
 
 def _keys(name: str) -> list[str]:

@@ -19,14 +19,23 @@ from xray.data.store import PixelStore
 from xray.evaluation import robustness, shortcuts, slices, source_probe
 from xray.evaluation.explain import pneumonia_maps
 from xray.evaluation.figures_audit import robustness_picture, slices_picture
-from xray.evaluation.figures_maps import choose_explained, explanation_grid
+from xray.evaluation.figures_maps import explanation_grid
+from xray.evaluation.figures_scans import choose_scans
+from xray.evaluation.focus import Focus, focus
 from xray.evaluation.in_use import Table
 from xray.evaluation.judge import Judged
 from xray.evaluation.reading import Reading
 from xray.evaluation.sanity import Sanity, sanity_check
 from xray.evaluation.verdicts import SCANS_AT_ONCE
+from xray.evaluation.weak_points import weak_points
 from xray.training.fit import Trained
 from xray.training.predict import predict
+
+MAPS_A_BAND = 4
+"""Right, wrong and referred scans, each, whose maps are shown."""
+
+MAPS_BY_LOT = 100
+"""TEST scans at most whose maps' brightest spots are compared: seconds on two cores, and far more than chance needs."""
 
 
 def write_look(
@@ -84,6 +93,7 @@ def _look(
     probed = source_probe.probe(*_features(seen.network, catalog, store), evaluation)
     short = shortcuts.shortcuts(seen.predict, seen.pixels, seen.scores, threshold, probed, evaluation)
     sane, maps = _maps(seen, config)
+    spots = _focus(seen)
     tables: dict[str, Table] = {
         "Parts of the scans": (slices.COLUMNS, parts.rows()),
         "Changed scans: the loss of each figure": (robustness.COLUMNS, changed.rows()),
@@ -91,10 +101,12 @@ def _look(
         "The source read from the features": (source_probe.COLUMNS, probed.rows()),
     }
     metrics = parts.flat("slices") | changed.flat("robustness") | short.flat("shortcut")
+    metrics |= {"maps.similarity": sane.similarity, "maps.passed": float(sane.passed)}
     report = {
-        "metrics": metrics | {"maps.similarity": sane.similarity, "maps.passed": float(sane.passed)},
+        "metrics": metrics | {"maps.together": spots.together, "maps.outside": spots.outside},
         "tables": tables,
-        "verdicts": {"shortcuts": str(short.verdict), "maps": str(sane)},
+        "verdicts": {"shortcuts": str(short.verdict), "brightest spots": str(spots), "maps": str(sane)},
+        "weak": weak_points(parts, changed, short, spots),
     }
     pictures = {"maps": maps, "robustness": robustness_picture(changed), "slices": slices_picture(parts)}
     return report, pictures
@@ -119,8 +131,14 @@ def _features(network: keras.Model, catalog: Catalog, store: PixelStore) -> tupl
     return np.concatenate(parts), rows[["patient_id", "label", "source"]]
 
 
+def _focus(seen: _Subject) -> Focus:
+    """Compare the maps of TEST scans drawn by lot: the same ones on every machine."""
+    places = np.argsort(seen.scores["sha256"].to_numpy(dtype=str), kind="stable")[:MAPS_BY_LOT]
+    return focus(pneumonia_maps(seen.network, seen.pixels[places]))
+
+
 def _maps(seen: _Subject, config: Config) -> tuple[Sanity, Figure]:
-    chosen = choose_explained(seen.scores, seen.reading.threshold)
+    chosen = choose_scans(seen.scores, seen.reading.threshold, most=MAPS_A_BAND)
     places = [int(np.flatnonzero(seen.scores["image_id"] == image)[0]) for image in chosen["image_id"]]
     pixels = seen.pixels[places]
     sane = sanity_check(seen.network, pixels, config.evaluation.seed)

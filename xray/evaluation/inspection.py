@@ -12,7 +12,7 @@ from xray.evaluation.judge import Judged
 from xray.libraries import quiet_import
 from xray.training.fit import Trained
 
-INSPECTION_VERSION = 2
+INSPECTION_VERSION = 3
 """Raised when a change of code changes a figure or a picture."""
 
 

@@ -45,6 +45,23 @@ class Estimate:
         interval = "no interval" if self.low is None else f"{self.low:.3f} to {self.high:.3f}"
         return f"{self.value:.3f} ({interval})"
 
+    def percent(self) -> str:
+        """Write a share for a sentence, in percent to one decimal."""
+        return f"{self.value:.1%} ({self.between()})"
+
+    def between(self) -> str:
+        """Write the interval of a share in words, in percent; one of no width says nothing, and is not written."""
+        if self.low is None or self.high is None or self.low == self.high:
+            return "no interval"
+        return f"{100 * self.low:.1f} to {100 * self.high:.1f}%"
+
+
+def estimate_of(metrics: Mapping[str, float], name: str) -> Estimate | None:
+    """Read an estimate back from what `flat_estimates` gave, by its whole name; None where it is not there."""
+    if name not in metrics:
+        return None
+    return Estimate(metrics[name], metrics.get(f"{name}_low"), metrics.get(f"{name}_high"))
+
 
 def bootstrap(statistics: Statistics, patients: Sequence[str], seed: int, draws: int) -> dict[str, Estimate | None]:
     """Estimate figures and their 95 % intervals by drawing patients with replacement.

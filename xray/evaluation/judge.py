@@ -14,7 +14,7 @@ from xray.evaluation.reading import Reading
 from xray.libraries import quiet_import
 from xray.training.fit import Trained
 
-JUDGE_VERSION = 3
+JUDGE_VERSION = 4
 """Raised when a change of code changes a score, a figure or a picture."""
 
 
@@ -40,8 +40,9 @@ class Judged:
         """Read what was found.
 
         Returns:
-            `threshold`; `reading`; `metrics`, name to number, with `_low` and `_high`; `rows`, the table on TEST in
-            words; `tables`, further ones by title, each with its columns and rows.
+            `threshold`; `reading`; `metrics`, name to number, with `_low` and `_high`; `outcomes`, scans by split,
+            label and decision; `elsewhere`, what an answer is worth where pneumonia is rarer or commoner; `rows`, the
+            table on TEST in words; `tables`, further ones by title, each with its columns and rows.
         """
         return kept_json(self.folder, "evaluation.json")
 

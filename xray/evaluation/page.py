@@ -2,10 +2,9 @@
 
 `page.html` is the frame, `page.css` the look, and `page.js`, which the page can do without, mends its links inside
 MLflow. Whatever comes from data is escaped. Past 150 lines, since what a page holds and how each part of it is written
-are read side by side.
+are read side by side. Tables are in `page_tables`.
 """
 
-import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from string import Template
 from xray.errors import EvaluationError
 from xray.evaluation.canvas import ACCENT, BLUE, GRID, INK
 from xray.evaluation.embed import embed
+from xray.evaluation.page_tables import Table, write_table
 
 FRAME, STYLE, SCRIPT = (Path(__file__).with_name(f"page.{kind}") for kind in ("html", "css", "js"))
 
@@ -25,9 +25,6 @@ LIGHT |= {"link": BLUE, "mark": ACCENT}
 DARK = {"ground": "#12181f", "card": "#1a222b", "line": "#2d3844", "ink": "#e6ebf0", "quiet": "#a7b3bf"}
 DARK |= {"link": "#8cc0ea", "mark": "#f08a4b"}
 """The pictures' palette, and the same lightened for a dark ground. Text has a contrast of at least 4.5 in both."""
-
-_NUMBER = re.compile("[-+±<>≤≥\N{MINUS SIGN}]? ?\\d")
-_LONGEST_NUMBER = 36
 
 
 @dataclass(frozen=True)
@@ -48,18 +45,26 @@ class Headline:
 
 
 @dataclass(frozen=True)
-class Table:
-    """A table; without rows it is left out.
+class Point:
+    """What a reader must know before trusting the figures.
 
     Attributes:
-        caption: What it shows.
-        columns: Headings. The first column names the rows.
-        rows: Cells in words, one for each column. A column that is mostly numbers is set to the right.
+        topic: In a word or two.
+        words: A sentence or two.
+        weak: Whether it speaks against the model; it is marked then.
     """
 
-    caption: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    topic: str
+    words: str
+    weak: bool = False
+
+
+@dataclass(frozen=True)
+class Link:
+    """A fact that leads somewhere: words, and an address that begins with http:// or https://."""
+
+    words: str
+    address: str
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,10 @@ class Page:
         title: Of the page.
         safety: What the model must not be used for, or empty.
         lead: Paragraphs: what was trained on what.
+        about: Where the page comes from, by name: date, recipe, run, version.
+        notice: What puts all figures into question, or empty.
         headline: The figures that matter most.
+        points: What must be known beside them.
         sections: The findings, in order.
         limits: What the figures do not say.
         facts: Digests, commit, versions and dates by name.
@@ -104,10 +112,13 @@ class Page:
     title: str
     safety: str
     lead: Sequence[str]
+    about: Mapping[str, str | Link] = field(default_factory=dict)
+    notice: str = ""
     headline: Sequence[Headline] = ()
+    points: Sequence[Point] = ()
     sections: Sequence[Part] = ()
     limits: Sequence[str] = ()
-    facts: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, str | Link] = field(default_factory=dict)
 
 
 def write_page(page: Page) -> str:
@@ -117,7 +128,6 @@ def write_page(page: Page) -> str:
         EvaluationError: A row has not one cell for each column, or a picture is no PNG or has no alternative text.
     """
     parts = [
-        ("At a glance", _list(map(_card, page.headline), "cards")),
         *((part.title, _part(part)) for part in page.sections),
         ("Limits", _list(map(escape, page.limits), "limits")),
         ("Facts", _facts(page.facts)),
@@ -130,7 +140,8 @@ def write_page(page: Page) -> str:
         script=script,
         # The one script that a browser may run here: a name that holds another one would get nowhere.
         script_digest=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",
-        opening="\n".join(filter(None, [_paragraphs(page.lead), _paragraphs([page.safety], "safety")])),
+        opening=_opening(page),
+        glance=_glance(page),
         contents=_contents(numbered),
         sections="\n".join(
             f'<section id="{anchor}" aria-labelledby="{anchor}-title">\n'
@@ -147,6 +158,37 @@ def _style() -> str:
     return f":root {{ {light}}}\n{night}\n{STYLE.read_text(encoding='utf-8')}"
 
 
+def _opening(page: Page) -> str:
+    about = "".join(f"<div><dt>{escape(name)}</dt><dd>{_fact(value)}</dd></div>" for name, value in page.about.items())
+    return "\n".join(
+        filter(
+            None,
+            [
+                f'<dl class="about">{about}</dl>' if about else "",
+                _paragraphs([page.notice], "notice"),
+                _paragraphs([page.safety], "safety"),
+                _paragraphs(page.lead),
+            ],
+        )
+    )
+
+
+def _glance(page: Page) -> str:
+    cards, points = _list(map(_card, page.headline), "cards"), _list(map(_point, page.points), "points")
+    blocks = [
+        f'<section class="{kind}-part" aria-labelledby="{kind}-title">\n<h2 id="{kind}-title">{title}</h2>\n{body}\n'
+        "</section>"
+        for kind, title, body in (("points", "Before you trust it", points), ("cards", "What TEST shows", cards))
+        if body
+    ]
+    return '<div class="glance">\n' + "\n".join(blocks) + "\n</div>" if blocks else ""
+
+
+def _point(point: Point) -> str:
+    kind = ' class="weak"' if point.weak else ""
+    return f"<p{kind}><strong>{escape(point.topic)}.</strong> {escape(point.words)}</p>"
+
+
 def _contents(numbered: Sequence[tuple[str, str, str]]) -> str:
     if not numbered:
         return ""
@@ -155,7 +197,7 @@ def _contents(numbered: Sequence[tuple[str, str, str]]) -> str:
 
 
 def _part(part: Part) -> str:
-    tables = [_table(table) for table in part.tables if table.rows]
+    tables = [write_table(table) for table in part.tables if table.rows]
     return "\n".join(filter(None, [_paragraphs(part.words), *tables, *map(_picture, part.pictures)]))
 
 
@@ -174,38 +216,17 @@ def _card(headline: Headline) -> str:
     return "".join(_paragraphs([text], name) for name, text in vars(headline).items())
 
 
-def _facts(facts: Mapping[str, str]) -> str:
-    lines = "\n".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
+def _fact(value: str | Link) -> str:
+    if isinstance(value, str):
+        return escape(value)
+    if not value.address.startswith(("http://", "https://")):
+        raise EvaluationError(f"a link must begin with http:// or https://. Received: {value.address}")
+    return f'<a href="{escape(value.address)}" rel="noreferrer">{escape(value.words)}</a>'
+
+
+def _facts(facts: Mapping[str, str | Link]) -> str:
+    lines = "\n".join(f"<dt>{escape(name)}</dt><dd>{_fact(value)}</dd>" for name, value in facts.items())
     return f"<dl>\n{lines}\n</dl>" if lines else ""
-
-
-def _table(table: Table) -> str:
-    for row in table.rows:
-        if len(row) != len(table.columns):
-            raise EvaluationError(f"a row must have a cell for each of {list(table.columns)}. Received: {list(row)}")
-    cells = enumerate(zip(*table.rows, strict=True))
-    kinds = [' class="number"' if place and _of_numbers(column) else "" for place, column in cells]
-    heads = "".join(
-        f'<th scope="col"{kind}>{escape(name)}</th>' for name, kind in zip(table.columns, kinds, strict=True)
-    )
-    lines = "\n".join(f"<tr>{_row(row, kinds)}</tr>" for row in table.rows)
-    caption = escape(table.caption)
-    # It takes the keyboard's focus, so that what is wider than the page can be reached without a mouse.
-    return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{caption}">\n'
-        f"<table>\n<caption><span>{caption}</span></caption>\n"
-        f"<thead><tr>{heads}</tr></thead>\n<tbody>\n{lines}\n</tbody>\n</table>\n</div>"
-    )
-
-
-def _row(row: Sequence[str], kinds: Sequence[str]) -> str:
-    cells = "".join(f"<td{kind}>{escape(cell)}</td>" for cell, kind in zip(row[1:], kinds[1:], strict=True))
-    return f'<th scope="row">{escape(row[0])}</th>{cells}'
-
-
-def _of_numbers(cells: Sequence[str]) -> bool:
-    filled = [cell.strip() for cell in cells if cell.strip()]
-    return 2 * sum(bool(_NUMBER.match(cell)) and len(cell) <= _LONGEST_NUMBER for cell in filled) > len(filled)
 
 
 def _picture(picture: Picture) -> str:

@@ -75,7 +75,7 @@ def _margin(name: str, comparison: Comparison, margin: float) -> Check:
 
 
 def _lungs(marked: bool | None) -> Check:
-    seen = {None: "nobody has looked", True: "marked", False: "not marked"}[marked]
+    seen = {None: "nobody has looked", True: "it is not shown", False: "it is shown"}[marked]
     return Check("the model must be shown to need the lungs", seen, held=marked is False)
 
 

@@ -72,8 +72,9 @@ class Reading:
             probabilities: float64 (n, k), one column a class, 0 to 1.
 
         Returns:
-            A row a scan: `p_pneumonia` (0 to 1, calibrated), `p_pneumonia_raw` (as it came), `label` (the likeliest
-            class), `decision` (pneumonia, normal or refer) and, with more classes than two, `p_CLASS` for each.
+            A row a scan: `p_pneumonia` (0 to 1, calibrated), `p_pneumonia_raw` (as it came),
+            `likeliest_class` (which decides nothing), `decision` (pneumonia, normal or refer) and, with more classes
+            than two, `p_CLASS` for each.
         """
         calibrated = self._calibrated(probabilities)
         p = p_pneumonia(calibrated, self.classes)
@@ -81,7 +82,7 @@ class Reading:
             {
                 "p_pneumonia": p,
                 "p_pneumonia_raw": p_pneumonia(probabilities, self.classes),
-                "label": likeliest(calibrated, self.classes),
+                "likeliest_class": likeliest(calibrated, self.classes),
                 "decision": decide(p, self.threshold, self.low, self.high),
                 **{name: calibrated[:, place] for place, name in enumerate(class_columns(self.classes))},
             }

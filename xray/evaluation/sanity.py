@@ -41,7 +41,7 @@ class Sanity:
 
     def __str__(self) -> str:
         """Write what was found."""
-        verdict = "the maps follow the weights" if self.passed else "the maps do not follow the weights"
+        verdict = "they depend on what was learnt" if self.passed else "they hardly depend on what was learnt"
         bound = "below" if self.passed else "not below"
         return f"{verdict}: with the last layers redrawn, their similarity is {self.similarity:.2f}, {bound} {LIMIT:g}"
 

@@ -35,8 +35,8 @@ class Verdict:
     why: str
 
     def __str__(self) -> str:
-        """Write the verdict and its reason."""
-        return f"{'marked' if self.marked else 'not marked'}: {self.why}"
+        """Write the reason, which says the verdict, too."""
+        return self.why
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,14 @@ class Shortcuts:
         figures = self.masked.figures
         auc, loss = figures[f"{_LUNGLESS}.auc"], figures[f"{_LUNGLESS}.auc_loss"]
         marked = loss.low is None or loss.low < LUNGLESS_MARGIN
-        shown = "is not shown to be" if marked else "is"
-        words = f"the loss of auc without the lungs, {loss}, {shown} at least {LUNGLESS_MARGIN:g} at 95 %"
+        words = (
+            f"with the middle of each scan painted gray, and the lungs with it, the AUC goes from "
+            f"{figures[f'{UNCHANGED}.auc'].value:.3f} to {auc.value:.3f}, a loss of {loss}; a loss of at least "
+            f"{LUNGLESS_MARGIN:g}, at 95 %, "
+        )
+        words += "is not shown, so it may answer without the lungs" if marked else "is shown, so it needs the lungs"
         if auc.low is not None and auc.low > 0.5:
-            words += f"; what is left, {auc}, is better than guessing"
+            words += f"; what is left, {auc}, is better than guessing (0.5): the picture's border tells it something"
         return Verdict(marked, words)
 
     def flat(self, prefix: str) -> dict[str, float]:

@@ -17,9 +17,12 @@ from xray.data.store import PixelStore
 from xray.evaluation import figures
 from xray.evaluation.figures_classes import class_confusion, class_rocs
 from xray.evaluation.figures_referral import coverage_picture
+from xray.evaluation.figures_scans import choose_scans, scan_grid
 from xray.evaluation.in_use import InUse, Table, in_use
+from xray.evaluation.intervals import flat_estimates
 from xray.evaluation.multiclass import COLUMNS as CLASS_COLUMNS
 from xray.evaluation.multiclass import ClassEvaluation, class_scores, evaluate_classes
+from xray.evaluation.outcomes import Outcomes
 from xray.evaluation.reading import Reading, fit_reading
 from xray.evaluation.reference import FILE as REFERENCE
 from xray.evaluation.reference import write_reference
@@ -54,8 +57,7 @@ def write_verdicts(
     probabilities = _score(trained, rows, store)
     held = (rows["split"] == "validation").to_numpy()
     reading = fit_reading(probabilities[held], rows[held], SCHEMES[config.labels.scheme], config.evaluation)
-    read = reading.read(probabilities).rename(columns={"label": "predicted_label"})
-    scores = pd.concat([rows[[*SCAN, "pixels_sha256"]], read], axis=1)
+    scores = pd.concat([rows[[*SCAN, "pixels_sha256"]], reading.read(probabilities)], axis=1)
     scores.to_parquet(folder / "scores.parquet", index=False)
     write_reference(folder / REFERENCE, catalog.rows(), scores, store, config.images)
     found = _verdicts(scores, reading, config)
@@ -71,6 +73,7 @@ class _Verdicts:
         reading: How its outputs are read.
         scores: The TEST scans' scores.
         splits: The evaluation of each split, the last one of TEST without duplicate images.
+        outcomes: What became of the scans of each of these splits.
         use: What it is worth in use, on TEST.
         classes: How well classes are told apart on validation and TEST; none for the binary scheme.
     """
@@ -78,6 +81,7 @@ class _Verdicts:
     reading: Reading
     scores: pd.DataFrame
     splits: dict[str, Evaluation]
+    outcomes: dict[str, Outcomes]
     use: InUse
     classes: dict[str, ClassEvaluation]
 
@@ -95,6 +99,8 @@ class _Verdicts:
             "threshold": read.threshold,
             "reading": read.as_json(),
             "metrics": {**chosen, **{name: value for part in parts for name, value in part.items()}},
+            "outcomes": {name: each.counts for name, each in self.outcomes.items()},
+            "elsewhere": flat_estimates("test", self.use.elsewhere),
             "rows": self.splits["test"].rows(),
             "tables": tables,
         }
@@ -113,6 +119,7 @@ def _verdicts(scores: pd.DataFrame, reading: Reading, config: Config) -> _Verdic
         reading=reading,
         scores=test,
         splits={name: evaluate(table, reading.threshold, config.evaluation) for name, table in tables.items()},
+        outcomes={name: Outcomes.of(table) for name, table in tables.items()},
         use=in_use(test, reading, config.evaluation),
         classes={
             name: evaluate_classes(class_scores(tables[name], scheme.classes), config.evaluation) for name in named
@@ -138,7 +145,7 @@ def _draw(folder: Path, pictures: dict[str, Figure]) -> None:
 
 def _pictures(trained: Trained, catalog: Catalog, store: PixelStore, found: _Verdicts) -> dict[str, Figure]:
     scores, on_test = found.scores, found.splits["test"]
-    chosen = figures.choose_scans(scores, on_test.chosen.threshold)
+    outcomes, chosen = found.outcomes["test"], choose_scans(scores, on_test.chosen.threshold)
     of_classes = {}
     if found.classes:
         of_classes = {
@@ -147,12 +154,12 @@ def _pictures(trained: Trained, catalog: Catalog, store: PixelStore, found: _Ver
         }
     return {
         "class_distribution": figures.class_distribution(catalog.rows()),
-        "scan_grid": figures.scan_grid(store.read(chosen["sha256"].tolist()), chosen, on_test),
+        "scan_grid": scan_grid(store.read(chosen["sha256"].tolist()), chosen, outcomes, on_test),
         "roc_curve": figures.roc_curve(scores, on_test),
         "precision_recall": figures.precision_recall(scores, on_test),
         "calibration": figures.calibration(scores, on_test),
         "score_distribution": figures.score_distribution(scores, on_test),
-        "confusion_matrix": figures.confusion_matrix(on_test),
+        "confusion_matrix": figures.confusion_matrix(outcomes, on_test),
         "learning_curves": figures.learning_curves(trained.told()),
         "referral": coverage_picture(scores, found.reading.band, on_test),
         **of_classes,

@@ -23,6 +23,10 @@ QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_FORCE_GPU_ALLOW_GROWTH": "true", "DO_N
 """Of a child: several share a GPU where there is one."""
 
 
+RENAMED = {"label": "likeliest_class"}
+"""Columns that models kept by older code name in another way: the likeliest class was called a label."""
+
+
 class Child:
     """A process that scores, one batch after the other; its own words are kept back unless it fails."""
 
@@ -41,9 +45,17 @@ class Child:
             command, cwd=scratch, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors
         )
 
-    def ask(self, files: Sequence[Path]) -> None:
-        """Hand over a batch."""
-        line = json.dumps([str(path.absolute()) for path in files]).encode() + b"\n"
+    def ask(self, files: Sequence[Path], maps: Path | None = None) -> None:
+        """Hand over a batch.
+
+        Args:
+            files: Image files.
+            maps: A new .npz file that shall hold, once the answer is there, `pixels`, uint8 (n, height, width), and
+                `maps`, float32 (n, height, width), of those that are scans; it is not written where none is.
+        """
+        names = [str(path.absolute()) for path in files]
+        asked = names if maps is None else {"files": names, "maps": str(maps.absolute())}
+        line = json.dumps(asked).encode() + b"\n"
         try:
             _pipe(self._process.stdin).write(line)
             _pipe(self._process.stdin).flush()
@@ -56,6 +68,7 @@ class Child:
         if not line.endswith(b"\n"):
             raise self._failure()
         rows = pd.DataFrame(json.loads(line), dtype=object)  # or a missing error would be a NaN beside others' words
+        rows = rows.rename(columns=RENAMED)
         numbers = [name for name in rows.columns if name == "threshold" or name.startswith("p_")]
         return rows.astype(dict.fromkeys(numbers, "float64"))
 

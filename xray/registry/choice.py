@@ -5,14 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import mlflow.pyfunc
-from mlflow.exceptions import MlflowException
-
 from xray.config import Places
 from xray.errors import RegistryError
 from xray.registry.registration import CHALLENGER, CHAMPION
 from xray.registry.scoring import fetched, score_alone
-from xray.registry.store import first_line, reached, store_of
+from xray.registry.store import reached, store_of
 
 ALIASES = (CHAMPION, CHALLENGER)
 
@@ -22,7 +19,7 @@ class Choice:
     """A model to score with.
 
     Attributes:
-        uri: Its address, for `load`.
+        uri: Its address.
         version: Version of the registered model; None for an address that names no version.
         how: Why it was chosen, in words: "champion", "challenger", "newest" or "as asked".
     """
@@ -52,22 +49,6 @@ def resolve(places: Places, model_name: str) -> Choice:
         )
     newest = max(int(each.version) for each in versions)
     return Choice(f"models:/{model_name}/{newest}", str(newest), "newest")
-
-
-def load(places: Places, uri: str) -> Any:
-    """Load a registered or logged model, or one in a folder: an MLflow pyfunc.
-
-    Its `predict` takes a DataFrame whose column `image` holds the bytes of image files; see `scorer.COLUMNS`.
-
-    Raises:
-        RegistryError: There is no such model, or the store cannot be reached.
-    """
-    store = store_of(places)
-    with store.current():
-        try:
-            return mlflow.pyfunc.load_model(uri)
-        except (MlflowException, OSError) as error:
-            raise RegistryError(f"model {uri} must be loadable. Received: {first_line(error)}") from error
 
 
 def score_files(places: Places, uri: str, files: Sequence[Path]) -> list[dict[str, Any]]:

@@ -1,25 +1,20 @@
-"""A registered model's answer on single files, with the map of its evidence."""
+"""A registered model's answer on single files, with the map of its evidence, both by the code that it was kept with."""
 
-import json
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
-import pandas as pd
-from mlflow.models import Model
-from mlflow.pyfunc import FLAVOR_NAME
 from numpy.typing import NDArray
 
-from xray import config
 from xray.config import Places
-from xray.data.images import normalize
+from xray.data.decoding import cores
 from xray.errors import ImageError
-from xray.evaluation.explain import pneumonia_maps
-from xray.registry.choice import load
-from xray.registry.scoring import fetched
+from xray.registry.child import Child
+from xray.registry.scoring import BATCH, fetched
 
 
 @dataclass(frozen=True)
@@ -28,7 +23,7 @@ class Explained:
 
     Attributes:
         pixels: uint8 (height, width), 0 to 255, the scan as the network sees it.
-        heat: float32 (height, width), 0 to 1, as `pneumonia_maps` gives it.
+        heat: float32 (height, width), 0 to 1, as the model's own `pneumonia_maps` gives it.
         answer: `scorer.COLUMNS` by name, the model's own answer.
     """
 
@@ -38,7 +33,7 @@ class Explained:
 
 
 def explain_files(places: Places, uri: str, files: Mapping[str, bytes]) -> dict[str, Explained]:
-    """Let a model answer on image files, and map the evidence in each.
+    """Let a model answer on image files, and map the evidence in each, in a process that has the model's code only.
 
     Args:
         places: Where MLflow's store lies.
@@ -50,25 +45,30 @@ def explain_files(places: Places, uri: str, files: Mapping[str, bytes]) -> dict[
 
     Raises:
         ImageError: A file is no scan; it is named.
-        RegistryError: There is no such model, the store cannot be reached, or the model needs another normalizer.
+        RegistryError: There is no such model, the store cannot be reached, or the model's process could not load it,
+            could map nothing or died.
     """
-    with fetched(places, uri) as folder:
-        # Loading checks that what `normalize` gives here is what the network was trained on.
-        answers = load(places, str(folder)).predict(pd.DataFrame({"image": list(files.values())}))
-        network, images = _inside(folder)
-    for name, error in zip(files, answers["error"], strict=True):
-        if error is not None:
-            reason, _, detail = error.partition(": ")
+    scans = list(files.items())
+    batches = [dict(scans[start : start + BATCH]) for start in range(0, len(scans), BATCH)]
+    with (
+        fetched(places, uri) as model,
+        tempfile.TemporaryDirectory(prefix="xray-explaining-") as scratch,
+        closing(Child(model, cores(), Path(scratch))) as child,
+    ):
+        return {name: each for batch in batches for name, each in _explained(child, batch, Path(scratch))}
+
+
+def _explained(child: Child, files: Mapping[str, bytes], scratch: Path) -> Iterator[tuple[str, Explained]]:
+    paths = [scratch / f"{number}.scan" for number in range(len(files))]
+    for path, data in zip(paths, files.values(), strict=True):
+        path.write_bytes(data)
+    maps = scratch / "maps.npz"
+    child.ask(paths, maps)
+    rows = child.answer().drop(columns="sha256").to_dict("records")
+    for name, row in zip(files, rows, strict=True):
+        if row["error"] is not None:
+            reason, _, detail = row["error"].partition(": ")
             raise ImageError(reason, f"{name}: {detail}")
-    pixels = np.stack([normalize(data, images).pixels for data in files.values()])
-    maps, rows = pneumonia_maps(network, pixels), answers.to_dict("records")
-    return {name: Explained(*each) for name, *each in zip(files, pixels, maps, rows, strict=True)}
-
-
-def _inside(folder: Path) -> tuple[keras.Model, config.Images]:
-    """Read the network and the size of its scans from a model's folder."""
-    artifacts = Model.load(str(folder)).flavors[FLAVOR_NAME]["artifacts"]
-    model, settings = (folder / artifacts[name]["path"] for name in ("model", "settings"))
-    values = json.loads(settings.read_text(encoding="utf-8"))
-    images = config.Images(height=values["height"], width=values["width"], fit=values["fit"])
-    return keras.saving.load_model(model, compile=False, safe_mode=True), images
+    with np.load(maps) as found:
+        pixels, heat = found["pixels"], found["maps"]
+    yield from ((name, Explained(*each)) for name, *each in zip(files, pixels, heat, rows, strict=True))

@@ -19,6 +19,7 @@ from xray.evaluation.judge import evaluation_digest, judge
 from xray.evaluation.summary import JudgedFold, Summary, summarize
 from xray.registry.evidence import log_figures
 from xray.registry.experiments import NOTE_TAG
+from xray.registry.pages import log_page
 from xray.registry.parents import KIND_TAG, adopt, held_open, log_children, note, parent_run
 from xray.registry.record import complete, run_facts, train_and_track
 from xray.registry.runs import RunFacts
@@ -107,7 +108,7 @@ def learn(
     judged = judge(trained, fold.catalog, store, config)
     facts = run_facts(fold.catalog, config, trained.digest, flow_run, parent, judged.digest)
     tracker = open_run(places, trained.folder, facts)
-    complete(tracker, trained, judged, fold.catalog, config)
+    log_page(tracker, complete(tracker, trained, judged, fold.catalog, config))
     tracker.finish()
     done = JudgedFold(fold.number, fold.seed, trained, judged)
     return FoldRun(tracker.require()[1], done, reused=trained.trained_epochs == 0 and judged.reused)

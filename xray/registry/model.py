@@ -34,7 +34,7 @@ def signature(classes: Sequence[str]) -> ModelSignature:
         classes: In the order of the network's outputs.
     """
     double, text = DataType.double, DataType.string
-    columns = [("p_pneumonia", double), ("p_pneumonia_raw", double), ("label", text), ("decision", text)]
+    columns = [("p_pneumonia", double), ("p_pneumonia_raw", double), ("likeliest_class", text), ("decision", text)]
     columns += [("error", text), ("threshold", double), ("model_version", text)]
     columns += [(name, double) for name in class_columns(classes)]
     outputs: list[ColSpec | TensorSpec] = [ColSpec(kind, name, required=name == "threshold") for name, kind in columns]

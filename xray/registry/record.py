@@ -12,12 +12,12 @@ from xray.data.shards import PixelStore
 from xray.errors import RegistryError
 from xray.evaluation.inspection import inspection_of
 from xray.evaluation.judge import Judged
-from xray.evaluation.page import write_page
 from xray.evaluation.reference import FILE as REFERENCE
 from xray.registry.evidence import Evidence, log_evidence
 from xray.registry.experiments import run_page
 from xray.registry.looks import code_version, count_look
 from xray.registry.model import Settings
+from xray.registry.pages import log_page
 from xray.registry.registration import Registered, Registration, register
 from xray.registry.runs import PARENT_TAG, DataSet, RunFacts, git_commit
 from xray.registry.store import store_of
@@ -27,7 +27,6 @@ from xray.training.fit import OnEpoch, StoppedTraining, Trained, train
 from xray.training.history import History
 from xray.training.identity import training_digest
 
-REPORT = "report.html"
 
 
 @dataclass(frozen=True)
@@ -154,6 +153,7 @@ def record(
         Settings.of(config.images, judged.reading()),
         Registration(_named(config), _tags(catalog, config, trained.digest), f"{told.headline()}\n\n{told.card()}"),
     )
+    log_page(tracker, told, registered.version)
     tracker.finish()
     experiment = client.get_run(run_id).info.experiment_id
     page = run_page(tracker.store.uri, experiment, run_id) if tracker.store.is_server else None
@@ -161,7 +161,7 @@ def record(
 
 
 def complete(tracker: Tracker, trained: Trained, judged: Judged, catalog: Catalog, config: Config) -> Story:
-    """Put everything into a training's run that is no registered model.
+    """Put everything into a training's run but its page and the registered model.
 
     Args:
         tracker: The run.
@@ -171,7 +171,7 @@ def complete(tracker: Tracker, trained: Trained, judged: Judged, catalog: Catalo
         config: The whole configuration.
 
     Returns:
-        What the run says of itself.
+        What is told of it.
 
     Raises:
         RegistryError: The store cannot be reached.
@@ -200,7 +200,6 @@ def _evidence(told: Story, card: str) -> Evidence:
         pictures=told.pictures(),
         scores=told.judged.scores(),
         card=card,
-        texts={REPORT: write_page(told.page())},
         files=[
             told.catalog.folder / "audit.json",
             told.catalog.folder / "rejects.parquet",

@@ -8,10 +8,14 @@ from typing import Any
 from xray.config import Config
 from xray.data.audit import lines
 from xray.data.catalog import Catalog
+from xray.data.phantom import are_phantoms
 from xray.evaluation.captions import picture
+from xray.evaluation.glance import answers, headlines, points
 from xray.evaluation.inspection import Inspected
 from xray.evaluation.judge import Judged
-from xray.evaluation.page import Headline, Page, Part, Picture, Table
+from xray.evaluation.page import Link, Page, Part, Picture, Point
+from xray.evaluation.page_tables import Table
+from xray.evaluation.promises import promises
 from xray.evaluation.report import COLUMNS
 from xray.registry.card import LIMITS, SAFETY, CardFacts, Figure, model_card
 from xray.registry.looks import METRIC, Looks, code_version
@@ -30,11 +34,31 @@ HEADLINE = {
     "sensitivity_viral": "of the viral pneumonias called pneumonia",
     "referred": "of the scans handed to a person",
     "error_decided": "wrong among the scans that are decided",
+    "ppv": "of the scans called pneumonia, those that are",
+    "npv": "of the scans called normal, those that are",
 }
 """Figures on TEST that card and page show, with what each is."""
 
-CARDS = ("auc", "accuracy", "sensitivity", "specificity", "calibration_error", "referred")
-"""Those that stand on top of the page."""
+PHANTOMS = (
+    "These are phantoms: scans drawn by a program, of nobody. Nothing on this page says how the model does on people."
+)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a report comes from.
+
+    Attributes:
+        written: Day and time, in words.
+        run_id: The MLflow run that holds it.
+        address: Of the run's page, where a server keeps the store.
+        version: Of the registered model; None where nothing is registered.
+    """
+
+    written: str
+    run_id: str
+    address: str | None = None
+    version: str | None = None
 
 
 @dataclass(frozen=True)
@@ -86,17 +110,29 @@ class Story:
             rules=self._rules(),
             figures={name: _figure(metrics, name) for name in HEADLINE},
             findings=self._findings(),
+            limits=[*([PHANTOMS] if self._phantoms else []), *self._against()],
         )
 
-    def page(self) -> Page:
-        """Gather what the report page shows."""
+    def page(self, origin: Origin) -> Page:
+        """Gather what the report page shows.
+
+        Args:
+            origin: The run that the page is written for.
+        """
         name, recipe = self.config.registered_name, self.config.recipe
+        version = "" if origin.version is None else f" version {origin.version}"
+        about = self._about(origin)
+        report = self.judged.report()
         return Page(
-            title=f"{name}, recipe {recipe}",
+            title=f"{name}{version}, recipe {recipe}",
+            about={name: value for name, value in about.items() if name in ("Written", "MLflow run")},
+            notice=PHANTOMS if self._phantoms else "",
             safety=SAFETY,
-            lead=[self._lead(), *self._rules()],
-            headline=self._cards(),
+            lead=[f"{answers(report)} {self._learnt()}"],
+            headline=headlines(report),
+            points=self._points(),
             sections=[
+                Part("How it answers", ["Positive means pneumonia.", *self._rules()]),
                 Part("Figures on TEST", [], self._judged_tables(), self._pictures(JUDGED)),
                 Part(
                     "A look inside",
@@ -107,17 +143,36 @@ class Story:
                 Part("Training and data", [], [self._audit()], self._pictures(LEARNT)),
             ],
             limits=list(LIMITS),
-            facts=self._details(),
+            facts={**about, **self._details()},
         )
 
-    def _lead(self) -> str:
-        counts = self._counts()
-        learnt = sum(count for name, count in counts.items() if name.startswith("train"))
-        held = sum(count for name, count in counts.items() if name.startswith("test"))
-        return (
-            f"Trained on {learnt:,} scans of {self.catalog.data.name}, {self._training()}; judged on {held:,} official "
-            f"TEST scans that it has not learnt from."
-        )
+    def _points(self) -> list[Point]:
+        weak = {} if self.inspected is None else self.inspected.report()["weak"]
+        return points(self.judged.report(), weak, self.config.evaluation, self._looked())
+
+    def _against(self) -> list[str]:
+        """Say what speaks against the model; how often TEST was seen is among the rules."""
+        weak = [point for point in self._points() if point.weak and point.words != self._looked()]
+        return [f"{point.topic}. {point.words}" for point in weak]
+
+    @property
+    def _phantoms(self) -> bool:
+        return are_phantoms(self.catalog.rows()["image_id"])
+
+    def _about(self, origin: Origin) -> dict[str, str | Link]:
+        run = origin.run_id
+        about: dict[str, str | Link] = {
+            "Written": origin.written,
+            "Recipe": self.config.recipe,
+            "Model": self.config.registered_name,
+            "Version": origin.version or "not registered",
+            "MLflow run": f"{run}, which xray ui shows" if origin.address is None else Link(run, origin.address),
+        }
+        return about
+
+    def _learnt(self) -> str:
+        learnt = sum(count for name, count in self._counts().items() if name.startswith("train"))
+        return f"Trained on {learnt:,} scans of {self.catalog.data.name}, {self._training()}."
 
     def _rules(self) -> list[str]:
         """Say how the outputs are read and how often TEST was looked at, a sentence each."""
@@ -130,12 +185,16 @@ class Story:
             if reading.low == reading.high
             else f"Scores from {reading.low:.4f} up to {reading.high:.4f} are referred to a person and not decided, "
             f"so that on validation scans at most {evaluation.most_error:.1%} of the others are decided wrongly.",
+            *(f"Promise: {each}." for each in promises(self.judged.report(), evaluation)),
         ]
         if reading.prevalence is not None:
             rules.append(f"Scores are meant for scans of which {reading.prevalence:.1%} are pneumonia.")
+        return [*rules, self._looked()]
+
+    def _looked(self) -> str:
         times = f"{self.looks.total} time{'' if self.looks.total == 1 else 's'}"
         versions = f"{len(self.looks.by_code)} version{'' if len(self.looks.by_code) == 1 else 's'}"
-        return [*rules, f"These TEST scans have been looked at {times}, this look included, by {versions} of the code."]
+        return f"These TEST scans have been looked at {times}, this look included, by {versions} of the code."
 
     def _findings(self) -> dict[str, str]:
         return {} if self.inspected is None else dict(self.inspected.report()["verdicts"])
@@ -160,19 +219,11 @@ class Story:
         counts = self.catalog.rows().groupby(["split", "label"]).size()
         return {f"{split}, {label}": int(count) for (split, label), count in counts.items()}
 
-    def _cards(self) -> list[Headline]:
-        metrics, cards = self.metrics(), []
-        for name in CARDS:
-            value, low, high = _figure(metrics, name)
-            if value is not None:
-                between = "no interval" if low is None else f"{low:.3f} to {high:.3f}"
-                cards.append(Headline(name.replace("_", " "), f"{value:.3f}", between, HEADLINE[name]))
-        return cards
-
     def _judged_tables(self) -> list[Table]:
         report = self.judged.report()
-        first = Table("TEST, with 95 % intervals over patients", COLUMNS, report["rows"])
-        return [first, *(Table(title, *table) for title, table in report["tables"].items())]
+        first = Table("TEST, were every scan decided, with 95 % intervals over patients", COLUMNS, report["rows"])
+        further = {title: table for title, table in report["tables"].items() if table[1] != report["rows"]}
+        return [first, *(Table(title, *table) for title, table in further.items())]
 
     def _seen_tables(self) -> list[Table]:
         tables = {} if self.inspected is None else self.inspected.report()["tables"]

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from tests.xray.conftest import Learned
+from xray.labels import decide
 
 if TYPE_CHECKING:  # most tests here need no TensorFlow
     from xray.evaluation.judge import Judged
@@ -15,7 +16,7 @@ if TYPE_CHECKING:  # most tests here need no TensorFlow
 
 @pytest.fixture
 def scored() -> pd.DataFrame:
-    """Sixty TEST scans of thirty patients, two in three pneumonia, scored well but not perfectly."""
+    """Sixty TEST scans of thirty patients, two in three pneumonia, scored well but not perfectly; none is decided."""
     generator = np.random.default_rng(5)
     place = np.arange(60)
     sick = place % 3 > 0
@@ -31,6 +32,12 @@ def scored() -> pd.DataFrame:
             "p_pneumonia": p,
         }
     )
+
+
+@pytest.fixture
+def decided(scored: pd.DataFrame) -> pd.DataFrame:
+    """The same, decided at 0.6, with those from 0.5 to 0.7 referred."""
+    return scored.assign(decision=decide(scored["p_pneumonia"].to_numpy(), 0.6, 0.5, 0.7))
 
 
 @pytest.fixture(scope="session")

@@ -11,14 +11,8 @@ from PIL import Image
 
 from tests.xray.evaluation.test_figures import words
 from xray.errors import EvaluationError
-from xray.evaluation.figures_maps import choose_explained, explanation_grid, overlay, scan_explanation
-from xray.labels import decide
-
-
-@pytest.fixture
-def decided(scored: pd.DataFrame) -> pd.DataFrame:
-    """The scores, decided at 0.6, with those from 0.5 to 0.7 referred."""
-    return scored.assign(decision=decide(scored["p_pneumonia"].to_numpy(), 0.6, 0.5, 0.7))
+from xray.evaluation.figures_maps import explanation_grid, overlay, scan_explanation
+from xray.evaluation.figures_scans import choose_scans
 
 
 def pictures(scans: pd.DataFrame) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
@@ -35,55 +29,9 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-class TestChoose:
-    def test_right_then_wrong_then_referred_up_to_four_of_each(self, decided: pd.DataFrame) -> None:
-        chosen = choose_explained(decided, 0.6)
-        assert chosen["band"].tolist() == 4 * ["Right"] + 4 * ["Wrong"] + 4 * ["Referred"]
-        right, wrong, referred = (part for _, part in chosen.groupby("band", sort=False))
-        assert (right["decision"] == right["label"]).all()
-        assert right["label"].value_counts().to_dict() == {"normal": 2, "pneumonia": 2}
-        assert (wrong["decision"] != wrong["label"]).all()
-        assert set(referred["decision"]) == {"refer"}
-
-    def test_wrong_ones_are_the_most_confident_first_and_no_referred_one_is_among_them(self) -> None:
-        # Threshold 0.6. Missed: 0.12 is 4/5 of the way to 0, 0.3 1/2. A false alarm of 0.9 is 3/4 of the way to 1.
-        scores = pd.DataFrame(
-            {
-                "image_id": ["half", "three quarters", "referred", "four fifths"],
-                "sha256": ["a", "b", "c", "d"],
-                "label": ["pneumonia", "normal", "pneumonia", "pneumonia"],
-                "p_pneumonia": [0.3, 0.9, 0.55, 0.12],
-                "decision": ["normal", "pneumonia", "refer", "normal"],
-            }
-        )
-        chosen = choose_explained(scores, 0.6)
-        assert chosen["image_id"].tolist() == ["four fifths", "three quarters", "half", "referred"]
-        assert chosen["band"].tolist() == ["Wrong", "Wrong", "Wrong", "Referred"]
-
-    def test_referred_ones_are_drawn_in_the_order_of_their_digests(self, decided: pd.DataFrame) -> None:
-        referred = decided[decided["decision"] == "refer"]
-        assert len(referred) > 3
-        chosen = choose_explained(decided, 0.6, most=3)
-        found = chosen.loc[chosen["band"] == "Referred", "sha256"].tolist()
-        assert found == sorted(referred["sha256"])[:3]
-
-    def test_the_order_of_the_rows_does_not_matter(self, decided: pd.DataFrame) -> None:
-        shuffled = decided.sample(frac=1, random_state=1)
-        pd.testing.assert_frame_equal(choose_explained(decided, 0.6), choose_explained(shuffled, 0.6))
-
-    def test_a_model_that_refers_all_or_none_has_empty_bands(self, decided: pd.DataFrame) -> None:
-        assert set(choose_explained(decided.assign(decision="refer"), 0.6)["band"]) == {"Referred"}
-        none = decided.assign(decision=decide(decided["p_pneumonia"].to_numpy(), 0.6))
-        assert set(choose_explained(none, 0.6)["band"]) == {"Right", "Wrong"}
-
-    def test_scores_without_a_decision_are_refused(self, scored: pd.DataFrame) -> None:
-        with pytest.raises(EvaluationError, match=r"Missing: \['decision'\]"):
-            choose_explained(scored, 0.6)
-
-
 class TestGrid:
     def test_each_scan_is_titled_with_what_it_is_and_what_it_was_called(self, decided: pd.DataFrame) -> None:
-        chosen = choose_explained(decided, 0.6)
+        chosen = choose_scans(decided, 0.6, most=4)
         text = words(explanation_grid(*pictures(chosen), chosen))
         for heading in ("Right, drawn by lot", "Wrong, the most confident first", "Referred, left to a person"):
             assert heading in text
@@ -94,7 +42,7 @@ class TestGrid:
             assert f"actual {scan.label}\n{called} {scan.p_pneumonia:.2f}" in text
 
     def test_a_scan_lies_beside_its_own_map(self, decided: pd.DataFrame) -> None:
-        chosen = choose_explained(decided, 0.6, most=2)
+        chosen = choose_scans(decided, 0.6, most=2)
         pixels, maps = pictures(chosen)
         axes = explanation_grid(pixels, maps, chosen).get_axes()
         shown = [image.get_array() for axis in axes for image in axis.get_images()][1:]  # the first is the colour bar
@@ -105,13 +53,13 @@ class TestGrid:
 
     @pytest.mark.parametrize(("band", "kept"), [("Right", 8), ("Wrong", 8), ("Referred", 8)])
     def test_an_empty_band_says_none(self, band: str, kept: int, decided: pd.DataFrame) -> None:
-        chosen = choose_explained(decided, 0.6)
+        chosen = choose_scans(decided, 0.6, most=4)
         rest = chosen[chosen["band"] != band].reset_index(drop=True)
         assert len(rest) == kept
         assert f"{band}: none" in words(explanation_grid(*pictures(rest), rest))
 
     def test_no_scan_at_all_can_be_drawn(self, decided: pd.DataFrame) -> None:
-        none = choose_explained(decided, 0.6).iloc[:0]
+        none = choose_scans(decided, 0.6, most=4).iloc[:0]
         text = words(explanation_grid(np.empty((0, 12, 10), np.uint8), np.empty((0, 12, 10), np.float32), none))
         assert text.count(": none") == 3
 
@@ -119,7 +67,7 @@ class TestGrid:
     def test_pixels_and_maps_that_are_not_one_a_scan_are_refused(
         self, scans: int, maps: int, decided: pd.DataFrame
     ) -> None:
-        chosen = choose_explained(decided, 0.6)
+        chosen = choose_scans(decided, 0.6, most=4)
         pixels, heats = pictures(chosen)
         with pytest.raises(EvaluationError, match=f"one a scan. Received: {scans} and {maps} for 12 scans"):
             explanation_grid(pixels[:scans], heats[:maps], chosen)

@@ -6,14 +6,14 @@ import pytest
 from sklearn.metrics import brier_score_loss
 
 from xray import config
-from xray.evaluation.in_use import InUse, in_use
+from xray.evaluation.in_use import WORTH, InUse, in_use
 from xray.evaluation.reading import Reading
 
 EVALUATION = config.Evaluation(bootstrap_draws=100)
 
 
 def read(p: np.ndarray, reading: Reading, sick: np.ndarray) -> pd.DataFrame:
-    found = reading.read(np.stack([p, 1 - p], axis=1)).drop(columns="label")
+    found = reading.read(np.stack([p, 1 - p], axis=1))
     return found.assign(
         patient_id=[f"p{number}" for number in range(len(p))],
         label=np.where(sick, "pneumonia", "normal"),
@@ -68,6 +68,8 @@ def test_referral_is_counted_by_hand() -> None:
     assert figures["error_decided"].value == 2 / 5  # 0.875 is normal, the second 0.125 is not
     assert figures["sensitivity_decided"].value == 2 / 3
     assert figures["specificity_decided"].value == 1 / 2
+    assert figures["ppv"].value == 2 / 3  # 0.75, 0.875 and 1.0 are called pneumonia
+    assert figures["npv"].value == 1 / 2  # the two 0.125 are called normal
 
 
 def test_its_tables_say_all_that_in_words(found: InUse) -> None:
@@ -75,7 +77,20 @@ def test_its_tables_say_all_that_in_words(found: InUse) -> None:
     assert columns == ("score", "brier", "calibration error", "accuracy at 0.5")
     assert [row[0] for row in rows][:2] == ["as the network gave it", "at temperature 1.000"]
     assert "estimated without labels" in rows[2][0]
-    assert found.tables["Referral"][0][1] == "referred from 0.250 to 0.750"
+    assert found.tables["Referral"][1][0] == ("scores that are referred", "0.250 to 0.750")
+
+
+def test_what_an_answer_is_worth_stands_there_for_several_shares_and_in_no_metric(found: InUse) -> None:
+    _, rows = found.tables[WORTH]
+    assert [row[0] for row in rows][1:] == ["5%", "10%", "20%", "50%"]
+    assert rows[0][0].endswith("%, as here")
+    assert rows[0][1:] == (str(found.figures["ppv"]), str(found.figures["npv"]))
+    worth = [[float(cell.partition(" ")[0]) for cell in row[1:]] for row in rows[1:]]
+    ppvs = [ppv for ppv, _ in worth]
+    assert ppvs == sorted(ppvs), "the more pneumonia there is, the more a call of pneumonia is worth"
+    assert [npv for _, npv in worth] == sorted((npv for _, npv in worth), reverse=True)
+    assert found.elsewhere["ppv_where_0.05"].value == pytest.approx(worth[0][0], abs=0.0005)
+    assert not any("where" in name for name in found.flat())
 
 
 def test_the_calibrated_figures_do_not_stand_there_twice(found: InUse) -> None:

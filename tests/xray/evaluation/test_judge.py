@@ -71,7 +71,7 @@ def test_of_several_causes_each_is_judged_against_the_rest_and_all_of_them_as_pn
     found = judge(trained, prepared.catalog, prepared.store, config)
     scores, metrics = found.scores(), found.report()["metrics"]
     classes = ["normal", "bacterial", "viral"]
-    assert set(scores["predicted_label"]) <= set(classes)
+    assert set(scores["likeliest_class"]) <= set(classes)
     np.testing.assert_allclose(scores[[f"p_{name}" for name in classes]].sum(axis=1), 1)
     np.testing.assert_allclose(scores["p_pneumonia"], 1 - scores["p_normal"])
     assert {"test.auc", "test_classes.auc_viral", "test_classes.macro_auc", "validation_classes.accuracy"} <= set(

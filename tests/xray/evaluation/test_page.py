@@ -11,8 +11,10 @@ from PIL import Image
 
 from xray.errors import EvaluationError
 from xray.evaluation.captions import CAPTIONS
-from xray.evaluation.page import SCRIPT, Headline, Page, Part, Picture, Table, write_page
+from xray.evaluation.page import SCRIPT, Headline, Link, Page, Part, Picture, Point, write_page
+from xray.evaluation.page_tables import Table
 
+RUN = "http://127.0.0.1:5000/#/runs/1?a=1&b=2"
 EVIL = '<script>alert("1")</script> & co'
 
 
@@ -45,6 +47,9 @@ PAGE = Page(
     title=f"xray-classifier {EVIL}",
     safety=f"It is no medical device. {EVIL}",
     lead=["Trained on phantoms.", EVIL],
+    about={"Recipe": EVIL, "MLflow run": Link(EVIL, RUN)},
+    notice=f"These are phantoms. {EVIL}",
+    points=[Point("Promise not kept", EVIL, weak=True), Point("Seen before", "Once.")],
     headline=[Headline("auc", "0.958", "0.934 to 0.978", EVIL)],
     sections=[
         Part("Figures on TEST", ["Words."], [Table(EVIL, ("figure", "value"), [(EVIL, "0.750")])], []),
@@ -77,7 +82,8 @@ def test_nothing_comes_from_outside_and_no_script_runs_but_the_pages_own(text: s
         value for _, attributes in seen.elements for name, value in attributes.items() if name in ("src", "href")
     ]
     assert addresses
-    assert all(address.startswith(("data:", "#")) for address in addresses)
+    assert all(address.startswith(("data:", "#")) or address == RUN for address in addresses)
+    assert [link for link in seen.all("a") if link["href"] == RUN] == [{"href": RUN, "rel": "noreferrer"}]
     assert not seen.all("link")
     assert seen.all("script") == [{}] and SCRIPT.read_text(encoding="utf-8") in text
     digest = b64encode(sha256(SCRIPT.read_bytes()).digest()).decode()
@@ -88,6 +94,18 @@ def test_nothing_comes_from_outside_and_no_script_runs_but_the_pages_own(text: s
 def test_what_comes_from_data_is_escaped(text: str, seen: Seen) -> None:
     assert text.count("<script") == 1
     assert sum(EVIL in words for words in seen.words) >= 6
+
+
+def test_what_must_be_known_first_stands_before_the_contents_and_what_is_weak_is_marked(text: str, seen: Seen) -> None:
+    places = [text.index(words) for words in ("It is no medical", "Before you trust it", "What TEST shows", "<nav")]
+    assert places == sorted(places)
+    assert [words.get("class") for words in seen.all("p")].count("weak") == 1
+
+
+def test_a_link_that_is_no_web_address_is_refused() -> None:
+    page = Page("title", "safety", [], facts={"run": Link("a run", "javascript:alert(1)")})
+    with pytest.raises(EvaluationError, match=r"must begin with http:// or https://\. Received: javascript"):
+        write_page(page)
 
 
 def test_every_picture_has_words_and_its_size(seen: Seen) -> None:
@@ -144,6 +162,7 @@ def test_columns_of_numbers_stand_to_the_right_and_names_and_words_to_the_left()
     rows = [("1", "0.912 (0.887 to 0.934)", "a remark"), ("2", "no scans", "2 remarks"), ("3", "-0.1", "")]
     seen = written(Part("Tables", [], [Table("three", ("rank", "change", "words"), rows)]))
     assert [cell.get("class", "") for cell in seen.all("td")] == ["number", ""] * 3
+    assert [cell["data-column"] for cell in seen.all("td")] == ["change", "words"] * 3, "said on a phone"
     assert [head["scope"] for head in seen.all("th")] == ["col"] * 3 + ["row"] * 3
     assert [head.get("class", "") for head in seen.all("th")][:3] == ["", "number", ""]
 

@@ -76,7 +76,7 @@ def test_what_failed_is_said_with_what_came(judged: Evaluation) -> None:
 
 @pytest.mark.parametrize(
     ("marked", "holds", "seen"),
-    [(True, False, "marked"), (False, True, "not marked"), (None, False, "nobody has looked")],
+    [(True, False, "it is not shown"), (False, True, "it is shown"), (None, False, "nobody has looked")],
 )
 def test_a_marked_challenger_is_refused_where_the_policy_asks(
     judged: Evaluation, marked: bool | None, holds: bool, seen: str

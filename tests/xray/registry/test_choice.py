@@ -3,14 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from xray import config
 from xray.config import Places
 from xray.errors import RegistryError
 from xray.evaluation.reading import Reading
-from xray.registry.choice import load, resolve
+from xray.registry.choice import resolve, score_files
 from xray.registry.model import Settings, example_image
 from xray.registry.registration import Registration, register
 from xray.registry.store import store_of
@@ -40,15 +39,17 @@ def test_champion_then_challenger_then_the_newest(opened: Callable[[], Tracker],
 
 
 def test_a_registered_model_scores_and_names_its_version(
-    opened: Callable[[], Tracker], places: Places, network: Path
+    opened: Callable[[], Tracker], places: Places, network: Path, tmp_path: Path
 ) -> None:
     registered = register(opened(), network, Settings.of(IMAGES, Reading.at(0.5)), registration())
-    found = load(places, registered.uri).predict(pd.DataFrame({"image": [example_image()]}))
-    assert found["model_version"].tolist() == [f"{NAME}/1"]
-    by_alias = load(places, f"models:/{NAME}@challenger").predict(pd.DataFrame({"image": [example_image()]}))
-    assert by_alias["p_pneumonia"].tolist() == found["p_pneumonia"].tolist()
+    scan = tmp_path / "scan.png"
+    scan.write_bytes(example_image())
+    (found,) = score_files(places, registered.uri, [scan])
+    assert found["model_version"] == f"{NAME}/1"
+    (by_alias,) = score_files(places, f"models:/{NAME}@challenger", [scan])
+    assert by_alias["p_pneumonia"] == found["p_pneumonia"]
 
 
 def test_no_such_model_is_one_line(places: Places) -> None:
     with pytest.raises(RegistryError, match=r"^model models:/nobody/1 must be loadable. Received: [^\n]+$"):
-        load(places, "models:/nobody/1")
+        score_files(places, "models:/nobody/1", [])

@@ -14,15 +14,16 @@ from tests.xray.conftest import Learned
 from xray.config import Config, Places
 from xray.errors import TrainingError
 from xray.evaluation.captions import CAPTIONS
-from xray.evaluation.inspection import Inspected
-from xray.evaluation.judge import Judged
+from xray.evaluation.glance import CARDS, NUMBERS
+from xray.evaluation.inspection import Inspected, inspect
+from xray.evaluation.judge import Judged, judge
 from xray.registry.card import SAFETY
 from xray.registry.choice import score_files
 from xray.registry.evidence import Evidence, figures_in_file, log_evidence
 from xray.registry.record import Recorded, record, run_facts, train_and_track
 from xray.registry.settings import CHANGED_TAG
 from xray.registry.store import store_of
-from xray.registry.story import CARDS, HEADLINE
+from xray.registry.story import HEADLINE, PHANTOMS
 from xray.registry.tracking import open_run
 from xray.training.fit import Trained
 
@@ -101,9 +102,20 @@ def test_every_headline_figure_of_the_page_is_the_runs(recorded: Recorded, home:
     metrics = client.get_run(recorded.run_id).data.metrics
     page = Path(client.download_artifacts(recorded.run_id, "report.html", str(tmp_path))).read_text(encoding="utf-8")
     for name in CARDS:
-        low, high = (metrics[f"test.{name}{end}"] for end in ("_low", "_high"))
-        assert f"{metrics[f'test.{name}']:.3f}" in page and f"{low:.3f} to {high:.3f}" in page
+        value = metrics[f"test.{name}"]
+        assert (f"{value:.3f}" if name in NUMBERS else f"{value:.1%}") in page
     assert escape(SAFETY) in page
+
+
+def test_the_page_says_what_it_is_of_and_that_phantoms_are_nobody(
+    recorded: Recorded, home: Places, tmp_path: Path
+) -> None:
+    client = store_of(home).client()
+    page = Path(client.download_artifacts(recorded.run_id, "report.html", str(tmp_path))).read_text(encoding="utf-8")
+    name, version = recorded.registered.name, recorded.registered.version
+    assert f"<h1>{name} version {version}, recipe quick</h1>" in page
+    for words in (recorded.run_id, "xray ui", PHANTOMS, "looked at 1 time, this look included"):
+        assert escape(words) in page
 
 
 def test_recorded_again_it_is_the_same_run_and_version(
@@ -211,7 +223,7 @@ def test_a_score_from_the_file_is_the_score_from_the_shard(
     scores = judged.scores().set_index("image_id").loc[rows["image_id"]]
     for answer, (_, score) in zip(answers, scores.iterrows(), strict=True):
         assert answer["p_pneumonia"] == pytest.approx(score["p_pneumonia"], abs=1e-5)
-        assert (answer["label"], answer["decision"]) == (score["predicted_label"], score["decision"])
+        assert (answer["likeliest_class"], answer["decision"]) == (score["likeliest_class"], score["decision"])
 
 
 def test_a_refused_second_trainer_leaves_the_firsts_run_alone(prepared: Learned, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_a_score_from_the_file_is_the_score_from_the_shard(loaded: Any, files: l
     np.testing.assert_allclose(predict(model, pixels, batch_size=7)[:, 0], expected, atol=1e-5)
     np.testing.assert_allclose(found["p_pneumonia"], expected, atol=1e-5)
     np.testing.assert_array_equal(found["p_pneumonia"], found["p_pneumonia_raw"])
-    assert list(found["label"]) == ["pneumonia" if p >= 0.5 else "normal" for p in found["p_pneumonia"]]
+    assert list(found["likeliest_class"]) == ["pneumonia" if p >= 0.5 else "normal" for p in found["p_pneumonia"]]
     assert list(found["decision"]) == ["pneumonia" if p >= 0.55 else "normal" for p in found["p_pneumonia"]]
     assert set(found["threshold"]) == {0.55}
     assert found["error"].isna().all()
@@ -97,7 +97,7 @@ def test_a_server_answers_for_a_file_that_is_no_scan_with_nulls(loaded: Any) -> 
         "/invocations", json={"dataframe_split": {"columns": ["image"], "data": [[file] for file in files]}}
     )
     bad, good = answer.json()["predictions"]
-    assert bad["p_pneumonia"] is None and bad["label"] is None and bad["decision"] is None
+    assert bad["p_pneumonia"] is None and bad["likeliest_class"] is None and bad["decision"] is None
     assert bad["error"].startswith("not-an-image")
     assert good["error"] is None and 0 <= good["p_pneumonia"] <= 1
 

@@ -21,6 +21,7 @@ from xray.evaluation.reading import Reading
 from xray.registry.child import ALONE
 from xray.registry.model import Settings, save
 from xray.registry.registration import Registration, register
+from xray.registry.scorer import COLUMNS
 from xray.registry.scoring import BATCH, fetched, score_alone, scores
 from xray.registry.tracking import Tracker
 
@@ -30,13 +31,16 @@ IMAGES = config.Images(height=32, width=32)
 
 @pytest.fixture(scope="module")
 def model(network: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A pyfunc whose own copy of `xray` turns the answers round: p becomes 1 - p."""
+    """A pyfunc whose own copy of `xray` is older: it turns the answers round, p becomes 1 - p, and says `label`."""
     folder = tmp_path_factory.mktemp("model") / "kept"
     save(folder, network, Settings.of(IMAGES, Reading.at(0.5)))
     labels = folder / "code" / "xray" / "labels.py"
     changed = labels.read_text().replace("return 1.0 - np.asarray(prob", "return np.asarray(prob")
     assert changed != labels.read_text()
     labels.write_text(changed)
+    for older in (folder / "scorer.py", folder / "code" / "xray" / "evaluation" / "reading.py"):
+        assert '"likeliest_class"' in older.read_text()
+        older.write_text(older.read_text().replace('"likeliest_class"', '"label"'))
     return folder
 
 
@@ -76,6 +80,16 @@ def test_a_row_a_file_in_order_whatever_the_file(
     assert rows["error"][SCANS + 1].startswith("unreadable: No such file")
     assert rows["p_pneumonia"][SCANS:].isna().all()
     assert told[-1] == (len(files), len(files))
+
+
+def test_what_older_code_called_a_label_is_the_likeliest_class(
+    scored: tuple[pd.DataFrame, list[tuple[int, int]]], model: Path
+) -> None:
+    ours = mlflow.pyfunc.load_model(str(model)).predict(pd.DataFrame({"image": [b"no scan"]}))
+    assert "label" in ours.columns
+    assert set(scored[0].columns) == {*COLUMNS, "sha256"}
+    half = ["normal" if p >= 0.5 else "pneumonia" for p in scored[0]["p_pneumonia"][:SCANS]]  # p is turned round
+    assert scored[0]["likeliest_class"][:SCANS].tolist() == half
 
 
 def test_two_children_give_what_one_gives(
