@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
-
+from tasks.artifacts import show_table, show_text
 from tasks.libraries import load
 from tasks.policy import done, flow_run_id, step
+from tasks.progress import doing
 from xray.config import Request
 from xray.errors import RegistryError
 
@@ -43,21 +43,21 @@ def register_seeds(
         repeated = load("xray.registry.seeds").record_seeds(
             runs, trained, judged, catalog, request.config, request.places, flow_run_id()
         )
-    columns, rows = repeated.table()
-    create_table_artifact([dict(zip(columns, row, strict=True)) for row in rows], key="seeds")
+    show_table("seeds", "The figures of each seed's network on TEST, and their spread.", *repeated.table())
     return _registered(repeated)
 
 
 @contextmanager
 def _told_how_later(trained: Trained, request: Request) -> Iterator[None]:
     try:
-        yield
+        with doing("registering"):
+            yield
     except RegistryError as error:
         later = f"The model is safe in {trained.folder}; this registers it later: {request.command}"
         raise RegistryError(f"{error}. {later}") from error.__cause__
 
 
 def _registered(recorded: R) -> R:
-    create_markdown_artifact(recorded.markdown(), key="mlflow-run")
+    show_text("mlflow-run", "Where MLflow keeps this run and its model.", recorded.markdown())
     version = recorded.registered
     return done(recorded, version.reused, f"{version.name} version {version.version}")
