@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 from prefect import flow
 from pydantic import Field
 
+from flows.naming import run_name, tagged
 from flows.schedule import LONGEST_SECONDS, overtaken, plainly, tell_failure
 from tasks.data import clean, normalize
 from tasks.folds import cut_into_folds, learn_in_turn, learn_on_cluster, parent_run, sum_up
@@ -17,12 +18,13 @@ if TYPE_CHECKING:
 
 @flow(
     name="cross-validate",
-    flow_run_name="{request.config.recipe}",
+    flow_run_name=run_name,
     persist_result=False,
     timeout_seconds=LONGEST_SECONDS,
     on_failure=[tell_failure],
     on_crashed=[tell_failure],
 )
+@tagged
 @plainly
 def cross_validate(
     request: Request,

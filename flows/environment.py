@@ -35,8 +35,7 @@ def quiet_settings(home: Path) -> dict[str, str]:
     """
     return {
         "TF_CPP_MIN_LOG_LEVEL": "3",
-        "KERAS_BACKEND": "tensorflow",
-        # Both would write into the user's own home, and Keras would take its arithmetic from a file there.
+        # Both would write into the user's own home.
         "KERAS_HOME": str(home / ".cache" / "keras"),
         "MPLCONFIGDIR": str(home / ".cache" / "matplotlib"),
         "DO_NOT_TRACK": "true",

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from prefect import flow
 
+from flows.naming import run_name, tagged
 from flows.schedule import LONGEST_SECONDS, overtaken, plainly, tell_failure
 from tasks.data import audit_and_split, clean, normalize
 from tasks.folds import learn_in_turn
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
 
 @flow(
     name="pipeline",
-    flow_run_name="{request.config.recipe}",
+    flow_run_name=run_name,
     persist_result=False,
     timeout_seconds=LONGEST_SECONDS,
     on_failure=[tell_failure],
     on_crashed=[tell_failure],
 )
+@tagged
 @plainly
 def pipeline(request: Request, dask: str | None = None) -> "Recorded":
     """Clean, normalize, audit and split, train, evaluate, look inside, register; whatever is done already is reused.
@@ -61,7 +63,9 @@ def _with_seeds(catalog: "Catalog", store: "PixelStore", request: Request) -> "R
         return outcome(register_seeds(runs, trained, judged, catalog, request))
 
 
-@flow(name="prepare", flow_run_name="{request.config.recipe}", persist_result=False)
+@flow(name="prepare", flow_run_name=run_name, persist_result=False)
+@tagged
+@plainly
 def prepare(request: Request, dask: str | None = None) -> "Catalog":
     """Clean, normalize, audit and split: as far as the catalog and the pixel store.
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 from prefect import flow
 from pydantic import Field
 
+from flows.naming import run_name, tagged
 from flows.schedule import plainly, tell_failure
-from tasks.policy import outcome
+from tasks.policy import asked_by, outcome
 from tasks.promoting import decide, ended, find_challenger, find_champion_before, judge, roll_back
 from xray.config import Data, Places, Promotion, Registry
 
@@ -21,10 +22,11 @@ Version = Annotated[int | None, Field(ge=1)]
 Name = Annotated[str, Field(min_length=1)]
 
 
-@flow(name="promote", flow_run_name="{model_name}", persist_result=False, on_failure=[tell_failure],
+@flow(name="promote", flow_run_name=run_name, persist_result=False, on_failure=[tell_failure],
       on_crashed=[tell_failure])  # fmt: skip
+@tagged
 @plainly
-def promote(
+def promote(  # noqa: PLR0913, PLR0917 what Prefect's form asks
     version: Version = None,
     force: bool = False,
     reason: str = "",
@@ -32,6 +34,7 @@ def promote(
     policy: Promotion = POLICY,
     model_name: Name = MODEL_NAME,
     home: Path = Path(),
+    by: str = "",
 ) -> "Decision":
     """Judge a challenger against the champion on the same scans, and make it champion if the policy holds.
 
@@ -45,6 +48,7 @@ def promote(
         policy: Which scans judge, floors, and margins against the champion.
         model_name: The registered model.
         home: Folder that holds data/ and mlruns/.
+        by: Who asks, for the history, which names the worker's user beside.
 
     Returns:
         The decision. The run ends Completed, in a state named Promoted, Refused or Withdrawn.
@@ -52,23 +56,25 @@ def promote(
     places = Places(home=home.resolve())
     bout = outcome(find_challenger(places, model_name, version))
     judgement = judge(bout, places, policy, data, force)
-    return ended(outcome(decide(bout, judgement, places, force, reason)))
+    return ended(outcome(decide(bout, judgement, places, force, reason, asked_by(by))))
 
 
-@flow(name="rollback", flow_run_name="{model_name}", persist_result=False, on_failure=[tell_failure],
+@flow(name="rollback", flow_run_name=run_name, persist_result=False, on_failure=[tell_failure],
       on_crashed=[tell_failure])  # fmt: skip
+@tagged
 @plainly
-def rollback(reason: str = "", model_name: Name = MODEL_NAME, home: Path = Path()) -> "Decision":
+def rollback(reason: str = "", model_name: Name = MODEL_NAME, home: Path = Path(), by: str = "") -> "Decision":
     """Make the champion before this one champion again.
 
     Args:
         reason: Why, in words; it is kept in the history.
         model_name: The registered model.
         home: Folder that holds data/ and mlruns/.
+        by: Who asks, for the history, which names the worker's user beside.
 
     Returns:
         The decision. The run ends Completed, in a state named Returned or Withdrawn.
     """
     places = Places(home=home.resolve())
     bout = find_champion_before(places, model_name)
-    return ended(outcome(roll_back(bout, places, reason)))
+    return ended(outcome(roll_back(bout, places, reason, asked_by(by))))

@@ -52,7 +52,8 @@ def checked_request(
     require_writable(home)
     if trains:
         weights_file(config.model)
-    return Request(data=scans, home=home.resolve(), config=config, prepared=shared)
+    file = Path(recipe).resolve() if recipe.endswith(".toml") else None
+    return Request(data=scans, home=home.resolve(), config=config, prepared=shared, recipe_file=file)
 
 
 def checked_policy(settings: Sequence[str], force: bool, reason: str) -> Promotion:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from prefect import flow
 from pydantic import Field
 
+from flows.naming import run_name, tagged
 from flows.schedule import NIGHT_SECONDS, overtaken, plainly, tell_failure
 from tasks.policy import outcome
 from tasks.scoring import choose, list_scans, log_run, report, score_new
@@ -28,12 +29,13 @@ Dask = Annotated[str | None, Field(description="A Dask scheduler's address, or `
 
 @flow(
     name="score",
-    flow_run_name="{model_name}",
+    flow_run_name=run_name,
     persist_result=False,
     timeout_seconds=NIGHT_SECONDS,
     on_failure=[tell_failure],
     on_crashed=[tell_failure],
 )
+@tagged
 @plainly
 def score(
     inbox: InboxFolder,

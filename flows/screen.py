@@ -1,42 +1,48 @@
-"""What the command shows: log lines, progress bars and tables."""
+"""What the command shows: log lines, what is being done and how far it is, and tables."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
 
-from tasks.progress import watcher
+from tasks.progress import Watch, doing, watcher
 
 console = Console(highlight=False, markup=False, emoji=False)  # a file may be named [/b].png
+
+SILENT_SECONDS = 2.0
+"""In a file or a pipe, what is over within this time is not told."""
+
+SECONDS_BETWEEN_LINES = 15.0
+"""There, what lasts says again how far it is when so long nothing else was printed."""
 
 
 class _Lines(logging.Handler):
     """Prints above the bars, a line a record, never wrapped."""
 
+    def __init__(self, printed: Callable[[], None]) -> None:
+        super().__init__()
+        self._printed = printed
+        self.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
+
     def emit(self, record: logging.LogRecord) -> None:
         console.print(self.format(record), soft_wrap=True)
+        self._printed()
 
 
 @contextmanager
 def watching() -> Iterator[None]:
-    """Show our log lines, and a bar for whatever a task counts, for as long as the block lasts."""
+    """Show our log lines, and what the tasks do and count, for as long as the block lasts: bars, or lines in a pipe."""
     logger = logging.getLogger("xray")
-    handler = _Lines()
-    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bars: dict[str, TaskID] = {}
-
-        def watch(what: str, done: int, total: int) -> None:
-            if what not in bars:
-                bars[what] = progress.add_task(what, total=total)
-            progress.update(bars[what], completed=done, total=total, visible=done < total)
-
+    with _bars() if console.is_terminal else _told() as (watch, printed):
+        handler = _Lines(printed)
         token = watcher.set(watch)
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
@@ -45,6 +51,113 @@ def watching() -> Iterator[None]:
         finally:
             logger.removeHandler(handler)
             watcher.reset(token)
+
+
+@contextmanager
+def working(server: AbstractContextManager[None]) -> Iterator[None]:
+    """Watch, and have a server, for as long as the block lasts.
+
+    Args:
+        server: What has Prefect's server, as `flows.environment.served` gives it.
+    """
+    with watching(), ExitStack() as ends:
+        with doing("waiting for Prefect's server"):
+            ends.enter_context(server)
+        yield
+
+
+class _Far(ProgressColumn):
+    """How many of how many; where that cannot be counted, for how long."""
+
+    def render(self, task: Task) -> Text:
+        if task.total is None:
+            return Text(f"{task.elapsed or 0:.0f} s")
+        left = "" if task.time_remaining is None else f", {task.time_remaining:.0f} s left"
+        return Text(f"{task.completed:.0f}/{task.total:.0f}{left}")
+
+
+@contextmanager
+def _bars() -> Iterator[tuple[Watch, Callable[[], None]]]:
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), _Far())
+    with Progress(*columns, console=console, transient=True) as progress:
+        bars: dict[str, TaskID] = {}
+
+        def watch(what: str, done: int, total: int | None) -> None:
+            if total is not None and done >= total:
+                if what in bars:
+                    progress.remove_task(bars.pop(what))
+                return
+            if what not in bars:
+                bars[what] = progress.add_task(what, total=total)
+            progress.update(bars[what], completed=done, total=total)
+
+        yield watch, lambda: None
+
+
+class Plain:
+    """What is being done, told by lines of which there are not too many: for a file or a pipe.
+
+    Args:
+        now: The time, in seconds.
+    """
+
+    def __init__(self, now: float) -> None:
+        """Begin with nothing to tell."""
+        self._begun: dict[str, float] = {}
+        self._far: dict[str, tuple[int, int | None]] = {}
+        self._told: set[str] = set()
+        self._last = now
+
+    def watch(self, what: str, done: int, total: int | None, now: float) -> None:
+        """Take what is told of a thing: `tasks.progress.Watch`."""
+        if total is not None and done >= total:
+            self._begun.pop(what, None)
+            self._told.discard(what)
+        else:
+            self._begun.setdefault(what, now)
+            self._far[what] = done, total
+
+    def printed(self, now: float) -> None:
+        """Take it that a line was printed, by whomever."""
+        self._last = now
+
+    def line(self, now: float) -> str | None:
+        """Give the line that is due, if one is; it counts as printed."""
+        lasting = [what for what, begun in self._begun.items() if now - begun >= SILENT_SECONDS]
+        new = next((what for what in lasting if what not in self._told), None)
+        if new is None and (not lasting or now - self._last < SECONDS_BETWEEN_LINES):
+            return None
+        what = new or lasting[-1]
+        self._told.add(what)
+        self._last = now
+        done, total = self._far[what]
+        if total is not None:
+            return f"{what}: {done:,} of {total:,}"
+        return what if new else f"{what}, for {now - self._begun[what]:.0f} s"
+
+
+@contextmanager
+def _told() -> Iterator[tuple[Watch, Callable[[], None]]]:
+    plain, lock, over = Plain(time.monotonic()), threading.Lock(), threading.Event()
+
+    def watch(what: str, done: int, total: int | None) -> None:
+        with lock:
+            plain.watch(what, done, total, time.monotonic())
+
+    def tell() -> None:
+        while not over.wait(0.5):
+            with lock:
+                line = plain.line(time.monotonic())
+            if line is not None:
+                console.print(f"{time.strftime('%H:%M:%S')}  {line}", soft_wrap=True)
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield watch, lambda: plain.printed(time.monotonic())
+    finally:
+        over.set()
+        teller.join()
 
 
 LONGEST_WORD = 24

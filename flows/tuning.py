@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from prefect import flow
 from pydantic import SecretStr
 
+from flows.naming import run_name, tagged
 from flows.schedule import LONGEST_SECONDS, overtaken, plainly, tell_failure
 from tasks.data import clean
 from tasks.policy import outcome
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
 
 @flow(
     name="tune",
-    flow_run_name="{request.config.recipe}",
+    flow_run_name=run_name,
     persist_result=False,
     timeout_seconds=LONGEST_SECONDS,
     on_failure=[tell_failure],
     on_crashed=[tell_failure],
 )
+@tagged
 @plainly
 def tune(
     request: Request, search: Search | None = None, storage: SecretStr | None = None, dask: str | None = None

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prefect.artifacts import create_table_artifact
-
+from tasks.artifacts import show_table
 from tasks.cluster import cluster_at
 from tasks.libraries import load
 from tasks.policy import done, step
-from tasks.progress import progress_of
+from tasks.progress import doing, progress_of
 from xray.config import Request
 
 if TYPE_CHECKING:
@@ -21,7 +20,8 @@ if TYPE_CHECKING:
 @step(name="clean")
 def clean(request: Request) -> Cleaned:
     """Read the metadata, find its files and digest them."""
-    cleaned = load("xray.data.prepare").clean(request.data, request.places)
+    with doing("reading the metadata and the scans' digests"):
+        cleaned = load("xray.data.prepare").clean(request.data, request.places)
     return done(cleaned, cleaned.reused, f"{cleaned.scans:,} scans")
 
 
@@ -38,8 +38,8 @@ def normalize(cleaned: Cleaned, request: Request, dask: str | None = None) -> Pi
 @step(name="audit and split")
 def audit_and_split(cleaned: Cleaned, store: PixelStore, request: Request) -> Catalog:
     """Audit the scans, cut them into folds and write the catalog."""
-    catalog = load("xray.data.prepare").write_prepared(cleaned, store, request.config, request.places)
+    with doing("auditing and splitting"):
+        catalog = load("xray.data.prepare").write_prepared(cleaned, store, request.config, request.places)
     lines = load("xray.data.audit").lines(catalog.findings())
-    rows = [{"finding": finding, "value": value} for finding, value in lines]
-    create_table_artifact(rows, key="audit", description="What the audit found in the scans and their labels.")
+    show_table("audit", "What the audit found in the scans, before any training.", ("finding", "value"), lines)
     return done(catalog, catalog.reused, f"catalog {catalog.digest}")

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from prefect.artifacts import create_table_artifact
 from prefect.tasks import Task
 
+from tasks.artifacts import show_table
 from tasks.cluster import dask_runner
 from tasks.libraries import load
 from tasks.policy import done, flow_run_id, flow_run_page, outcome, step
-from tasks.progress import progress_of
+from tasks.progress import doing, progress_of
 from tasks.turns import training_turn
 from xray.config import Request
 
@@ -22,11 +22,18 @@ if TYPE_CHECKING:
     from xray.data.shards import PixelStore
     from xray.registry.family import Family, FoldRun
 
+SHOWN = {
+    "folds": "Each figure's mean and spread over the folds.",
+    "out-of-fold": "The figures of all scans together, each scored by the network that has not learnt from it.",
+    "classes-out-of-fold": "How well the classes are told apart, each scan scored by the network that has not seen it.",
+}
+
 
 @step(name="cut into folds")
 def cut_into_folds(cleaned: Cleaned, store: PixelStore, request: Request, seeds: int) -> list[Fold]:
     """Audit the scans and write a catalog for each fold."""
-    folds = load("xray.data.folds").cut(cleaned, store, request.config, request.places, seeds)
+    with doing("auditing and cutting into folds"):
+        folds = load("xray.data.folds").cut(cleaned, store, request.config, request.places, seeds)
     reused = all(fold.catalog.reused for fold in folds)
     return done(folds, reused, f"{request.config.split.folds} folds, {len(folds)} trainings")
 
@@ -44,7 +51,7 @@ def learn_fold(fold: Fold, request: Request, parent: str | None) -> FoldRun:
     report = progress_of("epochs")
     learned: FoldRun = load("xray.registry.family").learn(fold, request.places, parent, flow_run_id(), report)
     report(1, 1)  # stopped early or reused, it is at its end
-    said = f"fold {fold.number}, seed {fold.seed}: {learned.fold.trained.trained_epochs} epochs trained"
+    said = f"{_name(fold)}: {learned.fold.trained.trained_epochs} epochs trained"
     return done(learned, learned.reused, said)
 
 
@@ -54,8 +61,8 @@ def learn_in_turn(folds: Sequence[Fold], request: Request, parent: str | None) -
     Each fold takes a training turn of its own: another flow's training need not wait for all of them.
     """
     learned = []
-    for fold in folds:
-        with training_turn():
+    for place, fold in enumerate(folds, start=1):
+        with training_turn(), doing(f"{_name(fold)} ({place} of {len(folds)})"):
             learned.append(outcome(_named(fold)(fold, request, parent)))
     return learned
 
@@ -76,13 +83,17 @@ def learn_on_cluster(folds: Sequence[Fold], request: Request, parent: str | None
 @step(name="sum up")
 def sum_up(folds: list[Fold], runs: list[FoldRun], request: Request) -> Family:
     """Complete the parent run with spread and out-of-fold figures."""
-    family = load("xray.registry.family").record_family(folds, runs, request.config, request.places, flow_run_id())
-    for key, (columns, rows) in family.summary.tables().items():
-        table = [dict(zip(columns, row, strict=True)) for row in rows]
-        create_table_artifact(table, key=key, description=f"Cross-validation of {request.config.recipe}: {key}.")
+    with doing("summing up"):
+        family = load("xray.registry.family").record_family(folds, runs, request.config, request.places, flow_run_id())
+    for key, table in family.summary.tables().items():
+        show_table(key, SHOWN.get(key, "Of the cross-validation."), *table)
     load("xray.registry.links").link(request.places, family.run_id, flow_run_page())
     return done(family, family.summary.reused, f"MLflow run {family.run_id}")
 
 
 def _named(fold: Fold) -> Task[..., FoldRun]:
-    return learn_fold.with_options(task_run_name=f"fold {fold.number}, seed {fold.seed}")
+    return learn_fold.with_options(task_run_name=_name(fold))
+
+
+def _name(fold: Fold) -> str:
+    return f"fold {fold.number}, seed {fold.seed}"

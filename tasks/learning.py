@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from prefect.artifacts import create_table_artifact
-
+from tasks.artifacts import show_table
 from tasks.libraries import load
 from tasks.policy import done, flow_run_id, outcome, step
-from tasks.progress import progress_of
+from tasks.progress import doing, progress_of
 from tasks.turns import training_turn
 from xray.config import Request
 
@@ -39,17 +38,18 @@ def train(catalog: Catalog, store: PixelStore, request: Request) -> Trained:
 @step(name="evaluate")
 def evaluate(trained: Trained, catalog: Catalog, store: PixelStore, request: Request) -> Judged:
     """Score validation and TEST scans, choose the threshold on validation, and draw the pictures."""
-    judged = load("xray.evaluation.judge").judge(trained, catalog, store, request.config)
+    with doing("evaluating"):
+        judged = load("xray.evaluation.judge").judge(trained, catalog, store, request.config)
     columns = load("xray.evaluation.report").COLUMNS
-    rows = [dict(zip(columns, row, strict=True)) for row in judged.report()["rows"]]
-    create_table_artifact(rows, key="test-metrics", description="Figures on TEST, with 95 % intervals over patients.")
+    show_table("test-metrics", "The network's figures on TEST, with 95 % intervals.", columns, judged.report()["rows"])
     return done(judged, judged.reused, f"evaluation {judged.digest}")
 
 
 @step(name="look inside")
 def look_inside(trained: Trained, judged: Judged, catalog: Catalog, store: PixelStore, request: Request) -> Inspected:
     """Look for shortcuts, weak parts and what changed scans cost, and draw the maps."""
-    seen = load("xray.evaluation.inspection").inspect(trained, judged, catalog, store, request.config)
+    with doing("looking inside") as now:
+        seen = load("xray.evaluation.inspection").inspect(trained, judged, catalog, store, request.config, now)
     return done(seen, seen.reused, seen.report()["verdicts"]["shortcuts"])
 
 
@@ -68,6 +68,7 @@ def ensemble_run(members: list[Fold], request: Request) -> Iterator[str | None]:
 @step(name="combine")
 def combine(runs: Sequence[FoldRun], request: Request) -> Trained:
     """Average the seeds' networks into one, or take the first where no ensemble is wanted."""
-    trained, reused = load("xray.registry.seeds").combine(runs, request.config, request.places)
+    with doing("combining the seeds' networks"):
+        trained, reused = load("xray.registry.seeds").combine(runs, request.config, request.places)
     said = f"{len(runs)} networks averaged" if request.config.registry.ensemble else "the first seed's network"
     return done(trained, reused, said)

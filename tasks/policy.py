@@ -7,7 +7,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from prefect.settings import get_current_settings
 from prefect.states import Completed
 from prefect.tasks import Task, exponential_backoff
@@ -98,3 +98,16 @@ def flow_run_page() -> str | None:
     if run_id is None or get_current_settings().api.url is None:
         return None
     return url_for("flow-run", obj_id=run_id)
+
+
+def asked_by(name: str) -> str:
+    """Say who asked for a run that came through Prefect, whose process belongs to the worker's user.
+
+    Args:
+        name: Who, as the form or the command was told; "" where nobody was named.
+
+    Returns:
+        Words for a history; "" where the run is a command of the user's own, who needs no name.
+    """
+    through = deployment.get_id()
+    return f"{name.strip() or 'somebody'}, through Prefect" if through else name.strip()

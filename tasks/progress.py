@@ -1,20 +1,14 @@
-"""How far a task is: to whoever watches the command, and as an artifact in Prefect's UI."""
+"""How far a task is: to whoever watches the command, and as a bar in Prefect's UI."""
 
-import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import cast
-from uuid import UUID
 
-import httpx
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
-from prefect.exceptions import PrefectException
+from tasks.artifacts import make_bar, move_bar
 
-log = logging.getLogger(__name__)
-
-Watch = Callable[[str, int, int], None]
-"""Called with what is being done, how many are done, and of how many."""
+Watch = Callable[[str, int, int | None], None]
+"""Called with what is being done, how many are done, and of how many: None where that cannot be counted."""
 
 watcher: ContextVar[Watch | None] = ContextVar("watcher", default=None)
 """Set by the command around a flow; a flow on a worker has none."""
@@ -30,25 +24,49 @@ def progress_of(what: str) -> Callable[[int, int], None]:
     A server that is away costs its bar, and never the work that is reported.
 
     Args:
-        what: A word or two, lower case, such as `epochs`.
+        what: A word, lower case, such as `epochs`.
     """
-    created = create_progress_artifact(progress=0.0, key=f"progress-{what}", description=f"Progress: {what}")
-    artifact = cast(UUID, created)  # a coroutine only where a loop runs, which is in no task of ours
-    watch = watcher.get()
-    due = time.monotonic() + SECONDS_BETWEEN_UPDATES
+    watch, bar = watcher.get(), make_bar(what)
+    due = time.monotonic() + (SECONDS_AFTER_A_FAILURE if bar is None else SECONDS_BETWEEN_UPDATES)
 
     def report(done: int, total: int) -> None:
-        nonlocal due
+        nonlocal bar, due
         if watch is not None:
             watch(what, done, total)
-        if done != total and time.monotonic() < due:
+        if time.monotonic() < due and (bar is None or done != total):
             return
-        pause = SECONDS_BETWEEN_UPDATES
-        try:
-            update_progress_artifact(artifact, progress=100.0 * done / max(total, 1))
-        except (httpx.HTTPError, PrefectException) as error:
-            log.warning("Prefect's server does not answer, the work goes on: %s", error)
-            pause = SECONDS_AFTER_A_FAILURE
-        due = time.monotonic() + pause
+        bar = bar or make_bar(what)
+        heard = bar is not None and move_bar(bar, 100.0 * done / max(total, 1))
+        due = time.monotonic() + (SECONDS_BETWEEN_UPDATES if heard else SECONDS_AFTER_A_FAILURE)
 
     return report
+
+
+@contextmanager
+def doing(what: str) -> Iterator[Callable[[str], None]]:
+    """Tell whoever watches what is being done, where nothing can be counted, for as long as the block lasts.
+
+    Args:
+        what: Such as `evaluating`.
+
+    Yields:
+        What is called with the part of it that begins, such as `maps`.
+    """
+    watch = watcher.get()
+    shown = what
+
+    def tell(done: int, total: int | None) -> None:
+        if watch is not None:
+            watch(shown, done, total)
+
+    def now(part: str) -> None:
+        nonlocal shown
+        tell(1, 1)
+        shown = f"{what}: {part}"
+        tell(0, None)
+
+    tell(0, None)
+    try:
+        yield now
+    finally:
+        tell(1, 1)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from tasks.artifacts import show_text
 from tasks.libraries import load
 from tasks.policy import done, flow_run_id, step
-from tasks.progress import progress_of
+from tasks.progress import doing, progress_of
 from xray.config import Evaluation, Places, Promotion
 from xray.errors import XrayError
 
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from xray.s3 import DataPath
 
 
+
 @step(name="find challenger")
 def find_challenger(places: Places, model_name: str, version: int | None) -> Bout:
     """Settle what is open, and find out who challenges whom."""
-    bout = load("xray.registry.promotion").bout(places, model_name, version)
+    with doing("looking up the versions"):
+        bout = load("xray.registry.promotion").bout(places, model_name, version)
     return done(bout, False, f"version {bout.challenger} against {bout.champion or 'no champion'}")
 
 
@@ -33,7 +35,8 @@ def judge(bout: Bout, places: Places, policy: Promotion, data: DataPath | None, 
     """Score both models on the same scans; what is forced goes on where it cannot be judged."""
     judging = load("xray.registry.judgement")
     try:
-        judgement = judging.judge(places, bout, policy, Evaluation(), data, progress_of("scans"))
+        with doing("judging"):
+            judgement = judging.judge(places, bout, policy, Evaluation(), data, progress_of("scans"))
     except XrayError as error:
         if not force:
             raise
@@ -43,25 +46,30 @@ def judge(bout: Bout, places: Places, policy: Promotion, data: DataPath | None, 
 
 
 @step(name="decide")
-def decide(bout: Bout, judgement: Judgement | Unjudged, places: Places, force: bool, reason: str) -> Decision:
+def decide(
+    bout: Bout, judgement: Judgement | Unjudged, places: Places, force: bool, reason: str, by: str = ""
+) -> Decision:
     """Move the champion if the policy lets the challenger pass, and record it either way."""
-    decision = load("xray.registry.promotion").decide(places, bout, judgement, force, reason, flow_run_id())
-    create_markdown_artifact(decision.markdown(), key="decision", description=decision.message)
+    with doing("deciding"):
+        decision = load("xray.registry.promotion").decide(places, bout, judgement, force, reason, flow_run_id(), by)
+    show_text("decision", decision.message, decision.markdown())
     return done(decision, False, decision.message)
 
 
 @step(name="find the champion before")
 def find_champion_before(places: Places, model_name: str) -> Bout:
     """Settle what is open, and find out which version would return."""
-    bout = load("xray.registry.promotion").bout_of_return(places, model_name)
+    with doing("looking up the versions"):
+        bout = load("xray.registry.promotion").bout_of_return(places, model_name)
     return done(bout, False, f"version {bout.challenger} in place of {bout.champion or 'none'}")
 
 
 @step(name="roll back")
-def roll_back(bout: Bout, places: Places, reason: str) -> Decision:
+def roll_back(bout: Bout, places: Places, reason: str, by: str = "") -> Decision:
     """Make the champion before this one champion again."""
-    decision = load("xray.registry.promotion").rollback(places, bout, reason, flow_run_id())
-    create_markdown_artifact(decision.markdown(), key="decision", description=decision.message)
+    with doing("rolling back"):
+        decision = load("xray.registry.promotion").rollback(places, bout, reason, flow_run_id(), by)
+    show_text("decision", decision.message, decision.markdown())
     return done(decision, False, decision.message)
 
 

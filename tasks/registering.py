@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
-
+from tasks.artifacts import show_table, show_text
 from tasks.libraries import load
 from tasks.policy import done, flow_run_id, flow_run_page, step
+from tasks.progress import doing
 from xray.config import Request
 from xray.errors import RegistryError
 
@@ -46,15 +46,15 @@ def register_seeds(
         repeated = load("xray.registry.seeds").record_seeds(
             runs, trained, judged, catalog, request.config, request.places, flow_run_id()
         )
-    columns, rows = repeated.table()
-    create_table_artifact([dict(zip(columns, row, strict=True)) for row in rows], key="seeds", description=SEEDS)
+    show_table("seeds", SEEDS, *repeated.table())
     return _registered(repeated, request)
 
 
 @contextmanager
 def _told_how_later(trained: Trained, request: Request) -> Iterator[None]:
     try:
-        yield
+        with doing("registering"):
+            yield
     except RegistryError as error:
         later = f"The model is safe in {trained.folder}; this registers it later: {request.command}"
         raise RegistryError(f"{error}. {later}") from error.__cause__
@@ -62,6 +62,6 @@ def _told_how_later(trained: Trained, request: Request) -> Iterator[None]:
 
 def _registered(recorded: R, request: Request) -> R:
     load("xray.registry.links").link(request.places, recorded.run_id, flow_run_page())
-    create_markdown_artifact(recorded.markdown(), key="mlflow-run", description=REGISTERED)
+    show_text("mlflow-run", REGISTERED, recorded.markdown())
     version = recorded.registered
     return done(recorded, version.reused, f"{version.name} version {version.version}")

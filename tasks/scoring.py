@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prefect.artifacts import create_table_artifact
-
+from tasks.artifacts import show_rows
 from tasks.cluster import cluster_at
 from tasks.libraries import load
 from tasks.policy import done, flow_run_id, step
-from tasks.progress import progress_of
+from tasks.progress import doing, progress_of
 from xray.config import Drift, Places
 
 if TYPE_CHECKING:
@@ -42,8 +41,9 @@ class Done:
 @step(name="choose the model")
 def choose(places: Places, model_name: str) -> Choice:
     """Take the champion, else the challenger, else the newest version."""
-    load("xray.registry.intents").settle(places, model_name)
-    choice = load("xray.registry.choice").resolve(places, model_name)
+    with doing("choosing the model"):
+        load("xray.registry.intents").settle(places, model_name)
+        choice = load("xray.registry.choice").resolve(places, model_name)
     return done(choice, False, f"{choice.uri} ({choice.how})")
 
 
@@ -52,7 +52,8 @@ def list_scans(inbox: Path, output: Path, places: Places) -> Inbox:
     """List and digest what lies in the inbox."""
     inboxes = load("xray.data.inbox")
     inboxes.require_outside(output, inbox)
-    found = inboxes.list_inbox(inbox, places)
+    with doing("listing the inbox"):
+        found = inboxes.list_inbox(inbox, places)
     return done(found, False, f"{len(found.digests):,} files")
 
 
@@ -62,18 +63,20 @@ def score_new(
 ) -> Scored:
     """Score what is new, on all cores or on a Dask cluster, and write the scores."""
     report, cluster = progress_of("scans"), cluster_at(dask)
-    scored = load("xray.registry.inbox_scores").score_inbox(places, choice, inbox, output, rescore, report, cluster)
+    with doing("scoring"):
+        scored = load("xray.registry.inbox_scores").score_inbox(places, choice, inbox, output, rescore, report, cluster)
     report(1, 1)  # with nothing new, it is at its end
-    create_table_artifact(scored.rows(), key="scored", description="What became of the new files.")
+    show_rows("scored", "What lay in the inbox, and what became of it.", scored.rows())
     return done(scored, scored.new == 0, f"{scored.new:,} new of {scored.found:,} files")
 
 
 @step(name="report drift")
 def report(_scored: Scored, inbox: Path, output: Path, settings: Drift) -> Sequence[DriftReport]:
     """Compare what was scored with what the model was made from."""
-    reports = load("xray.registry.scoring_log").write_reports(output, inbox, settings)
+    with doing("comparing with the model's own scans"):
+        reports = load("xray.registry.scoring_log").write_reports(output, inbox, settings)
     for each in reports:
-        create_table_artifact(each.values()["rows"], key="drift", description=each.values()["remark"])
+        show_rows("drift", each.values()["remark"], each.values()["rows"])
     alarms = sorted({name for each in reports for name in each.values()["alarms"]})
     return done(reports, not reports, f"drift: {', '.join(alarms) or 'no alarm'}")
 
@@ -81,5 +84,6 @@ def report(_scored: Scored, inbox: Path, output: Path, settings: Drift) -> Seque
 @step(name="log")
 def log_run(scored: Scored, reports: Sequence[DriftReport], choice: Choice, places: Places) -> Done:
     """Tell MLflow, which may be away: the scores are written."""
-    run_ids = load("xray.registry.scoring_log").log_entries(places, reports, flow_run_id())
+    with doing("telling MLflow"):
+        run_ids = load("xray.registry.scoring_log").log_entries(places, reports, flow_run_id())
     return done(Done(choice, scored, reports, run_ids), not run_ids, f"{len(run_ids)} MLflow runs")

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from prefect.artifacts import create_table_artifact
 from prefect.tasks import Task
 from pydantic import SecretStr
 
+from tasks.artifacts import show_table
 from tasks.cluster import dask_runner
 from tasks.data import audit_and_split, normalize
 from tasks.libraries import load
 from tasks.policy import done, flow_run_id, flow_run_page, outcome, step
-from tasks.progress import progress_of
+from tasks.progress import doing, progress_of
 from tasks.turns import training_turn
 from xray.config import Request
 from xray.training.search import Search
@@ -43,7 +43,8 @@ def prepare_materials(
 @step(name="open study")
 def open_study(materials: dict[str, Material], request: Request, search: Search, storage: SecretStr | None) -> Study:
     """Make the study or find it."""
-    study = load("xray.registry.study").open_study(materials, request.config, search, request.places, storage)
+    with doing("opening the study"):
+        study = load("xray.registry.study").open_study(materials, request.config, search, request.places, storage)
     left = trials_left(study)
     said = f"study {study.name}: {search.trials - len(left)} of {search.trials} trials are there"
     return done(study, not left, said)
@@ -80,7 +81,7 @@ def try_in_turn(study: Study, slots: list[int], request: Request, parent: str | 
     """
     tried = []
     for slot in slots:
-        with training_turn():
+        with training_turn(), doing(_name(study, slot)):
             tried.append(outcome(_named(study, slot)(study, slot, request, parent, False)))
     return tried
 
@@ -103,13 +104,16 @@ def try_on_cluster(study: Study, slots: list[int], request: Request, parent: str
 @step(name="sum up")
 def sum_up(study: Study, tried: list[Tried], request: Request) -> Searched:
     """Complete the parent run with the best trial and a table of all."""
-    searched = load("xray.registry.searched").record_study(study, len(tried), request.places, flow_run_id())
-    columns, rows = searched.table()
-    table = [dict(zip(columns, row, strict=True)) for row in rows]
-    create_table_artifact(table, key="trials", description=f"The best trials of study {study.name}, on VALIDATION.")
+    with doing("summing up"):
+        searched = load("xray.registry.searched").record_study(study, len(tried), request.places, flow_run_id())
+    show_table("trials", f"The best trials of study {study.name}, on VALIDATION.", *searched.table())
     load("xray.registry.links").link(request.places, searched.run_id, flow_run_page())
     return done(searched, not tried, f"MLflow run {searched.run_id}")
 
 
 def _named(study: Study, slot: int) -> Task[..., Tried]:
-    return run_trial.with_options(task_run_name=f"trial {slot + 1} of {study.search.trials}")
+    return run_trial.with_options(task_run_name=_name(study, slot))
+
+
+def _name(study: Study, slot: int) -> str:
+    return f"trial {slot + 1} of {study.search.trials}"

@@ -1,11 +1,12 @@
 """One frozen configuration, from a recipe file and the user's `--set KEY=VALUE`."""
 
-import difflib
 import hashlib
 import json
+import re
 import shlex
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,8 +21,10 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.json_schema import SkipJsonSchema
 
 from xray.errors import ConfigError
+from xray.recipe_files import Recipe, is_file, nearest, read_recipe, recipe_names
 from xray.s3 import DataPath, S3Path, data_path
 from xray.sections import (
     About,
@@ -62,8 +65,6 @@ __all__ = [
     "recipe_names",
 ]
 
-RECIPES = Path(__file__).parent / "recipes"
-
 
 class Config(Section):
     """Everything that decides the outcome of a run, apart from the scans themselves."""
@@ -83,14 +84,16 @@ class Config(Section):
     @model_validator(mode="before")
     @classmethod
     def _over_its_recipe(cls, values: Any) -> Any:
-        """Lay values over the shipped recipe they name, unless they are a whole recipe, which says what it is about."""
-        if not isinstance(values, Mapping) or "about" in values or values.get("recipe") not in recipe_names():
+        """Lay values over the recipe they name, unless they are a whole recipe, which says what it is about."""
+        if not isinstance(values, Mapping) or "about" in values or not isinstance(values.get("recipe"), str):
             return values
-        whole = _read_recipe(values["recipe"])
+        if values["recipe"] not in recipe_names() and not is_file(values["recipe"]):
+            return values
+        whole = read_recipe(values["recipe"]).values
         for name, value in values.items():
             sections = isinstance(value, Mapping) and isinstance(whole.get(name), Mapping)
             whole[name] = {**whole[name], **value} if sections else value
-        return whole
+        return {**whole, "recipe": Path(values["recipe"]).stem if is_file(values["recipe"]) else values["recipe"]}
 
     @property
     def registered_name(self) -> str:
@@ -184,6 +187,8 @@ class Request(Section):
     home: Path = Field(Path(), description="Folder that holds data/ and mlruns/.")
     prepared: AtServer | None = Field(None, description="s3://BUCKET/FOLDER that shares what is prepared.")
     config: Config = Field(description="The recipe with its changes.")
+    recipe_file: SkipJsonSchema[Path | None] = None
+    """The recipe's file, absolute, where it is none of the shipped ones: a printed command names it."""
 
     @field_validator("home")
     @classmethod
@@ -197,27 +202,34 @@ class Request(Section):
         return Places(home=self.home.resolve(), shared=self.prepared)
 
     @property
-    def command(self) -> str:
-        """The command that does the same, or goes on with it, to be typed in a shell."""
-        shipped = self.config.recipe in recipe_names()
-        values = self.config.flat()
-        # What a recipe file says is not known here, so every value is typed.
-        known = load_config(self.config.recipe).flat() if shipped else {}
+    def arguments(self) -> list[str]:
+        """The arguments of the command that does the same, or goes on with it, in whatever folder it is typed."""
+        values, known = self.config.flat(), self._recipe_values()
         changed = {
             key: values[key]
             for key in _known_keys(Config)
             if values[key] is not None and (key not in known or known[key] != values[key])
         }
-        recipe = self.config.recipe if shipped else f"{self.config.recipe}.toml"
         settings = [part for key, value in changed.items() for part in ("--set", f"{key}={json.dumps(value)}")]
         shared = ["--prepared", str(self.prepared)] if self.prepared else []
         places = ["--home", str(self.home), *shared]
-        return shlex.join(["xray", "run", str(self.data), "--recipe", recipe, *settings, *places])
+        return ["run", str(self.data), "--recipe", self._recipe_named(), *settings, *places]
 
+    @property
+    def command(self) -> str:
+        """That command, to be typed in a shell."""
+        return shlex.join(["xray", *self.arguments])
 
-def recipe_names() -> list[str]:
-    """List the shipped recipes, in alphabetical order."""
-    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+    def _recipe_named(self) -> str:
+        if self.recipe_file is not None:
+            return str(self.recipe_file)
+        return self.config.recipe if self.config.recipe in recipe_names() else f"{self.config.recipe}.toml"
+
+    def _recipe_values(self) -> dict[str, Any]:
+        """Read what the recipe says now; nothing where it cannot be read, so that every value is typed."""
+        with suppress(ConfigError):
+            return load_config(self._recipe_named()).flat()
+        return {}
 
 
 def load_config(recipe: str, settings: Iterable[str] = ()) -> Config:
@@ -230,8 +242,8 @@ def load_config(recipe: str, settings: Iterable[str] = ()) -> Config:
     Raises:
         ConfigError: No such recipe, a key that is not known (the nearest one is named), or a value out of bounds.
     """
-    values = _read_recipe(recipe)
-    known = _known_keys(Config)
+    read = read_recipe(recipe)
+    values, by_hand, known = read.values, set[str](), _known_keys(Config)
     for setting in settings:
         key, separator, text = setting.partition("=")
         key = key.strip()
@@ -241,9 +253,10 @@ def load_config(recipe: str, settings: Iterable[str] = ()) -> Config:
             raise ConfigError(f"setting must name a known key{nearest(key, known)}. Received: {key}")
         section, _, name = key.partition(".")
         if not isinstance(values.setdefault(section, {}), dict):
-            raise ConfigError(f"recipe's {section} must be a table. Received: {values[section]!r}")
+            raise ConfigError(f"{read.source(section)}: [{section}] must be a table. Received: {values[section]!r}")
         values[section][name] = _parse(text.strip())
-    return _validated(values)
+        by_hand.add(key)
+    return _validated(read, by_hand)
 
 
 def digest_of(value: Any) -> str:
@@ -256,29 +269,24 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-def _read_recipe(recipe: str) -> dict[str, Any]:
-    path = Path(recipe) if recipe.endswith(".toml") else RECIPES / f"{recipe}.toml"
-    if not path.is_file():
-        names = recipe_names()
-        raise ConfigError(f"recipe must be one of {', '.join(names)} or a .toml file. Received: {recipe}")
+def _validated(read: Recipe, by_hand: Set[str]) -> Config:
+    """Make a configuration of a recipe's values, some of which were set by hand."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} must be TOML in UTF-8. Received: {error}") from error
-    return {**values, "recipe": path.stem}
-
-
-def _validated(values: Mapping[str, Any]) -> Config:
-    try:
-        return Config.model_validate(values)
+        return Config.model_validate(read.values)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
+        parts = [str(part) for part in first["loc"]]
+        key = ".".join(parts)
+        # What was set by hand is named as it was typed, what one's own file says by that file.
+        is_typed = key in by_hand or not is_file(read.named) or (by_hand and key not in read.sources)
+        where = key if is_typed else f"{read.source(key)}: [{parts[0]}] {'.'.join(parts[1:])}".rstrip()
         if first["type"] == "extra_forbidden":
-            raise ConfigError(
-                f"recipe must hold known keys only{nearest(key, _known_keys(Config))}. Received: {key}"
-            ) from error
-        raise ConfigError(f"{key}: {first['msg'].lower()}. Received: {first['input']!r}") from error
+            near = nearest(key, [*_known_keys(Config), *(Config.model_fields.keys() - {"recipe"})])
+            raise ConfigError(f"{read.source(key)}: recipe must hold known keys only{near}. Received: {key}") from error
+        if first["type"] in ("model_type", "dict_type"):
+            raise ConfigError(f"{where} must be a table. Received: {first['input']!r}") from error
+        words = re.sub(r"^(input|string|value) should", "must", first["msg"].lower())
+        raise ConfigError(f"{where}: {words}. Received: {first['input']!r}") from error
 
 
 def _known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
@@ -289,15 +297,6 @@ def _known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
         elif prefix and prefix != "about.":
             keys.append(f"{prefix}{name}")
     return keys
-
-
-def nearest(key: str, known: list[str]) -> str:
-    """Suggest the known key that a mistyped one comes nearest to, in brackets; nothing where none is near."""
-    by_name = {known_key.rpartition(".")[2]: known_key for known_key in known}
-    near = difflib.get_close_matches(key, known, n=1) or [
-        by_name[name] for name in difflib.get_close_matches(key.rpartition(".")[2], list(by_name), n=1)
-    ]
-    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def _parse(text: str) -> Any:

@@ -25,8 +25,8 @@ class Section(BaseModel):
 class About(Section):
     """What a recipe says of itself."""
 
-    source: str = Field("", min_length=1, description="Where the recipe comes from.")
-    expect: str = Field("", min_length=1, description="What to expect of it: score, hours, machine.")
+    source: str = Field("Not said.", min_length=1, description="Where the recipe comes from.")
+    expect: str = Field("Not said.", min_length=1, description="What to expect of it: score, hours, machine.")
 
 
 class Images(Section):

@@ -2,14 +2,22 @@
 
 import json
 import os
+import shlex
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from xray import __version__
+
+if TYPE_CHECKING:
+    from xray.config import Places, Request
+
+DEFAULT_NAME = "xray-classifier"
+"""The registered model that commands mean where none is named."""
 
 app = typer.Typer(
     help="Tell pneumonia from normal lungs on chest X-rays. It supports a doctor's judgement and never replaces it.",
@@ -75,7 +83,49 @@ def typed(name: str) -> str:
 
 def placed(home: Path) -> str:
     """Give the option that names a home in a command to be typed, with a space before it; nothing for the usual one."""
-    return "" if home == Path() else f" --home {home}"
+    return "" if home == Path() else f" --home {shlex.quote(str(home))}"
+
+
+def command(*words: object, home: Path = Path()) -> str:
+    """Write a command of ours so that it does, in the folder where it is printed, what it says.
+
+    Args:
+        words: Its name and arguments, unquoted.
+        home: The folder that holds data/ and mlruns/; named where it is not the usual one.
+    """
+    return shlex.join([typed("xray"), *map(str, words)]) + placed(home)
+
+
+def show_ends(ends: Mapping[str, str]) -> None:
+    """Print what a command leaves and what goes on from it: a word and an address, a path or a command each."""
+    from flows.screen import console
+
+    for word, end in ends.items():
+        if end:
+            console.print(f"{word:8} {end}", soft_wrap=True)
+
+
+def show_recipe(request: "Request") -> None:
+    """Print what holds for the values that a recipe file leaves out; nothing for a shipped recipe."""
+    if request.recipe_file is not None:
+        from xray.recipe_files import read_recipe
+
+        show_ends({"recipe": read_recipe(str(request.recipe_file)).remark})
+
+
+def pages(places: "Places", run_id: str, home: Path) -> dict[str, str]:
+    """Say where MLflow and Prefect show a run, or which commands open their pages.
+
+    Args:
+        places: Where MLflow's store lies.
+        run_id: The MLflow run.
+        home: The folder that holds data/ and mlruns/, as it was given.
+    """
+    from tasks.libraries import load
+
+    page = load("xray.registry.whereabouts").page_of(places, run_id)
+    prefect = os.environ.get("PREFECT_API_URL", "").removesuffix("/api")
+    return {"MLflow": page or command("ui", home=home), "Prefect": prefect or command("up", home=home)}
 
 
 def write_json(values: Any) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.app import app
+from flows.commands.app import app, command
 from xray.errors import XrayError
 
 
@@ -24,6 +24,7 @@ def phantom(
         raise XrayError(f"--size must be WxH, such as 224x224. Received: {size}")
     write_phantoms(folder, scans=scans, seed=seed, size=(int(width), int(height)))
     typer.echo(f"{scans:,} phantoms in {folder}")
+    typer.echo(f"run      {command('run', folder, '--recipe', 'quick')}")
 
 
 @app.command(epilog="Example: [bold]xray download coronahack[/bold]")
@@ -35,3 +36,4 @@ def download(
 
     fetch(folder)
     typer.echo(f"the scans are in {folder}")
+    typer.echo(f"run      {command('run', folder)}")

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.commands.app import AsJson, Home, app, settled, write_json
+from flows.commands.app import DEFAULT_NAME, AsJson, Home, app, command, settled, show_ends, write_json
+from xray.errors import XrayError
 
 if TYPE_CHECKING:
     from xray.registry.answers import Decision
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 NOT_MOVED = 1
 """Exit code of a move that was refused or withdrawn: an answer, where 2 says that there is none."""
 
-DEFAULT_NAME = "xray-classifier"
 ModelName = Annotated[str, typer.Option("--model-name", help="The registered model.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept in the history.")]
 
@@ -69,14 +69,17 @@ def promote(
 
     policy = checked_policy(settings or [], force, reason)
     scans = None if data is None else data_path(data)
+    if isinstance(scans, Path) and not scans.is_dir():
+        raise XrayError(f"--data must be an existing folder. Received: {data}")
     _ready(home)
     from flows.environment import served
     from flows.promotion import promote as promote_flow
-    from flows.screen import watching
+    from flows.screen import working
 
-    with served(home, "xray.registry.promotion"), watching():
+    with working(served(home, "xray.registry.promotion")):
+        _require_challenger(home, model_name, version)
         decision = promote_flow(version, force, reason, scans, policy, model_name, home.resolve())
-    _tell(decision)
+    _tell(decision, home)
 
 
 @app.command(epilog='Example: [bold]xray rollback --reason "too many false alarms"[/bold]')
@@ -85,11 +88,12 @@ def rollback(reason: Reason = "", home: Home = Path(), model_name: ModelName = D
     _ready(home)
     from flows.environment import served
     from flows.promotion import rollback as rollback_flow
-    from flows.screen import watching
+    from flows.screen import working
 
-    with served(home, "xray.registry.promotion"), watching():
+    with working(served(home, "xray.registry.promotion")):
+        _require_champion_before(home, model_name)
         decision = rollback_flow(reason, model_name, home.resolve())
-    _tell(decision)
+    _tell(decision, home)
 
 
 @app.command(epilog="Example: [bold]xray history --json[/bold]")
@@ -121,12 +125,45 @@ def _ready(home: Path) -> None:
     settled(home)
 
 
-def _tell(decision: "Decision") -> None:
+def _require_challenger(home: Path, model_name: str, version: int | None) -> None:
+    """Refuse before Prefect has a run of it what cannot be judged."""
+    from tasks.libraries import load
+    from tasks.progress import doing
+    from xray.config import Places
+
+    places = Places(home=home.resolve())
+    with doing("looking up the versions"):
+        found = load("xray.registry.versions").versions(places, model_name)
+        if version is None and found and not any("challenger" in each.aliases for each in found):
+            newest = command("promote", found[0].version, *_named(model_name), home=home)
+            raise XrayError(
+                f"a version must bear the alias challenger, or be named, such as {newest}. "
+                f"Received: none of {model_name} does"
+            )
+        load("xray.registry.promotion").bout(places, model_name, version)
+
+
+def _require_champion_before(home: Path, model_name: str) -> None:
+    """Refuse before Prefect has a run of it what cannot be rolled back."""
+    from tasks.libraries import load
+    from tasks.progress import doing
+    from xray.config import Places
+
+    with doing("looking up the versions"):
+        load("xray.registry.promotion").bout_of_return(Places(home=home.resolve()), model_name)
+
+
+def _named(model_name: str) -> list[str]:
+    return [] if model_name == DEFAULT_NAME else ["--model-name", model_name]
+
+
+def _tell(decision: "Decision", home: Path) -> None:
     from flows.screen import console, show_table
 
     if decision.judgement is not None:
         show_table(decision.scans(), ("rule", "seen", "held"), decision.rows())
     console.print(decision.message, soft_wrap=True)
+    show_ends({"history": command("history", *_named(decision.model_name), home=home)})
     if not decision.moved:
         raise typer.Exit(NOT_MOVED)
 

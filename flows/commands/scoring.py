@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.app import Dask, Home, app, settled
+from flows.commands.app import DEFAULT_NAME, Dask, Home, app, pages, settled, show_ends
 from xray.errors import XrayError
 
 
@@ -14,7 +14,7 @@ def score(
     folder: Annotated[Path, typer.Argument(help="Folder of new scans; folders below it count.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", help="Folder that keeps the scores.", show_default=False)],
     rescore: Annotated[bool, typer.Option("--rescore", help="Score what only other versions have scored.")] = False,
-    model_name: Annotated[str, typer.Option("--model-name", help="The registered model.")] = "xray-classifier",
+    model_name: Annotated[str, typer.Option("--model-name", help="The registered model.")] = DEFAULT_NAME,
     dask: Dask = None,
     home: Home = Path(),
 ) -> None:
@@ -30,9 +30,13 @@ def score(
     settled(home)
     from flows.environment import served
     from flows.scoring import score as flow
-    from flows.screen import console, show_table, watching
+    from flows.screen import console, show_table, working
+    from tasks.libraries import load
+    from xray.config import Places
 
-    with served(home, "xray.registry.inbox_scores"), watching():
+    with working(served(home, "xray.registry.inbox_scores")):
+        # Refused here, it does not stand among Prefect's failed runs.
+        load("xray.registry.choice").resolve(Places(home=home.resolve()), model_name)
         ended = flow(folder, output, rescore=rescore, model_name=model_name, home=home, dask=dask)
     from xray.registry.card import SAFETY
 
@@ -44,12 +48,11 @@ def score(
         rows = report.values()["rows"]
         if rows:
             show_table(f"Drift, run {report.entry.name}", list(rows[0]), [list(row.values()) for row in rows])
-    if scored.entry is None:
-        console.print("nothing is new: no file was written")
-    else:
-        for path in (scored.entry.scores, scored.entry.rejects):
-            if path.exists():
-                console.print(f"{path.name.partition('-')[0]:8} {path}", soft_wrap=True)
+    ends = {} if scored.entry else {"scores": f"nothing is new: no file was written in {output}"}
+    for path in (scored.entry.scores, scored.entry.rejects) if scored.entry else ():
+        if path.exists():
+            ends[path.name.partition("-")[0]] = str(path)
+    show_ends(ends)
     for run_id in ended.run_ids:
-        console.print(f"run      {run_id}")
+        show_ends({"run": run_id, **pages(Places(home=home.resolve()), run_id, home)})
     console.print(SAFETY, style="dim")

@@ -1,13 +1,30 @@
 """From a folder of scans to a registered model, or to a recipe's spread: run, cross-validate, prepare, demo."""
 
-import os
 import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.commands.app import Dask, Data, Home, Prepared, Recipe, Settings, app, placed, settled, typed
+from flows.commands.app import (
+    DEFAULT_NAME,
+    Dask,
+    Data,
+    Home,
+    Prepared,
+    Recipe,
+    Settings,
+    app,
+    command,
+    pages,
+    settled,
+    show_ends,
+    show_recipe,
+)
+
+if TYPE_CHECKING:
+    from xray.config import Request
+    from xray.registry.record import Recorded
 
 DEMO_SCANS = 600
 
@@ -41,18 +58,24 @@ def cross_validate(
 
     require_cluster(dask)
     request = checked_request(data, recipe, settings or [], home, trains=True, prepared=prepared)
+    show_recipe(request)
     from flows.cross_validation import cross_validate as flow
     from flows.environment import served
-    from flows.screen import console, show_table, watching
+    from flows.screen import console, show_table, working
 
-    with served(home, "xray.data.prepare", "xray.registry.family"), watching():
+    with working(served(home, "xray.data.prepare", "xray.registry.family")):
         family = flow(request, seeds=seeds, dask=dask)
     from xray.registry.card import SAFETY
 
     for title, (columns, rows) in family.summary.tables().items():
         show_table(f"{request.config.recipe}, {title}", columns, rows)
-    console.print(f"run      {family.run_id}{' (reused)' if family.summary.reused else ''}")
-    console.print(f"scores   {family.summary.out_of_fold}", soft_wrap=True)
+    ends = {
+        "run": f"{family.run_id}{' (reused)' if family.summary.reused else ''}",
+        "scores": str(family.summary.out_of_fold),
+        **pages(request.places, family.run_id, home),
+        "register": command(*request.arguments),
+    }
+    show_ends(ends)
     console.print(SAFETY, style="dim")
 
 
@@ -71,18 +94,20 @@ def prepare(
 
     require_cluster(dask)
     request = checked_request(data, recipe, settings or [], home, trains=False, prepared=prepared)
+    show_recipe(request)
     from flows.environment import served
     from flows.pipeline import prepare as prepare_flow
-    from flows.screen import console, show_table, watching
+    from flows.screen import show_table, working
 
-    with served(home, "xray.data.prepare"), watching():
+    with working(served(home, "xray.data.prepare")):
         catalog = prepare_flow(request, dask=dask)
     from xray.data.audit import lines
 
     rejects = catalog.rejects()["reason"].value_counts()
     show_table("Audit", ("finding", "value"), lines(catalog.findings()))
     show_table("Left out", ("reason", "scans"), [(reason, f"{count:,}") for reason, count in rejects.items()])
-    console.print(f"catalog {catalog.folder}{' (reused)' if catalog.reused else ''}", soft_wrap=True)
+    found = f"{catalog.folder}{' (reused)' if catalog.reused else ''}"
+    show_ends({"catalog": found, "train": command(*request.arguments)})
 
 
 @app.command(epilog="Example: [bold]xray demo[/bold]")
@@ -94,8 +119,12 @@ def demo(home: Home = Path()) -> None:
     from xray.data.phantom import write_phantoms
 
     if not (data / METADATA_NAME).is_file():  # it comes last
+        from flows.screen import watching
+        from tasks.progress import doing
+
         shutil.rmtree(data, ignore_errors=True)  # what a demo left that was killed
-        write_phantoms(data, scans=DEMO_SCANS, seed=0, size=(224, 224))
+        with watching(), doing(f"drawing {DEMO_SCANS} phantoms"):
+            write_phantoms(data, scans=DEMO_SCANS, seed=0, size=(224, 224))
     _run(str(data), "quick", ["registry.experiment=xray-demo", "registry.model_name=xray-classifier-demo"], home)
 
 
@@ -107,11 +136,12 @@ def _run(
 
     require_cluster(dask)
     request = checked_request(data, recipe, settings, home, trains=True, prepared=prepared)
+    show_recipe(request)
     from flows.environment import served
     from flows.pipeline import pipeline
-    from flows.screen import console, show_table, watching
+    from flows.screen import console, show_table, working
 
-    with served(home, "xray.data.prepare", "xray.registry.record"), watching():
+    with working(served(home, "xray.data.prepare", "xray.registry.record")):
         recorded = pipeline(request, dask=dask)
     from xray.evaluation.report import COLUMNS
     from xray.registry.card import SAFETY
@@ -121,12 +151,22 @@ def _run(
     show_table(f"{request.config.recipe}, on TEST", COLUMNS, report["rows"])
     if isinstance(recorded, Repeated):
         show_table(f"{request.config.recipe}, {len(recorded.seeds)} seeds, run {recorded.parent}", *recorded.table())
-    registered = recorded.registered
-    alias = ", challenger" if registered.challenger else ""
-    console.print(f"model    {registered.uri}{alias}{' (reused)' if registered.reused else ''}")
-    console.print(f"run      {recorded.run_id}")
-    console.print(f"scores   {recorded.judged.folder / 'scores.parquet'}", soft_wrap=True)
-    console.print("MLflow  ", recorded.page or f"{typed('xray')} ui{placed(home)}", soft_wrap=True)
-    page = os.environ.get("PREFECT_API_URL", f"{typed('xray')} up{placed(home)}").removesuffix("/api")
-    console.print(f"Prefect  {page}", soft_wrap=True)
+    show_ends(_ends(request, recorded, home))
     console.print(SAFETY, style="dim")
+
+
+def _ends(request: "Request", recorded: "Recorded", home: Path) -> dict[str, str]:
+    from tasks.libraries import load
+
+    version, report = recorded.registered, load("xray.registry.pages").REPORT
+    named = [] if version.name == DEFAULT_NAME else ["--model-name", version.name]
+    alias = ", challenger" if version.challenger else ""
+    return {
+        "model": f"{version.uri}{alias}{' (reused)' if version.reused else ''}",
+        "": f"not challenger: {version.withheld}" if version.withheld else "",
+        "promote": command("promote", version.version, *named, home=home),
+        "run": recorded.run_id,
+        "report": load("xray.registry.whereabouts").file_of(request.places, recorded.run_id, report),
+        "scores": str(recorded.judged.folder / "scores.parquet"),
+        **pages(request.places, recorded.run_id, home),
+    }

@@ -5,7 +5,20 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from flows.commands.app import Dask, Data, Home, Prepared, Recipe, Settings, app, settled
+from flows.commands.app import (
+    Dask,
+    Data,
+    Home,
+    Prepared,
+    Recipe,
+    Settings,
+    app,
+    command,
+    pages,
+    settled,
+    show_ends,
+    show_recipe,
+)
 
 if TYPE_CHECKING:
     from xray.config import Request
@@ -57,29 +70,33 @@ def tune(
         warmup_epochs=warmup_epochs,
     )
     request = checked_request(data, recipe, settings or [], home, trains=True, search=search, prepared=prepared)
+    show_recipe(request)
     from pydantic import SecretStr
 
     from flows.environment import served
-    from flows.screen import watching
+    from flows.screen import working
     from flows.tuning import tune as flow
 
-    with served(home, "xray.data.prepare", "xray.registry.study"), watching():
+    with working(served(home, "xray.data.prepare", "xray.registry.study")):
         searched = flow(request, search=search, storage=SecretStr(storage) if storage else None, dask=dask)
-    _show(searched, request)
+    _show(searched, request, home)
 
 
-def _show(searched: "Searched", request: "Request") -> None:
+def _show(searched: "Searched", request: "Request", home: Path) -> None:
     from flows.screen import console, show_table
     from xray.registry.card import SAFETY
 
     counts = ", ".join(f"{count} {word}" for word, count in searched.counts.items())
     show_table(f"{request.config.recipe}, best trials on VALIDATION", *searched.table())
-    console.print(f"trials   {counts}{'' if searched.tried else ' (all were there: nothing was trained)'}")
-    console.print(f"run      {searched.run_id}")
-    if searched.best is None:
-        console.print("No trial came to its end, so none is best.")
-    else:
-        best = request.model_copy(update={"config": searched.best.config})
-        console.print(f"best     trial {searched.best.number}; to evaluate and register it:")
-        console.print(f"         {best.command}", soft_wrap=True)
+    best = searched.best
+    ends = {
+        "trials": f"{counts}{'' if searched.tried else ' (all were there: nothing was trained)'}",
+        "run": searched.run_id,
+        **pages(request.places, searched.run_id, home),
+        "best": f"trial {best.number}; to evaluate and register it:" if best else "none: no trial came to its end",
+    }
+    show_ends(ends)
+    if best is not None:
+        chosen = request.model_copy(update={"config": best.config})
+        show_ends({"": command(*chosen.arguments)})
     console.print(SAFETY, style="dim")

@@ -6,12 +6,12 @@ from typing import Any
 import httpx
 import pytest
 from prefect import flow
-from prefect.artifacts import update_progress_artifact
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
-from tasks import progress
-from tasks.progress import progress_of, watcher
+from tasks import artifacts, progress
+from tasks.progress import doing, progress_of, watcher
 
-Call = tuple[str, int, int]
+Call = tuple[str, int, int | None]
 
 
 class Server:
@@ -20,6 +20,13 @@ class Server:
     def __init__(self) -> None:
         self.told: list[float] = []
         self.away = 0
+        self.made = self.not_yet = 0
+
+    def create(self, **words: Any) -> Any:
+        self.made += 1
+        if self.made <= self.not_yet:
+            raise httpx.ConnectError("connection refused")
+        return create_progress_artifact(**words)
 
     def update(self, artifact_id: Any, progress: float) -> Any:
         self.told.append(progress)
@@ -40,7 +47,8 @@ def watched() -> Iterator[list[Call]]:
 @pytest.fixture
 def server(prefect_server: None, monkeypatch: pytest.MonkeyPatch) -> Server:
     server = Server()
-    monkeypatch.setattr(progress, "update_progress_artifact", server.update)
+    monkeypatch.setattr(artifacts, "create_progress_artifact", server.create)
+    monkeypatch.setattr(artifacts, "update_progress_artifact", server.update)
     return server
 
 
@@ -90,3 +98,32 @@ def test_a_server_that_is_away_stops_no_work_and_is_left_alone_for_a_while(
     reported("epochs", (1, 4), (2, 4), (3, 4), (4, 4))
     assert server.told == [25.0, 100.0]
     assert len(watched) == 4
+
+
+def test_a_bar_that_cannot_be_made_stops_no_work_and_is_made_once_the_pause_is_over(
+    server: Server, watched: list[Call], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.not_yet = 1
+    reported("epochs", (1, 2), (2, 2))
+    assert (server.made, server.told) == (1, [])
+    monkeypatch.setattr(progress, "SECONDS_AFTER_A_FAILURE", 0.0)
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_UPDATES", 0.0)
+    server.not_yet = 2
+    reported("epochs", (1, 2), (2, 2))
+    assert (server.made, server.told) == (3, [50.0, 100.0])
+    assert len(watched) == 4
+
+
+def test_a_watcher_is_told_what_cannot_be_counted_part_by_part_and_its_end(watched: list[Call]) -> None:
+    with pytest.raises(ValueError, match="failed"), doing("looking inside") as now:
+        now("maps")
+        raise ValueError("failed")
+    assert watched == [
+        ("looking inside", 0, None), ("looking inside", 1, 1),
+        ("looking inside: maps", 0, None), ("looking inside: maps", 1, 1),
+    ]  # fmt: skip
+
+
+def test_what_is_done_unwatched_is_told_to_nobody() -> None:
+    with doing("evaluating") as now:
+        now("pictures")

@@ -87,16 +87,35 @@ def test_a_recipe_can_be_a_file(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("[about]\nsource = 'me'\nexpect = 'little'\n[training]\nepoch = 2\n", "did you mean training.epochs"),
-        ("[about]\nsource = 'me'\n", "about.expect"),
+        (
+            "[training]\nepochs = 0\n",
+            r"mine.toml: \[training\] epochs: must be .* to 1. Received: 0",
+        ),
+        ("[trainings]\nepochs = 1\n", r"mine.toml: .*did you mean training\?.*Received: trainings"),
+        ("[about]\nsource = ''\n", r"mine.toml: \[about\] source: must have at least 1 character"),
         ("not TOML", "must be TOML"),
-        ("training = 5\n", "must be a table"),
+        ("training = 5\n", r"mine.toml: \[training\] must be a table. Received: 5"),
+        ("about = 5\n", r"mine.toml: \[about\] must be a table. Received: 5"),
+        ("recipe = 'default'\n", "mine.toml: recipe must be the file's own name, mine.*extends"),
+        ("extends = 'defualt'\n", r"mine.toml: extends must be one of article.*\(did you mean default\?\)"),
+        ("extends = 'base.toml'\n", "mine.toml: extends must be .* Received: base.toml"),
+        ("extends = 3\n", "mine.toml: extends must be .* Received: 3"),
+        ("extends = 'mine.toml'\n", "extends must come to an end. Received: mine.toml extends mine.toml"),
     ],
 )
 def test_a_wrong_recipe_file_is_refused_in_one_line(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=words):
-        load_config(str(path), ["training.epochs=2"])
+        load_config(str(path), ["training.patience=2"])
+
+
+@pytest.mark.parametrize("text", ["training = 5\n", "[training]\nepochs = 'many'\n"])
+def test_a_wrong_recipe_file_without_settings_is_refused_likewise(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=rf"^{path}: \[training\].*must be.* Received: (5|'many')$"):
+        load_config(str(path))
 
 
 def test_a_recipes_name_alone_stands_for_all_of_its_values() -> None:
@@ -162,7 +181,7 @@ class TestBackbone:
             (["model.backbone=densenet121"], "model.backbone: needs model.architecture=backbone. Received: 'dense"),
             (["model.weights=imagenet"], "model.weights: needs model.architecture=backbone. Received: 'imagenet'"),
             (["model.architecture=backbone"], "model.backbone: must name a network .* Received: 'none'"),
-            ([*NAMED, "model.backbone=vgg"], "model.backbone: input should be 'none', .* Received: 'vgg'"),
+            ([*NAMED, "model.backbone=vgg"], "model.backbone: must be 'none', .* Received: 'vgg'"),
             (
                 ["training.keep=last"],
                 "training.keep: must be best where .* Received: 'last'",
@@ -193,8 +212,22 @@ class TestCommand:
         monkeypatch.chdir(tmp_path)
         Path("mine.toml").write_text('[about]\nsource = "Ours."\nexpect = "Little."\n[training]\nepochs = 7\n')
         changed = load_config("mine.toml", ["training.learning_rate=0.01", "training.epochs=60"])
-        request = Request(data=tmp_path, config=changed)
+        request = Request(data=tmp_path, config=changed, recipe_file=Path("mine.toml").resolve())
+        assert request.command.count("--set") == 2
+        monkeypatch.chdir("/")
         assert self.read_back(request) == changed
+
+    def test_of_a_recipe_that_is_gone_types_every_value(self, tmp_path: Path) -> None:
+        path = tmp_path / "mine.toml"
+        path.write_text('extends = "quick"\n')
+        request = Request(data=tmp_path, config=load_config(str(path)), recipe_file=path)
+        path.unlink()
+        assert request.command.count("--set") == len(load_config("quick").flat()) - 4  # its name, about, no prevalence
+
+    def test_a_folder_with_a_space_is_one_word(self, tmp_path: Path) -> None:
+        request = Request(data=tmp_path / "my scans", home=tmp_path / "my home", config=load_config("quick"))
+        words = shlex.split(request.command)
+        assert (words[2], words[words.index("--home") + 1]) == (str(tmp_path / "my scans"), str(tmp_path / "my home"))
 
 
 class TestTold:

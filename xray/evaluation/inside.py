@@ -39,7 +39,13 @@ MAPS_BY_LOT = 100
 
 
 def write_look(
-    folder: Path, trained: Trained, judged: Judged, catalog: Catalog, store: PixelStore, config: Config
+    folder: Path,
+    trained: Trained,
+    judged: Judged,
+    catalog: Catalog,
+    store: PixelStore,
+    config: Config,
+    said: Callable[[str], None],
 ) -> None:
     """Write an inspection's files into a folder.
 
@@ -50,6 +56,7 @@ def write_look(
         catalog: The scans.
         store: Their pixels.
         config: Seeds and draws.
+        said: Called with the part that begins.
 
     Raises:
         EvaluationError: The scores are not those of this network.
@@ -62,7 +69,7 @@ def write_look(
         scores=test,
         pixels=store.read(test["sha256"].tolist()),
     )
-    report, pictures = _look(seen, catalog, store, config)
+    report, pictures = _look(seen, catalog, store, config, said)
     (folder / "inspection.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
     (folder / "figures").mkdir()
     for name, picture in pictures.items():
@@ -85,13 +92,18 @@ class _Subject:
 
 
 def _look(
-    seen: _Subject, catalog: Catalog, store: PixelStore, config: Config
+    seen: _Subject, catalog: Catalog, store: PixelStore, config: Config, said: Callable[[str], None]
 ) -> tuple[dict[str, Any], dict[str, Figure]]:
     threshold, evaluation = seen.reading.threshold, config.evaluation
+    said("parts of the scans")
     parts = slices.slices(seen.scores, threshold, _looks(seen, catalog), evaluation)
+    said("changed scans")
     changed = robustness.robustness(seen.predict, seen.pixels, seen.scores, threshold, evaluation)
+    said("sources")
     probed = source_probe.probe(*_features(seen.network, catalog, store), evaluation)
+    said("without the lungs")
     short = shortcuts.shortcuts(seen.predict, seen.pixels, seen.scores, threshold, probed, evaluation)
+    said("maps")
     sane, maps = _maps(seen, config)
     spots = _focus(seen)
     tables: dict[str, Table] = {

@@ -1,5 +1,6 @@
 """Look into a judged network, or find what was seen, which takes no TensorFlow; kept beside its evaluation."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,14 @@ class Inspected:
         return sorted((self.folder / "figures").glob("*.png"))
 
 
-def inspect(trained: Trained, judged: Judged, catalog: Catalog, store: PixelStore, config: Config) -> Inspected:
+def inspect(
+    trained: Trained,
+    judged: Judged,
+    catalog: Catalog,
+    store: PixelStore,
+    config: Config,
+    said: Callable[[str], None] | None = None,
+) -> Inspected:
     """Look into a judged network, or find what was seen.
 
     Args:
@@ -50,6 +58,7 @@ def inspect(trained: Trained, judged: Judged, catalog: Catalog, store: PixelStor
         catalog: The scans.
         store: Their pixels.
         config: Seeds and draws.
+        said: Called with the part of the look that begins.
 
     Raises:
         EvaluationError: The scores are not those of this network.
@@ -60,7 +69,7 @@ def inspect(trained: Trained, judged: Judged, catalog: Catalog, store: PixelStor
     def fill(draft: Path) -> dict[str, Any]:
         with quiet_import():
             from xray.evaluation.inside import write_look
-        write_look(draft, trained, judged, catalog, store, config)
+        write_look(draft, trained, judged, catalog, store, config, said or (lambda part: None))
         return {"evaluation": judged.digest}
 
     return Inspected(folder, reused=not write_folder(folder, fill))

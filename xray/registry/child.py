@@ -39,7 +39,10 @@ class Child:
             scratch: An empty folder to run in.
         """
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 closed with the child
-        environment = os.environ | QUIET | {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": "1"}
+        # A model may have been kept by code that still takes the user's own settings of Keras.
+        others = {name: value for name, value in os.environ.items() if not name.startswith("KERAS_")}
+        keras = {"KERAS_BACKEND": "tensorflow", "KERAS_HOME": str(scratch / "keras")}
+        environment = others | QUIET | keras | {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": "1"}
         command = [sys.executable, "-I", str(ALONE), str(model.absolute())]
         self._process = subprocess.Popen(
             command, cwd=scratch, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors

@@ -98,7 +98,7 @@ class Book:
 
     def open(self, draft: Draft) -> Record:
         """Write a record that has no verdict yet, in one write: it is there with all that it stands for, or not."""
-        by, owner = _who(), Owner.this()
+        by, owner = f"{draft.by} ({_who()})" if draft.by else _who(), Owner.this()
         facts = asdict(draft) | {"policy": json.dumps(dict(draft.policy)), "forced": json.dumps(draft.forced)}
         facts |= {"from": facts.pop("before"), "to": facts.pop("after"), "reason": draft.reason[:MOST_WORDS]}
         facts |= {"prefect_flow_run": facts.pop("flow_run"), "by": by, "mlflow.user": by, **asdict(owner)}

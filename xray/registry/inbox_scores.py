@@ -23,6 +23,8 @@ from xray.registry.scoring_log import fetch_reference
 
 log = logging.getLogger(__name__)
 
+DECISIONS = {"pneumonia": "called pneumonia", "normal": "called normal", "refer": "referred to a person"}
+
 SCANS_A_PART = 256
 """Scans that a kill may cost, which are then scored again."""
 
@@ -46,16 +48,23 @@ class Scored:
     version: str
 
     def rows(self) -> list[dict[str, str]]:
-        """Give the counts as a table, in words: a row a count."""
+        """Give the counts as a table, in words: a row a count, the scores' by what the model decided."""
         scans, rejected = (self.entry.scans, self.entry.rejected) if self.entry else (0, 0)
         counts = {
             "files in the inbox": self.found,
             "new": self.new,
             "finished by a run before": self.adopted,
             "scored": scans,
+            **self._decided(),
             "rejected": rejected,
         }
         return [{"what": what, "number": f"{count:,}"} for what, count in counts.items()]
+
+    def _decided(self) -> dict[str, int]:
+        if self.entry is None or not self.entry.scans:
+            return {}
+        found = pd.read_parquet(self.entry.scores, columns=["decision"])["decision"].value_counts()
+        return {f"  {words}": int(found.get(decision, 0)) for decision, words in DECISIONS.items()}
 
 
 def score_inbox(

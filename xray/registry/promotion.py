@@ -59,6 +59,7 @@ def decide(
     force: bool = False,
     reason: str = "",
     flow_run: str | None = None,
+    by: str = "",
 ) -> Decision:
     """Promote a challenger that the policy lets pass, or that somebody forces; record it either way.
 
@@ -69,6 +70,7 @@ def decide(
         force: Whether to promote it whatever the judgement says.
         reason: Why; needed with `force`.
         flow_run: The Prefect flow run, if any.
+        by: Who asked, where that is another than this process's user.
 
     Returns:
         The decision: promoted, refused, or withdrawn where another move was first.
@@ -102,6 +104,7 @@ def decide(
         policy={} if judged is None else judged.policy.model_dump(mode="json"),
         scans="" if judged is None else judged.scans,
         flow_run=flow_run,
+        by=by,
     )
     return Decision(asked.model_name, _done_already(book, asked) or carry_out(book, draft, describe), judged)
 
@@ -129,7 +132,7 @@ def bout_of_return(places: Places, model_name: str) -> Bout:
     return Bout(model_name, before[-1], champion, last.draft.number + 1)
 
 
-def rollback(places: Places, asked: Bout, reason: str = "", flow_run: str | None = None) -> Decision:
+def rollback(places: Places, asked: Bout, reason: str = "", flow_run: str | None = None, by: str = "") -> Decision:
     """Make the champion before this one champion again. Done twice it goes two back.
 
     Args:
@@ -137,6 +140,7 @@ def rollback(places: Places, asked: Bout, reason: str = "", flow_run: str | None
         asked: What `bout_of_return` found.
         reason: Why, in words.
         flow_run: The Prefect flow run, if any.
+        by: Who asked, where that is another than this process's user.
 
     Returns:
         The decision: returned, or withdrawn where another move was first.
@@ -145,7 +149,7 @@ def rollback(places: Places, asked: Bout, reason: str = "", flow_run: str | None
         RegistryError: The store cannot be reached.
     """
     book = Book(places, asked.model_name)
-    draft = Draft(ROLLBACK, RETURNED, asked.number, asked.champion, asked.challenger, reason, flow_run=flow_run)
+    draft = Draft(ROLLBACK, RETURNED, asked.number, asked.champion, asked.challenger, reason, flow_run=flow_run, by=by)
     return Decision(asked.model_name, _done_already(book, asked) or carry_out(book, draft))
 
 

@@ -72,6 +72,7 @@ class Draft:
         policy: The policy's values, or none for a move that is not judged.
         scans: Digest of the scans that judged, or "" where none did.
         flow_run: The Prefect flow run, if any.
+        by: Who asked, where that is another than the user of the process that opens it; a record says both.
     """
 
     kind: str
@@ -84,6 +85,7 @@ class Draft:
     policy: Mapping[str, Any] = field(default_factory=dict)
     scans: str = ""
     flow_run: str | None = None
+    by: str = ""
 
 
 @dataclass(frozen=True)

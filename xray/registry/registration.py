@@ -54,12 +54,14 @@ class Registered:
         version: Its version, from "1".
         reused: Whether it was there already.
         challenger: Whether it bears the alias `challenger`.
+        withheld: Why it does not, in words; "" where it does.
     """
 
     name: str
     version: str
     reused: bool
     challenger: bool
+    withheld: str = ""
 
     @property
     def uri(self) -> str:
@@ -99,8 +101,8 @@ def register(tracker: Tracker, model: Path, settings: Settings, registration: Re
             created = True
         else:
             created = False
-        challenger = registration.registry.challenger and _challenge(client, name, str(found.version))
-    return Registered(name, str(found.version), not created, challenger)
+        withheld = _challenge(client, name, str(found.version), registration.registry.challenger)
+    return Registered(name, str(found.version), not created, not withheld, withheld)
 
 
 def _log(client: MlflowClient, run_id: str, digest: str, model: Path, settings: Settings) -> str:
@@ -141,12 +143,16 @@ def _ensure_name(client: MlflowClient, name: str) -> None:
             client.update_registered_model(name, ABOUT)
 
 
-def _challenge(client: MlflowClient, name: str, version: str) -> bool:
-    """Give a version the alias, unless a newer one bears it or is champion, or it bears another alias already."""
+def _challenge(client: MlflowClient, name: str, version: str, wanted: bool) -> str:
+    """Give a version the alias, or say why not: its recipe, another alias of its own, or a newer one's."""
     aliases = {alias: str(bearer) for alias, bearer in client.get_registered_model(name).aliases.items()}
-    if version in aliases.values():
-        return aliases.get(CHALLENGER) == version
-    if max(int(aliases.get(alias, 0)) for alias in (CHALLENGER, CHAMPION)) > int(version):
-        return False
+    own = [alias for alias, bearer in aliases.items() if bearer == version]
+    if not wanted:
+        return "its recipe says registry.challenger=false"
+    if own:
+        return "" if CHALLENGER in own else f"it bears the alias {' and '.join(own)} already"
+    newer = [alias for alias in (CHALLENGER, CHAMPION) if int(aliases.get(alias, 0)) > int(version)]
+    if newer:
+        return f"version {aliases[newer[0]]} is newer, and is {newer[0]}"
     client.set_registered_model_alias(name, CHALLENGER, version)
-    return True
+    return ""

@@ -20,6 +20,7 @@ from xray.data.images import normalize, normalizer_digest
 from xray.errors import ImageError, RegistryError
 from xray.evaluation.reading import Reading
 from xray.labels import class_columns
+from xray.libraries import own_keras
 from xray.training.predict import predict
 
 IMAGE = "image"
@@ -42,7 +43,8 @@ class Scorer(PythonModel):
         Raises:
             RegistryError: The `xray` on the path normalizes in another way than the model was trained with.
         """
-        import keras  # here, since logging a model runs this file and needs no TensorFlow
+        with own_keras():
+            import keras  # here, since logging a model runs this file and needs no TensorFlow
 
         model, settings = (Path(context.artifacts[name]) for name in ("model", "settings"))
         values = json.loads(settings.read_text(encoding="utf-8"))

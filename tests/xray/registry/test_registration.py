@@ -50,4 +50,5 @@ def test_a_newer_challenger_keeps_its_alias(opened: Callable[[], Tracker], netwo
     old, new = Settings.of(IMAGES, Reading.at(0.5)), Settings.of(IMAGES, Reading.at(0.6))
     register(opened(), network, old, registration())
     assert register(opened(), network, new, registration()).challenger
-    assert not register(opened(), network, old, registration()).challenger
+    kept = register(opened(), network, old, registration())
+    assert (kept.challenger, kept.withheld) == (False, "version 2 is newer, and is challenger")
