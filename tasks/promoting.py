@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from xray.s3 import DataPath
 
 
-
 @step(name="find challenger")
 def find_challenger(places: Places, model_name: str, version: int | None) -> Bout:
     """Settle what is open, and find out who challenges whom."""

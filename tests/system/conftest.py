@@ -5,11 +5,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.system.typed import Documented
 
 PROJECT = Path(__file__).parents[2]
 OUTSIDE = ("PREFECT_", "MLFLOW_", "XRAY_", "TF_", "KERAS_", "MPL", "XDG_", "COV_", "GLIBC_", "DO_NOT_TRACK")
@@ -103,6 +107,19 @@ def processes_of(session: int) -> list[str]:
 def written_below(folder: Path) -> Sequence[str]:
     """List what lies below a folder."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+@pytest.fixture
+def documented(request: pytest.FixtureRequest) -> Iterator["Documented"]:
+    """The commands that the pages say this test runs. A test that has passed must have run all of them."""
+    from tests.system.typed import Documented
+
+    failed = request.session.testsfailed
+    commands = Documented.of(request.node.nodeid)
+    assert commands.shown, "no page names this test"
+    yield commands
+    if request.session.testsfailed == failed:
+        assert commands.left() == [], "the pages say that this test runs more"
 
 
 @pytest.fixture(scope="module")

@@ -62,17 +62,27 @@ class Started:
     """A process in a session of its own, and what it has written.
 
     Args:
-        folder: Where it runs.
+        folder: Where its log is, and where it runs unless `place` names another folder.
         name: Of its log.
-        command: Arguments of Python.
+        command: Arguments of the program.
         settings: Its environment.
+        program: Python, if no other is named.
+        place: Where it runs.
     """
 
-    def __init__(self, folder: Path, name: str, command: list[str], settings: dict[str, str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        command: list[str],
+        settings: dict[str, str],
+        program: str = sys.executable,
+        place: Path | None = None,
+    ) -> None:
         self.log = folder / f"{name}.log"
         with self.log.open("ab") as lines:
             self.child = subprocess.Popen(
-                [sys.executable, *command], cwd=folder, env=settings, stdout=lines, stderr=subprocess.STDOUT,
+                [program, *command], cwd=place or folder, env=settings, stdout=lines, stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL, start_new_session=True,
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no thread beside it
             )  # fmt: skip
@@ -86,6 +96,10 @@ class Started:
     def ended(self, seconds: float = SECONDS) -> int:
         """Wait for its end, and give its exit code."""
         return self.child.wait(seconds)
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C in its terminal."""
+        os.killpg(self.child.pid, signal.SIGINT)
 
     def kill(self) -> None:
         """Kill all of its session, without warning."""
@@ -104,9 +118,16 @@ def signed_in(home: Path) -> Iterator[None]:
 
 
 @contextmanager
-def started(folder: Path, name: str, command: list[str], settings: dict[str, str]) -> Iterator[Started]:
+def started(
+    folder: Path,
+    name: str,
+    command: list[str],
+    settings: dict[str, str],
+    program: str = sys.executable,
+    place: Path | None = None,
+) -> Iterator[Started]:
     """Start a process; whatever happens, nothing of its session is left."""
-    process = Started(folder, name, command, settings)
+    process = Started(folder, name, command, settings, program, place)
     try:
         yield process
     finally:

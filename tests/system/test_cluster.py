@@ -17,6 +17,7 @@ from PIL import Image
 from tasks.cluster import cluster_at, dask_workers
 from tests.system.conftest import PROJECT, Command
 from tests.system.started import Started, free_ports, settings_of, started, until
+from tests.system.typed import Documented
 from xray.config import Images
 from xray.data import decoding, shards
 from xray.data.shards import PixelStore, fill
@@ -215,14 +216,14 @@ def test_a_scheduler_that_goes_away_is_one_line_and_what_is_finished_is_kept(
     assert contents(resumed.store) == here
 
 
-def test_the_command_prepares_the_same_here_and_on_a_cluster(xray: Command) -> None:
+def test_the_command_prepares_the_same_here_and_on_a_cluster(xray: Command, documented: Documented) -> None:
     assert xray("phantom", "phantoms", "--scans", "80", "--size", "64x64").code == 0
-    prepare = ["prepare", "phantoms", "--recipe", "quick", "--home"]
-    afar = xray(*prepare, "afar", "--dask", "local")
+    (shown,) = documented
+    afar = xray(*documented.words(shown, {"coronahack": "phantoms"}, "--recipe quick --home afar"))
     # Python's own tracker of resources ends by itself, an instant after the process that it served.
     left = [process for process in afar.left if "resource_tracker" not in process]
     assert (afar.code, afar.err, left) == (0, "", [])
-    assert xray(*prepare, "here").code == 0
+    assert xray("prepare", "phantoms", "--recipe", "quick", "--home", "here").code == 0
 
     def stores(home: str) -> dict[str, bytes]:
         files = (xray.folder / home / "data" / "pixels").glob("*/*")

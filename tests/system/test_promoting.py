@@ -14,6 +14,7 @@ import pytest
 from flows.running import MLFLOW_PASSWORD, MLFLOW_USER
 from tests.system.conftest import Command
 from tests.system.started import credentials
+from tests.system.typed import Documented
 from tests.xray.registry.contenders import NAME, prejudiced
 from tests.xray.registry.promoters import NAME as EMPTY
 from tests.xray.registry.promoters import carried_out, plan, with_versions
@@ -31,33 +32,41 @@ def home(tmp_path_factory: pytest.TempPathFactory, phantoms: Path) -> Places:
     return prejudiced(tmp_path_factory.mktemp("promoting"), phantoms)
 
 
-def test_models_promote_history_and_rollback(xray: Command, home: Places) -> None:
+def test_models_promote_history_and_rollback(xray: Command, home: Places, documented: Documented) -> None:
     where = ("--home", str(home.home), "--model-name", NAME)
-    refused = xray("promote", *where)
+    models, promote, named, rollback, history, strict, force = map(documented.words, documented)
+    assert xray(*strict, *where).code == 1
+    refused = xray(*promote, *where)
     assert refused.code == 1, refused
-    assert "specificity must be at least 0.5" in refused.out and "look 1 at them" in refused.out
+    assert "specificity must be at least 0.5" in refused.out and "look 2 at them" in refused.out
     assert f"{NAME} version 2 refused: specificity must be at least 0.5. Received: 0.000" in refused.out
     policy = ("--set", "promotion.min_specificity=0", "--set", "promotion.max_calibration_error=1")
-    promoted = xray("promote", "1", *policy, *where)
+    promoted = xray(*_version(named, "1"), *policy, *where)
     assert promoted.code == 0, promoted
     assert f"{NAME} version 1 promoted: every rule of the policy holds" in promoted.out
-    forced = xray("promote", "--force", "--reason", "a test", *where)
-    assert forced.code == 0 and "a test (forced; specificity must be at least 0.5" in forced.out, forced
-    listed = json.loads(xray("models", "--json", *where).out)
+    forced = xray(*_version(force, "2"), *where)
+    assert forced.code == 0 and f"{force[-1]} (forced; specificity must be at least 0.5" in forced.out, forced
+    listed = json.loads(xray(*models, "--json", *where).out)
     assert [(each["version"], each["aliases"], each["verdict"]) for each in listed] == [
         ("2", ["champion"], "promoted"), ("1", [], "promoted"),
     ]  # fmt: skip
-    returned = xray("rollback", "--reason", "it was no better", *where)
-    assert returned.code == 0 and f"{NAME} version 1 returned: it was no better" in returned.out
+    returned = xray(*rollback, *where)
+    assert returned.code == 0 and f"{NAME} version 1 returned: {rollback[-1]}" in returned.out
     again = xray("rollback", *where)
     assert again.code == 2 and again.err.endswith("Received: version 1 is the first\n") and again.err.count("\n") == 1
-    told = json.loads(xray("history", "--json", *where).out)
+    told = json.loads(xray(*history, "--json", *where).out)
     assert [(each["verdict"], each["before"], each["after"]) for each in told] == [
         ("returned", "2", "1"), ("promoted", "1", "2"), ("promoted", None, "1"), ("refused", None, "2"),
+        ("refused", None, "2"),
     ]  # fmt: skip
-    assert [each["metrics"].get("looks") for each in told] == [None, 3, 2, 1]
-    table = xray("history", *where)
-    assert table.code == 0 and "it was no better" in table.out
+    assert [each["metrics"].get("looks") for each in told] == [None, 4, 3, 2, 1]
+    table = xray(*history, *where)
+    assert table.code == 0 and rollback[-1] in table.out
+
+
+def _version(words: list[str], number: str) -> list[str]:
+    """Name one of the versions that are there in the place of the page's third."""
+    return [number if word == "3" else word for word in words]
 
 
 def test_two_promotions_at_once_through_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

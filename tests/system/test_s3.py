@@ -5,34 +5,40 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import send
-from tests.system.conftest import Command, Ended
+from tests.system.conftest import Command
+from tests.system.typed import Documented, Shell, Typed
 from xray.data.phantom import write_phantoms
 from xray.s3 import S3Path
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
-SMALL = ["--recipe", "quick", "--set", "images.height=32", "--set", "images.width=32"]
+SMALL = "--recipe quick --set images.height=32 --set images.width=32"
 
 
-def catalog_of(ended: Ended) -> str:
+def catalog_of(ended: Typed) -> str:
     """Name the catalog that a command ended with."""
     return Path(ended.out.strip().splitlines()[-1].removesuffix(" (reused)").split()[-1]).name
 
 
-def test_two_machines_and_a_disk_prepare_the_same(xray: Command, bucket: S3Path) -> None:
+def test_two_machines_and_a_disk_prepare_the_same(xray: Command, bucket: S3Path, documented: Documented) -> None:
     write_phantoms(xray.folder / "scans", scans=80, seed=0, size=(64, 64))
-    address = send(xray.folder / "scans", bucket / "scans")
-    shared = ["--prepared", f"{bucket}/shared"]
-    on_disk = xray("prepare", "scans", *SMALL, "--home", "disk")
-    first = xray("prepare", str(address), *SMALL, "--home", "first", *shared)
-    second = xray("prepare", str(address), *SMALL, "--home", "second", *shared)
-    for ended in (on_disk, first, second):
-        assert (ended.code, ended.err) == (0, ""), ended.out + ended.err
-        assert catalog_of(ended) == catalog_of(on_disk)
-    assert "80 decoded, 0 reused" in first.out
+    send(xray.folder / "scans", bucket / "coronahack")
+    swap = {"s3://BUCKET": str(bucket)}
+    prepare, run, export = documented.one("xray prepare"), documented.shown[0], documented.one("export")
+    shell = Shell(xray.folder, xray.user)
+    on_disk = shell(f"xray prepare scans --home disk {SMALL}")
+    alone = documented.run(shell, prepare, swap, f"--home first {SMALL}")
+    first = documented.run(shell, run, swap, f"--home first {SMALL} --set training.epochs=1")
+    documented.export(shell, export, swap)
+    second = documented.run(shell, prepare, swap, f"--home second {SMALL}")
+    for ended in (on_disk, alone, first, second):
+        assert ended.err == ""
+    assert catalog_of(alone) == catalog_of(second) == catalog_of(on_disk)
+    assert "80 decoded, 0 reused" in alone.out
+    assert "0 decoded, 80 reused" in first.out
     assert "0 decoded, 80 reused" in second.out
     pixels = [sorted((xray.folder / home / "data" / "pixels").rglob("*.parquet")) for home in ("disk", "second")]
-    assert [path.read_bytes() for path in pixels[0]] == [path.read_bytes() for path in pixels[1]]
+    assert [path.read_bytes() for path in pixels[0]] == [path.read_bytes() for path in pixels[1]] != []
     for home in ("disk", "first", "second"):
         for path in (xray.folder / home).rglob("*"):
             assert not path.is_file() or b"test-secret" not in path.read_bytes()
@@ -48,7 +54,7 @@ def test_mistakes_end_in_one_line(xray: Command, bucket: S3Path) -> None:
         f"data folder must be an existing folder. Received: {bucket}/none": [f"{bucket}/none"],
     }
     for words, arguments in said.items():
-        ended = xray("prepare", *arguments, *SMALL)
+        ended = xray("prepare", *arguments, *SMALL.split())
         assert (ended.code, ended.out) == (2, ""), ended.out + ended.err
         assert words in ended.err
         assert ended.err.count("\n") == 1

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.system.conftest import OUTSIDE, PROJECT, processes_of
+from tests.system.typed import Documented
 
 SECONDS = 400
 SETTINGS = [
@@ -142,8 +143,10 @@ def test_killed_it_ends_with_the_trials_of_an_unkilled_one(folder: Path, again: 
         assert value == pytest.approx(there[slot][1], rel=1e-3)
 
 
-def test_on_a_cluster_every_trial_is_run_once_and_no_run_knows_test(folder: Path) -> None:
-    printed = ended(folder, "beside", *COMMAND, "--home", "other", "--dask", "local")
+def test_on_a_cluster_every_trial_is_run_once_and_no_run_knows_test(folder: Path, documented: Documented) -> None:
+    (shown,) = documented
+    swap = {"coronahack": "phantoms", "--trials 30": "--trials 3"}
+    printed = ended(folder, "beside", *documented.words(shown, swap), *COMMAND[2:], "--home", "other")
     assert "3 complete, 0 pruned, 0 diverged" in printed
     parent, children = runs_of(folder / "other")
     assert sorted(run.data.tags["trial"] for run in children) == ["0", "1", "2"]

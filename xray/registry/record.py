@@ -28,7 +28,6 @@ from xray.training.history import History
 from xray.training.identity import training_digest
 
 
-
 @dataclass(frozen=True)
 class Recorded:
     """Where a run and its model are found.

@@ -39,6 +39,9 @@ HEADLINE = {
 }
 """Figures on TEST that card and page show, with what each is."""
 
+LINE = ("auc", "accuracy", "sensitivity", "specificity")
+"""Those that a version's own line in MLflow's list shows."""
+
 PHANTOMS = (
     "These are phantoms: scans drawn by a program, of nobody. Nothing on this page says how the model does on people."
 )
@@ -90,7 +93,7 @@ class Story:
     def headline(self) -> str:
         """Say in one line what a version's own line in MLflow's list shows of it."""
         metrics, data = self.metrics(), self.catalog.data.name
-        figures = ", ".join(f"{name} {metrics[f'test.{name}']:.3f}" for name in CARDS[:4] if f"test.{name}" in metrics)
+        figures = ", ".join(f"{name} {metrics[f'test.{name}']:.3f}" for name in LINE if f"test.{name}" in metrics)
         scans = int(metrics["test.scans"])
         return f"{figures} on {scans:,} TEST scans of {data}, recipe {self.config.recipe}"
 
