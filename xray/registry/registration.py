@@ -13,8 +13,8 @@ from mlflow.models import Model
 
 from xray import config
 from xray.config import digest_of
-from xray.registry.card import SAFETY
 from xray.files import file_digest
+from xray.registry.card import SAFETY
 from xray.registry.model import Settings, save
 from xray.registry.store import reached
 from xray.registry.tracking import Tracker

@@ -15,8 +15,8 @@ from xray.config import Config, Places
 from xray.errors import TrainingError
 from xray.evaluation.captions import CAPTIONS
 from xray.evaluation.glance import CARDS, NUMBERS
-from xray.evaluation.inspection import Inspected, inspect
-from xray.evaluation.judge import Judged, judge
+from xray.evaluation.inspection import Inspected
+from xray.evaluation.judge import Judged
 from xray.registry.card import SAFETY
 from xray.registry.choice import score_files
 from xray.registry.evidence import Evidence, figures_in_file, log_evidence
