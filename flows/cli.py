@@ -7,6 +7,7 @@ from types import FrameType
 
 from flows.commands.app import app
 from xray.errors import XrayError
+from xray.secrecy import redacted
 
 # Imported for what they add to the app, in the order of the help page.
 # isort: off
@@ -51,7 +52,7 @@ def _end_as_by_ctrl_c() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    sys.stderr.write(f"xray: {' '.join(message.split())}\n")
+    sys.stderr.write(f"xray: {' '.join(redacted(message).split())}\n")
     sys.exit(code)
 
 

@@ -11,6 +11,7 @@ from flows.running import CLIENT_PASSWORD, NO_ORIGIN, SERVER_PASSWORD, running, 
 from tasks.libraries import load
 from xray.errors import XrayError
 from xray.password import made_password
+from xray.secrecy import redacted, require_database
 
 TRAINING_MEMORY = {
     # glibc gives every large block back to the kernel and faults it in again a step later, page by page. Kept, and in
@@ -22,6 +23,13 @@ TRAINING_MEMORY = {
     "glibc.malloc.top_pad": "268435456",
 }
 """Settings of glibc's allocator, which reads them when a process starts and never again."""
+
+DATABASES = (
+    "MLFLOW_TRACKING_URI",
+    "PREFECT_SERVER_DATABASE_CONNECTION_URL",
+    "PREFECT_API_DATABASE_CONNECTION_URL",
+)
+"""Variables in which a user may name a database; the first may name a server, too."""
 
 MUTED = ("PREFECT_SERVER_LOGGING_LEVEL", "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL")
 """What keeps Prefect's own lines off the screen of a command."""
@@ -84,7 +92,12 @@ def settle(home: Path, trains: bool) -> None:
     Args:
         home: The folder that holds data/, mlruns/ and Prefect's own state.
         trains: Whether a network will be trained, which gains from `TRAINING_MEMORY`.
+
+    Raises:
+        XrayError: The environment names a database that cannot be one.
     """
+    for name in DATABASES:
+        require_database(os.environ.get(name, ""), name)
     servers = running(home)
     for name, value in (quiet_settings(home) | (servers.variables() if servers else {})).items():
         os.environ.setdefault(name, value)
@@ -132,13 +145,15 @@ def _require_answer(url: str) -> None:
     with get_client(sync_client=True) as client:
         error = client.api_healthcheck()  # which needs no password
         if error is not None:
-            raise XrayError(f"PREFECT_API_URL must name a server that answers. Received: {url} ({error})")
+            raise XrayError(
+                f"PREFECT_API_URL must name a server that answers. Received: {redacted(f'{url} ({error})')}"
+            )
         try:
             client.hello()
         except httpx.HTTPStatusError as refusal:
-            code = refusal.response.status_code
+            answer = f"{redacted(url)} answers {refusal.response.status_code}"
             raise XrayError(
-                f"{CLIENT_PASSWORD} must be what the server of PREFECT_API_URL demands. Received: {url} answers {code}"
+                f"{CLIENT_PASSWORD} must be what the server of PREFECT_API_URL demands. Received: {answer}"
             ) from refusal
 
 

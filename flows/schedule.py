@@ -20,6 +20,7 @@ from prefect.flows import Flow
 from prefect.states import Completed, Failed
 
 from xray.errors import XrayError
+from xray.secrecy import redacted
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -79,7 +80,9 @@ def plainly(body: Callable[P, T]) -> Callable[P, T]:
         try:
             return body(*arguments, **named)
         except XrayError as error:
-            return cast(T, Failed(message=str(error), data=error))  # whoever called the flow gets the error itself
+            return cast(
+                T, Failed(message=redacted(str(error)), data=error)
+            )  # whoever called the flow gets the error itself
 
     return run
 
@@ -107,7 +110,7 @@ def tell_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> 
 
 
 def _line(state: State[Any]) -> str:
-    return " ".join((state.message or str(state.name)).removeprefix(PREFECTS_WORDS).split())
+    return redacted(" ".join((state.message or str(state.name)).removeprefix(PREFECTS_WORDS).split()))
 
 
 def _skipped(reason: str) -> State[Any]:

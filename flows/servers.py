@@ -14,7 +14,7 @@ from pathlib import Path
 from honcho.manager import SYSTEM_PRINTER_NAME, Manager
 from honcho.printer import Message
 
-from flows.environment import lasting_settings, memory_settings
+from flows.environment import DATABASES, lasting_settings, memory_settings
 from flows.parent import import_path
 from flows.prefect_database import cause, require_usable
 from flows.reaper import MARK, end_runs, marked
@@ -23,8 +23,8 @@ from flows.running import CLIENT_PASSWORD, SERVER_PASSWORD, Running, only_one, r
 from xray.config import Places
 from xray.errors import XrayError
 from xray.password import made_password
+from xray.secrecy import redacted, require_database
 
-DATABASE_VARIABLES = ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL")
 TAIL_LINES = 15
 SAID = re.compile(r"(?P<name>\w+) stopped \(rc=(?P<code>-?\d+)\)|SIG\w+ received")
 
@@ -55,7 +55,7 @@ class Plan:
     @property
     def database(self) -> str:
         """Prefect's database, as SQLAlchemy writes it."""
-        named = filter(None, map(os.environ.get, DATABASE_VARIABLES))
+        named = filter(None, map(os.environ.get, DATABASES[1:]))
         folder = Path(os.environ.get("PREFECT_HOME") or self.home / ".prefect")
         return next(named, f"sqlite+aiosqlite:///{folder / 'prefect.db'}")
 
@@ -100,6 +100,8 @@ def up(plan: Plan) -> int:
             _say(_already(plan.home))
             return 0
         _require_own_store()
+        for name in DATABASES:
+            require_database(os.environ.get(name, ""), name)
         require_usable(plan.database)
         require_free(plan.prefect_port, "--prefect-port")
         require_free(plan.mlflow_port, "--mlflow-port")
@@ -155,7 +157,7 @@ def _told(plan: Plan, name: str, code: int) -> int:
         raise XrayError(known)
     tail = text.splitlines()[-TAIL_LINES:]
     sys.stderr.write(f"xray: {name} ended by itself, and so all ended. Received: code {code}; {plan.log(name)} ends:\n")
-    sys.stderr.writelines(f"  {line}\n" for line in tail)
+    sys.stderr.writelines(f"  {redacted(line)}\n" for line in tail)
     return 1
 
 

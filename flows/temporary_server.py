@@ -17,6 +17,7 @@ from prefect.settings import get_current_settings
 from flows.parent import import_path
 from flows.prefect_database import cause, last_line, require_usable
 from xray.errors import XrayError
+from xray.secrecy import redacted
 
 OURS = {
     # What Prefect itself sets for its temporary server.
@@ -79,7 +80,9 @@ class TemporaryServer(SubprocessASGIServer):
             if self.server_process is None or self.server_process.poll() is not None:
                 self._words.seek(0)
                 said = self._words.read().decode("utf-8", "replace")
-                raise XrayError(cause(said, _database()) or f"Prefect's server must start. Received: {last_line(said)}")
+                raise XrayError(
+                    cause(said, _database()) or f"Prefect's server must start. Received: {redacted(last_line(said))}"
+                )
             if time.monotonic() > deadline:
                 raise XrayError(f"Prefect's server must start. Received: no answer in {seconds} s")
             time.sleep(0.05)

@@ -15,6 +15,7 @@ import httpx
 from flows.running import Running, access, announce, shell_access
 from tasks.turns import TRAINING
 from xray.errors import XrayError
+from xray.secrecy import redacted
 
 POOL = "xray"
 PATIENCE_SECONDS = 300.0
@@ -30,7 +31,7 @@ def main() -> None:
             wait_for(address)
         prepare(Path(deployments), Path(log), notify or None)
     except XrayError as error:
-        _say(f"xray: {error}")
+        _say(f"xray: {redacted(str(error))}")
         sys.exit(2)
     announce(Path(home), servers)
     _say(f"MLflow   {mlflow}/#/experiments?workflowType=machine_learning")

@@ -12,7 +12,8 @@ from xray.config import Places
 from xray.errors import XrayError
 from xray.password import made_password
 from xray.registry.gate import Gate
-from xray.registry.store import Store, reached, store_of
+from xray.registry.store import URI_VARIABLE, Store, reached, store_of
+from xray.secrecy import redacted, require_database
 
 NO_JOBS = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # seven processes that nothing here uses
@@ -30,7 +31,7 @@ def main() -> None:
     try:
         serve(Places(home=home), port)
     except XrayError as error:
-        sys.stderr.write(f"xray: {error}\n")
+        sys.stderr.write(f"xray: {redacted(str(error))}\n")
         sys.exit(USER_ERROR)
 
 
@@ -42,12 +43,14 @@ def serve(places: Places, port: int) -> None:
         port: 1 to 65535, free.
 
     Raises:
+        ConfigError: The store's address is none, or its driver is not there.
         RegistryError: The store cannot be opened.
         XrayError: The home cannot keep a password.
     """
     password = made_password(places.home)
     os.environ.update(NO_JOBS)
     store = store_of(places)
+    require_database(store.uri, URI_VARIABLE)
     with reached(store):
         _open(store)
         # Its module reads the environment, and makes the application.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import mlflow
 import requests
@@ -21,8 +21,10 @@ from xray.registry.artifacts import find_below
 from xray.registry.database_file import damaged, file_of, is_damage
 from xray.registry.experiments import set_up, tags_of
 from xray.registry.mlflow_database import AFTERWARDS, is_whole, require_whole
+from xray.secrecy import redacted, require_address, require_database, without_password
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
+USER_VARIABLE, PASSWORD_VARIABLE = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 REGISTRY_VARIABLE = "MLFLOW_REGISTRY_URI"
 PROGRESS_VARIABLE = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
 NOISY_LOGGERS = ("mlflow.store.db.utils", "mlflow.system_metrics", "mlflow.tracking", "mlflow.models", "mlflow.pyfunc")
@@ -46,8 +48,7 @@ class Store:
     @property
     def shown(self) -> str:
         """The address without user and password."""
-        parts = urlsplit(self.uri)
-        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if parts.netloc else self.uri
+        return redacted(self.uri)
 
     @property
     def is_server(self) -> bool:
@@ -67,8 +68,10 @@ class Store:
         """Connect, creating a database that is not there yet.
 
         Raises:
+            ConfigError: The database's driver is not there.
             RegistryError: The store cannot be reached, or its file cannot be used.
         """
+        require_database(self.uri, URI_VARIABLE)
         with reached(self):
             self._prepare()
             return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
@@ -132,14 +135,30 @@ class Store:
 def store_of(places: Places) -> Store:
     """Say where runs and models are kept: the one place that decides it.
 
-    The environment's `MLFLOW_TRACKING_URI`, a server's or database's address, wins over `places.mlruns`.
+    The environment's `MLFLOW_TRACKING_URI`, a server's or database's address, wins over `places.mlruns`. A password in
+    a server's address is moved to the variable that MLflow has for it, for errors and links repeat addresses.
+
+    Raises:
+        ConfigError: `MLFLOW_TRACKING_URI` cannot be taken apart.
     """
     artifacts = (places.mlruns.resolve() / "artifacts").as_uri()
     uri = os.environ.get(URI_VARIABLE)
+    if uri:
+        require_address(uri, URI_VARIABLE)
+        uri = _password_moved(uri)
     if not uri:
         return Store(f"sqlite:///{(places.mlruns.resolve() / 'mlflow.db').as_posix()}", artifacts)
     store = Store(uri, artifacts)
     return Store(uri, None) if store.is_server else store
+
+
+def _password_moved(uri: str) -> str:
+    if not uri.startswith(("http://", "https://")):
+        return uri
+    address, user, password = without_password(uri)
+    if user:
+        os.environ.update({URI_VARIABLE: address, USER_VARIABLE: user, PASSWORD_VARIABLE: password})
+    return address
 
 
 def ui_command(places: Places, port: int = 5000) -> list[str]:
@@ -171,7 +190,9 @@ def reached(store: Store) -> Iterator[None]:
         file = file_of(store.uri)
         if file is not None and is_damage(error):
             raise damaged(file, AFTERWARDS) from None
-        raise RegistryError(f"tracking store {store.shown} must answer. Received: {first_line(error)}") from error
+        raise RegistryError(
+            f"tracking store {store.shown} must answer. Received: {redacted(first_line(error))}"
+        ) from error
 
 
 def first_line(error: Any) -> str:

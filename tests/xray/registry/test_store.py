@@ -6,7 +6,7 @@ import mlflow
 import pytest
 
 from xray.config import Places
-from xray.errors import RegistryError
+from xray.errors import ConfigError, RegistryError
 from xray.registry.store import Store, reached, store_of, ui_command
 
 
@@ -37,6 +37,26 @@ def test_a_database_named_by_the_environment_keeps_artifacts_under_mlruns(
     store = store_of(places)
     assert store.artifacts == f"file://{places.mlruns / 'artifacts'}"
     assert store.shown == "postgresql://db/mlflow"
+
+
+def test_a_password_in_a_servers_address_is_moved_where_nothing_repeats_it(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, "")  # so that it is restored afterwards
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:p%40ssword@mlflow.example:5000")
+    assert store_of(places) == Store("https://mlflow.example:5000", None)
+    assert os.environ["MLFLOW_TRACKING_URI"] == "https://mlflow.example:5000"
+    assert (os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"]) == ("me", "p@ssword")
+
+
+def test_a_database_whose_address_is_malformed_is_refused_in_one_line(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:secret@db:54x2/mlflow")
+    with pytest.raises(ConfigError, match="MLFLOW_TRACKING_URI must be the address of a database") as refused:
+        store_of(places)
+    assert "secret" not in str(refused.value)
 
 
 def test_an_error_is_one_line_that_names_the_store_and_no_password() -> None:
