@@ -96,6 +96,12 @@ def shell_access(home: Path, servers: Running) -> list[str]:
     ]
 
 
+def open_to_others(home: Path) -> list[str]:
+    """Name the folders of a home that other users of the machine can look into: older versions made them so."""
+    folders = [home / name for name in ("data", "mlruns", ".prefect")]
+    return [str(folder) for folder in folders if folder.is_dir() and folder.stat().st_mode & 0o077]
+
+
 def announce(home: Path, servers: Running) -> None:
     """Tell the other commands of a home that its servers answer."""
     path = _announcement(home)

@@ -19,7 +19,7 @@ from flows.parent import import_path
 from flows.prefect_database import cause, require_usable
 from flows.reaper import MARK, end_runs, marked
 from flows.refusals import require_free
-from flows.running import CLIENT_PASSWORD, SERVER_PASSWORD, Running, only_one, running, secrets_of
+from flows.running import CLIENT_PASSWORD, SERVER_PASSWORD, Running, only_one, open_to_others, running, secrets_of
 from xray.config import Places
 from xray.errors import XrayError
 from xray.password import made_password
@@ -108,6 +108,9 @@ def up(plan: Plan) -> int:
         Places(home=plan.home).mlruns.mkdir(exist_ok=True)
         plan.log("").parent.mkdir(parents=True, exist_ok=True)
         _say(f"Starting Prefect, MLflow and a worker; their logs are in {plan.log('').parent}")
+        others = open_to_others(plan.home)
+        if others:
+            _say(f"Other users can look into {' and '.join(others)}; closed by: chmod -R go= {shlex.join(others)}")
         return _run(plan)
 
 

@@ -89,38 +89,30 @@ def test_a_cluster_of_ones_own_normalizes_and_scores(
 
 
 def test_each_server_starts_alone(shell: Shell, documented: Documented) -> None:
-    places, store, prefect, mlflow, pool, limit, deploy, worker = documented
+    private, places, store, password, prefects, mlflows, prefect, mlflow, pool, limit, deploy, worker = documented
     shutil.copy(PROJECT / "prefect.yaml", shell.folder)
     ports = free_ports(2)
     swap = {"4200": str(ports[0])}, {"5000": str(ports[1])}
     beside = shell.new()
+    documented.run(beside, private)
     documented.export(beside, places, swap[0])
     documented.export(beside, store, swap[1])
+    documented.run(beside, password)
+    documented.export(beside, prefects)
+    documented.export(beside, mlflows)
     with (
         documented.start(beside, "prefect", prefect, swap[0]) as first,
         documented.start(beside, "mlflow", mlflow, swap[1]) as second,
     ):
         until(lambda: first.said("") and answers(f"http://127.0.0.1:{ports[0]}/api/health"), "Prefect's server")
         until(lambda: second.said("") and answers(f"http://127.0.0.1:{ports[1]}/health"), "MLflow's server")
+        assert httpx.post(f"http://127.0.0.1:{ports[0]}/api/flows/filter", json={}).status_code == 401
+        assert httpx.get(f"http://127.0.0.1:{ports[1]}").status_code == 401
         for shown in (pool, limit, deploy):
             documented.run(beside, shown)
         assert "promote/on-demand" in beside("prefect deployment ls").out
         with documented.start(beside, "worker", worker) as third:
             until(lambda: third.said("started!"), "the worker")
-
-
-def test_a_password_keeps_others_out(shell: Shell, documented: Documented) -> None:
-    server, export = documented
-    (port,) = free_ports(1)
-    api = f"http://127.0.0.1:{port}/api"
-    with documented.start(shell.new(), "guarded", server, more=f"--port {port}") as process:
-        until(lambda: process.said("") and answers(f"{api}/health"), "Prefect's server")
-        assert httpx.post(f"{api}/flows/filter", json={}).status_code == 401
-        beside = shell.new()
-        beside.settings["PREFECT_API_URL"] = api
-        assert "401" in beside("prefect work-pool ls", code=1).err
-        documented.export(beside, export)
-        beside("prefect work-pool ls")
 
 
 def test_a_benchmark_says_what_it_takes(shell: Shell, documented: Documented) -> None:

@@ -194,7 +194,7 @@ def test_the_champion_answers_without_our_commands(shell: Shell, documented: Doc
 
 
 def test_servers_run_a_deployment_from_a_new_shell(clone: Shell, shell: Shell, documented: Documented) -> None:
-    up, again, elsewhere, deploy, run = documented
+    up, again, elsewhere, address, password, store, store_password, deploy, run = documented
     prefect, mlflow = free_ports(2)
     with documented.start(clone, "up", up, more=f"PREFECT_PORT={prefect} MLFLOW_PORT={mlflow}") as servers:
         until(lambda: servers.said("Ctrl-C ends"), "xray up says that all is well")
@@ -203,6 +203,13 @@ def test_servers_run_a_deployment_from_a_new_shell(clone: Shell, shell: Shell, d
         beside = shell.new()
         for line in re.findall(r"^ *(export .+)$", servers.log.read_text(), re.MULTILINE):
             beside.export(line)
+        typed = shell.new()
+        documented.export(typed, address, {"4200": str(prefect)})
+        documented.export(typed, password)
+        assert typed.settings == beside.settings, "the page has what xray up prints"
+        documented.export(typed, store, {"5000": str(mlflow)})
+        documented.export(typed, store_password)
+        assert "xray" in typed("python -c 'import mlflow; print(mlflow.search_experiments())'").out
         shutil.copy(PROJECT / "prefect.yaml", shell.folder)
         documented.run(beside, deploy)
         forced = "--param force=true --param reason=asked-for --watch"
