@@ -12,8 +12,8 @@ from xray.config import Places
 from xray.errors import XrayError
 from xray.password import made_password
 from xray.registry.gate import Gate
-from xray.registry.store import URI_VARIABLE, Store, reached, store_of
-from xray.secrecy import redacted, require_database
+from xray.registry.store import Store, reached, store_of
+from xray.secrecy import redacted
 
 NO_JOBS = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # seven processes that nothing here uses
@@ -50,7 +50,7 @@ def serve(places: Places, port: int) -> None:
     password = made_password(places.home)
     os.environ.update(NO_JOBS)
     store = store_of(places)
-    require_database(store.uri, URI_VARIABLE)
+    store.client()  # makes a database that is not there yet, whole
     with reached(store):
         _open(store)
         # Its module reads the environment, and makes the application.
