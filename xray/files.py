@@ -71,9 +71,13 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> "pd.DataFrame"
 
     with reading(path):
         try:
-            return pd.read_parquet(path, columns=columns)
+            table = pd.read_parquet(path, columns=columns)
         except (pa.ArrowException, MemoryError) as error:  # a damaged footer may ask for any number of bytes
             raise ValueError(str(error)) from error
+        missing = set(columns or ()) - set(table.columns)
+        if missing:
+            raise ValueError(f"no column {', '.join(sorted(missing))}")
+        return table
 
 
 @contextmanager

@@ -5,7 +5,7 @@ Files are named by that name, so that joining them again, after a kill in betwee
 scan is lost and none is there twice. A run that finds an unfinished one goes on under its name.
 """
 
-import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
@@ -19,7 +19,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
-from xray.errors import StoreError
+from xray.drafts import clear_drafts, whole_file
+from xray.errors import DamagedError, StoreError
+from xray.files import reading, set_aside
 
 PARTS, JOINED, LOGGED = ".unfinished", ".joined", ".logged"
 KINDS = ("scores", "rejects")
@@ -32,6 +34,9 @@ SCORES = pa.schema(
 """
 REJECTS = pa.schema([*_ABOUT, ("reason", pa.string()), ("detail", pa.string()), *_BY])
 """A row a file that is no scan; `sha256` is null where the file could not be read."""
+
+_OURS = re.compile(r"part-\d+\.parquet|(scores|rejects)-\d{8}T\d{6}Z-[0-9a-f]{8}\.parquet")
+"""What a run of ours calls its files; a file of another hand is left where it is, and named."""
 
 _PART = pa.unify_schemas([SCORES, REJECTS])
 
@@ -76,7 +81,7 @@ class Entry:
         """
         with _one_line_for_os_errors(self.folder):
             (self.folder / LOGGED).mkdir(exist_ok=True)
-            with _whole(self.folder / LOGGED / self.name) as draft:
+            with whole_file(self.folder / LOGGED / self.name) as draft:
                 draft.write_text(run_id, encoding="utf-8")
 
 
@@ -86,8 +91,13 @@ def unlogged(folder: Path) -> list[Entry]:
     Raises:
         StoreError: A file of the ledger cannot be read.
     """
-    names = {path.stem.partition("-")[2] for kind in KINDS for path in folder.glob(f"{kind}-*.parquet")}
+    names = {path.stem.partition("-")[2] for path in finished(folder)}
     return [_entry(folder, name) for name in sorted(names) if not (folder / LOGGED / name).exists()]
+
+
+def finished(folder: Path) -> list[Path]:
+    """List the files of a ledger's finished runs."""
+    return [path for kind in KINDS for path in folder.glob(f"{kind}-*.parquet")]
 
 
 class Ledger:
@@ -96,13 +106,15 @@ class Ledger:
     def __init__(self, folder: Path) -> None:
         """Find what an earlier run left unfinished."""
         self.folder = folder
-        for draft in folder.glob(".*.tmp-*"):
-            draft.unlink()
+        for place in (folder, folder / LOGGED):
+            clear_drafts(place)
+        for draft in folder.glob(".*.parquet.tmp-*"):  # as earlier versions named them
+            draft.unlink(missing_ok=True)
         for joined in (folder / PARTS).glob(f"*{JOINED}"):
             shutil.rmtree(joined)
         unfinished = sorted(path for path in (folder / PARTS).glob("*") if path.is_dir())
         self.name = unfinished[0].name if unfinished else _new_name()
-        self.adopted = sum(pq.read_metadata(path).num_rows for path in self._parts())
+        self.adopted = sum(len(rows) for rows in _whole_ones(self._parts(), _PART.names))
 
     def known(self, version: str | None = None) -> set[str]:
         """List what needs no scoring: the digests of all scans and rejects, and the paths of unreadable files.
@@ -111,13 +123,15 @@ class Ledger:
             version: Only what this model version has seen; None counts every version.
 
         Raises:
-            StoreError: A file of the ledger cannot be read.
+            StoreError: A file is none of ours, or the disk does not give it. One that is damaged is set aside, and its
+                scans are not known.
         """
         found: set[str] = set()
-        for path in [*(path for kind in KINDS for path in self.folder.glob(f"{kind}-*.parquet")), *self._parts()]:
-            rows = _read(path, ["image", "sha256", "model_version"]).to_pylist()
+        for table in _whole_ones([*finished(self.folder), *self._parts()], ["image", "sha256", "model_version"]):
             found |= {
-                row["sha256"] or row["image"] for row in rows if version is None or row["model_version"] == version
+                row["sha256"] or row["image"]
+                for row in table.to_pylist()
+                if version is None or row["model_version"] == version
             }
         return found
 
@@ -131,8 +145,9 @@ class Ledger:
         place = self.folder / PARTS / self.name
         with _one_line_for_os_errors(self.folder):
             place.mkdir(parents=True, exist_ok=True)
-            with _whole(place / f"part-{len(self._parts()):06d}.parquet") as draft:
-                pq.write_table(table, draft)
+            last = int(self._parts()[-1].stem.partition("-")[2]) if self._parts() else -1
+            with whole_file(place / f"part-{last + 1:06d}.parquet") as draft:
+                pq.write_table(table, draft, write_page_checksum=True)
 
     def join(self) -> Entry | None:
         """Make the parts this run's two files; None where there is no part.
@@ -183,8 +198,8 @@ def opened(folder: Path) -> Iterator[Ledger]:
 
 def _join(parts: list[Path], target: Path, schema: pa.Schema, rejects: bool) -> None:
     count = 0
-    with _whole(target) as draft:
-        with pq.ParquetWriter(draft, schema) as writer:
+    with whole_file(target) as draft:
+        with pq.ParquetWriter(draft, schema, write_page_checksum=True) as writer:
             for part in parts:
                 table = _read(part, _PART.names)
                 is_reject = pc.is_valid(table.column("reason"))
@@ -202,21 +217,25 @@ def _entry(folder: Path, name: str) -> Entry:
 
 
 def _read(path: Path, columns: list[str]) -> pa.Table:
-    try:
-        return pq.read_table(path, columns=columns)
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"{path} must be a file of scores or rejects. Received: {error}") from error
+    with reading(path):
+        try:
+            table = pq.read_table(path, columns=columns, page_checksum_verification=True)
+        except (pa.ArrowException, MemoryError) as error:  # a damaged footer may ask for any number of bytes
+            raise ValueError(str(error)) from error
+        if table.column_names != columns:
+            raise ValueError(f"columns {', '.join(columns)} must be there")
+        return table
 
 
-@contextmanager
-def _whole(target: Path) -> Iterator[Path]:
-    draft = target.with_name(f".{target.name}.tmp-{os.getpid()}")
-    try:
-        yield draft
-        if draft.exists():
-            draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
+def _whole_ones(paths: Iterable[Path], columns: list[str]) -> Iterator[pa.Table]:
+    """Read files one after the other; one that is damaged is set aside, so that its scans count as new."""
+    for path in paths:
+        try:
+            yield _read(path, columns)
+        except DamagedError as damage:
+            if not _OURS.fullmatch(path.name):
+                raise StoreError(f"{path} must be a file of scores or rejects. Received: {damage.reason}") from damage
+            set_aside(path, damage.reason, "its scans are scored again, as far as they still lie in the inbox")
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from xray.data.appearance import Appearance, appearance
 from xray.data.images import normalizer_digest
 from xray.data.store import PixelStore
 from xray.errors import StoreError
+from xray.files import reading
 
 FEATURES = ("brightness", "contrast", "sharpness", "width", "height", "p_pneumonia")
 """What is compared, in the order of tables and figures."""
@@ -56,14 +57,16 @@ class Reference:
         """Read what `write_reference` wrote.
 
         Raises:
-            StoreError: It cannot be read.
+            DamagedError: It is missing or is none.
+            StoreError: The disk does not give it.
         """
-        try:
-            table = pq.read_table(path)
+        with reading(path):
+            try:
+                table = pq.read_table(path, page_checksum_verification=True)
+            except (pa.ArrowException, MemoryError) as error:
+                raise ValueError(str(error)) from error
             about = json.loads(table.schema.metadata[_ABOUT])
             return cls(table.to_pandas(), config.Images(**about["images"]), about["normalizer"])
-        except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
-            raise StoreError(f"{path} must be a model's reference. Received: {error}") from error
 
 
 def write_reference(
@@ -94,7 +97,7 @@ def write_reference(
     table = table.astype(dict.fromkeys(FEATURES, "float64"))[["split", *FEATURES]]
     about = {"images": images.model_dump(), "normalizer": normalizer_digest(images)}
     content = pa.Table.from_pandas(table, preserve_index=False)
-    pq.write_table(content.replace_schema_metadata({_ABOUT: json.dumps(about)}), path)
+    pq.write_table(content.replace_schema_metadata({_ABOUT: json.dumps(about)}), path, write_page_checksum=True)
 
 
 def _measured(wanted: set[str], store: PixelStore) -> dict[str, Appearance]:

@@ -19,7 +19,7 @@ from xray.config import Places
 from xray.data.catalog import Catalog
 from xray.data.folders import MANIFEST
 from xray.data.verify import verified_files
-from xray.errors import EvaluationError, RegistryError
+from xray.errors import DamagedError, EvaluationError, RegistryError
 from xray.evaluation.comparison import Comparison, compare
 from xray.evaluation.intervals import flat_estimates
 from xray.evaluation.policy import Check, check_all
@@ -189,7 +189,10 @@ def _scans(places: Places, run: Run, policy: config.Promotion, data: DataPath | 
             "the challenger's catalog must lie under --home, where its run prepared it. Received: no folder "
             f"{places.prepared / run.data.tags['catalog']}"
         )
-    return catalog.rows(policy.scans)[COLUMNS], data or catalog.data
+    try:
+        return catalog.rows(policy.scans)[COLUMNS], data or catalog.data
+    except DamagedError as damage:
+        raise DamagedError(damage.path, f"{damage.reason}; xray run makes the catalog anew") from damage
 
 
 def _catalog(places: Places, run: Run) -> Catalog | None:

@@ -1,7 +1,6 @@
 """Which MLflow run a training folder has, and what that run is told of itself."""
 
 import json
-import os
 import subprocess
 import uuid
 from collections.abc import Mapping
@@ -13,9 +12,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from xray.errors import StoreError
+from xray.errors import DamagedError, StoreError
+from xray.files import read_json, set_aside, write_json
 from xray.registry.settings import CHANGED_TAG, EVALUATION, settings_of
-from xray.registry.store import Store, first_line
+from xray.registry.store import Store
 
 PROJECT = Path(__file__).parents[2]
 RUN_FILE = "run.json"
@@ -86,22 +86,27 @@ def run_of(client: MlflowClient, store: Store, folder: Path, facts: RunFacts) ->
     one that failed or was killed is running again.
 
     Raises:
-        StoreError: `run.json` cannot be read or written.
+        StoreError: `run.json` cannot be read or written. One that is damaged is set aside.
         RegistryError: The experiment was deleted.
         MlflowException: The store cannot be reached.
     """
     experiment = store.experiment(client, facts.experiment)
-    remembered = _read_json(folder / RUN_FILE)
+    path = folder / RUN_FILE
+    try:
+        remembered = read_json(path) if path.exists() else {}
+    except DamagedError as damage:
+        set_aside(path, damage.reason, "its run is looked for by what it trains")
+        remembered = _found_again(client, experiment, facts)
     key = str(remembered.get("key") or uuid.uuid4().hex)
     own = _find_run(client, experiment, key, remembered.get("run_id"))
     run = _run_that_holds(client, own, experiment, key, facts)
     if run is None:
         # the key is on disk before the run exists, so that a kill in between leaves no run behind
-        _write_json(folder / RUN_FILE, {"key": key, "run_id": None})
+        _remember(path, {"key": key, "run_id": None})
         run = own = client.create_run(experiment, tags={KEY_TAG: key}, run_name=facts.name)
     own_id = None if own is None else str(own.info.run_id)
     if own_id is not None and remembered.get("run_id") != own_id:
-        _write_json(folder / RUN_FILE, {"key": key, "run_id": own_id})
+        _remember(path, {"key": key, "run_id": own_id})
     run_id = str(run.info.run_id)
     if run.info.status in ("FAILED", "KILLED"):
         client.update_run(run_id, status="RUNNING")
@@ -226,22 +231,16 @@ def _tell_changes(client: MlflowClient, run: Run, changed: Mapping[str, str]) ->
         client.delete_tag(run.info.run_id, CHANGED_TAG)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        remembered = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path} must hold a run's id as JSON. Received: {first_line(error)}") from error
-    if not isinstance(remembered, dict):
-        raise StoreError(f"{path} must hold a JSON object. Received: {type(remembered).__name__}")
-    return remembered
+def _found_again(client: MlflowClient, experiment: str, facts: RunFacts) -> dict[str, Any]:
+    """Give what a lost `run.json` said, by the training that a run's tag names; nothing where there is none."""
+    training = facts.tags.get("training")
+    found = client.search_runs([experiment], filter_string=f"tags.training = '{training}'") if training else []
+    own = [run for run in found if KEY_TAG in run.data.tags and TRAINING_RUN_TAG not in run.data.tags]
+    return {"key": own[0].data.tags[KEY_TAG], "run_id": own[0].info.run_id} if own else {}
 
 
-def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    partial = path.with_name(f"{path.name}.tmp-{os.getpid()}")
+def _remember(path: Path, value: Mapping[str, Any]) -> None:
     try:
-        partial.write_text(json.dumps(value), encoding="utf-8")
-        partial.replace(path)
+        write_json(path, value)
     except OSError as error:
         raise StoreError(f"{path} could not be written: {error}") from error

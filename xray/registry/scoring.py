@@ -1,5 +1,6 @@
 """A model in processes of its own: many files scored on all cores, by the code that the model was kept with."""
 
+import re
 import shutil
 import tempfile
 from collections import deque
@@ -10,6 +11,8 @@ from pathlib import Path
 import mlflow.artifacts
 import pandas as pd
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.models_artifact_repo import REGISTERED_MODEL_META_FILE_NAME
+from mlflow.utils.yaml_utils import write_yaml
 
 from xray.config import Places
 from xray.data.decoding import cores
@@ -46,10 +49,25 @@ def fetched(places: Places, uri: str, folder: Path | None = None) -> Iterator[Pa
     with _emptied(folder) if folder else tempfile.TemporaryDirectory(prefix="xray-model-") as scratch:
         with store.current():
             try:
-                model = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(scratch))
+                model = _downloaded(uri, Path(scratch))
             except (MlflowException, OSError) as error:
                 raise RegistryError(f"model {uri} must be loadable. Received: {first_line(error)}") from error
-        yield Path(model)
+        yield model
+
+
+def _downloaded(uri: str, folder: Path) -> Path:
+    try:
+        return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
+    except PermissionError:
+        # A file that may not be written is copied as one. MLflow writes the version's name into its copy, last of all.
+        named = re.fullmatch(r"models:/([^/@]+)/(\d+)", uri)
+        about = folder / REGISTERED_MODEL_META_FILE_NAME
+        if named is None or not about.is_file():
+            raise
+        about.unlink()
+        values = {"model_name": named[1], "model_version": named[2]}
+        write_yaml(str(folder), about.name, values, ensure_yaml_extension=False)
+        return folder
 
 
 @contextmanager

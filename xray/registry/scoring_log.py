@@ -14,9 +14,12 @@ from mlflow import MlflowClient
 from xray import config
 from xray.config import Places
 from xray.data.ledger import Entry, unlogged
-from xray.errors import RegistryError
+from xray.drafts import whole_file
+from xray.errors import DamagedError, RegistryError
 from xray.evaluation.drift_report import DriftReport, report_drift
 from xray.evaluation.reference import FILE as REFERENCE
+from xray.evaluation.reference import Reference
+from xray.files import read_parquet, set_aside
 from xray.labels import PNEUMONIA
 from xray.registry.card import SAFETY
 from xray.registry.evidence import TABLES_TAG, log_metrics
@@ -40,7 +43,7 @@ def fetch_reference(places: Places, version: str, ledger: Path) -> None:
         RegistryError: The store cannot be reached.
     """
     target = _reference(ledger, version)
-    if target.exists():
+    if target.exists() and _is_reference(target):
         return
     store = store_of(places)
     client = store.client()
@@ -49,9 +52,17 @@ def fetch_reference(places: Places, version: str, ledger: Path) -> None:
         if run_id is None or REFERENCE not in {item.path for item in client.list_artifacts(run_id)}:
             return
         target.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(client.download_artifacts(run_id, REFERENCE, scratch))
-        shutil.copy(draft, target.with_suffix(".tmp"))
-        target.with_suffix(".tmp").replace(target)
+        with whole_file(target) as draft:
+            shutil.copy(client.download_artifacts(run_id, REFERENCE, scratch), draft)
+
+
+def _is_reference(path: Path) -> bool:
+    try:
+        Reference.read(path)
+    except DamagedError as damage:
+        set_aside(path, damage.reason, "it is fetched again")
+        return False
+    return True
 
 
 def write_reports(ledger: Path, inbox: Path, settings: config.Drift) -> list[DriftReport]:
@@ -133,7 +144,7 @@ def _counts(entry: Entry) -> dict[str, float]:
     counts = {"scans": float(entry.scans), "rejects": float(entry.rejected)}
     if not entry.scans:
         return counts
-    scores = pd.read_parquet(entry.scores, columns=["p_pneumonia", "decision"])
+    scores = read_parquet(entry.scores, columns=["p_pneumonia", "decision"])
     called = (scores["decision"] == PNEUMONIA).mean()
     return {**counts, "called_pneumonia": float(called), "mean_p_pneumonia": float(scores["p_pneumonia"].mean())}
 

@@ -5,11 +5,13 @@ import http.client
 import os
 import shutil
 import urllib.request
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from xray.config import Model
+from xray.drafts import whole_file
 from xray.errors import StoreError, TrainingError
 
 PUBLISHED = "https://storage.googleapis.com/tensorflow/keras-applications/"
@@ -103,24 +105,22 @@ def _fetched(published: Published) -> Path:
     file = folder / published.name
     if file.is_file():
         return file
-    draft = folder / f"{file.name}.tmp-{os.getpid()}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        draft.touch()
-    except OSError as error:
-        raise StoreError(f"Keras's folder must be writable. Received: {folder} ({error.strerror})") from error
-    try:
-        _fetch(PUBLISHED + published.path, draft)
-        _require_whole(draft, published)
-        draft.replace(file)
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        reason = " ".join(str(error).split())
-        raise TrainingError(
-            f"model.weights=imagenet needs {published.name}: bring it to {folder}, or set model.weights=FILE. "
-            f"Received: {reason} from {PUBLISHED}{published.path}"
-        ) from error
-    finally:
-        draft.unlink(missing_ok=True)
+    with ExitStack() as ends:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            draft = ends.enter_context(whole_file(file))
+            draft.touch()
+        except OSError as error:
+            raise StoreError(f"Keras's folder must be writable. Received: {folder} ({error.strerror})") from error
+        try:
+            _fetch(PUBLISHED + published.path, draft)
+            _require_whole(draft, published)
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            reason = " ".join(str(error).split())
+            raise TrainingError(
+                f"model.weights=imagenet needs {published.name}: bring it to {folder}, or set model.weights=FILE. "
+                f"Received: {reason} from {PUBLISHED}{published.path}"
+            ) from error
     return file
 
 

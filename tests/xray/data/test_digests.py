@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 
 from xray.data import digests
-from xray.data.digests import CHUNK, file_digests
+from xray.data.digests import CHUNK, file_digests, forget
 from xray.errors import StoreError
 from xray.s3 import S3Path
 
@@ -169,3 +170,30 @@ class TestAtAServer:
         assert file_digests(address, ["train/a"], index, address.parent) == {"train/a": ABC}
         (address.parent / digests.SHARED).download(tmp_path / "shared.parquet")
         assert len(pd.read_parquet(tmp_path / "shared.parquet")) == 1
+
+
+class TestNotBelieved:
+    """An index that is not what was written is made anew, and what proves to be wrong is forgotten."""
+
+    def test_a_wrong_digest_of_another_hand(self, folder: Path, index: Path) -> None:
+        paths = ["train/a", "train/b"]
+        expected = file_digests(folder, paths, index)
+        pd.read_parquet(index).assign(sha256="0" * 64).to_parquet(index, index=False)
+        assert file_digests(folder, paths, index) == expected
+        assert set(pd.read_parquet(index)["sha256"]) == set(expected.values())
+
+    def test_any_flipped_bit(self, folder: Path, index: Path) -> None:
+        paths = ["train/a", "train/b"]
+        expected = file_digests(folder, paths, index)
+        content = index.read_bytes()
+        for at in range(0, len(content), 5):
+            index.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+            assert file_digests(folder, paths, index) == expected, at
+
+    def test_a_folder_is_forgotten_and_others_are_not(self, folder: Path, index: Path, tmp_path: Path) -> None:
+        paths = ["train/a", "train/b"]
+        other = Path(shutil.copytree(folder, tmp_path / "other"))
+        for each in (folder, other):
+            file_digests(each, paths, index)
+        forget(folder, index)
+        assert set(pd.read_parquet(index)["path"]) == {str(other.resolve() / path) for path in paths}

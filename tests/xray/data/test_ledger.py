@@ -101,3 +101,40 @@ def test_a_run_is_unlogged_until_it_is_marked(tmp_path: Path) -> None:
     assert {entry.name for entry in unlogged(tmp_path)} == {first.name, second.name}
     first.mark_logged("0123")
     assert [(entry.name, entry.scans, entry.rejected) for entry in unlogged(tmp_path)] == [(second.name, 0, 1)]
+
+
+class TestDamaged:
+    def test_a_file_is_set_aside_and_its_scans_are_new_again(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        first, second = written(tmp_path, scan("a"), scan("b")), written(tmp_path, scan("c"))
+        first.scores.write_bytes(first.scores.read_bytes()[:-9])
+        with opened(tmp_path) as ledger:
+            assert ledger.known() == {"c"}
+        assert first.scores.with_name(f"{first.scores.name}.damaged").is_file()
+        assert caplog.messages[0].startswith(f"{first.scores} is damaged and set aside as ")
+        assert [entry.name for entry in unlogged(tmp_path)] == [second.name]
+
+    def test_no_flipped_bit_makes_a_scan_known_that_was_not_or_ends_in_a_traceback(self, tmp_path: Path) -> None:
+        names = {f"{number:064x}" for number in range(50)}
+        entry = written(tmp_path, *map(scan, sorted(names)))
+        content, seen = entry.scores.read_bytes(), []
+        for at in range(0, len(content), 41):
+            entry.scores.write_bytes(content[:at] + bytes([content[at] ^ 2]) + content[at + 1 :])
+            with opened(tmp_path) as ledger:
+                seen.append(ledger.known())
+        assert all(each in (names, set()) for each in seen)
+        assert set() in seen
+
+    def test_so_is_a_part_of_a_run_that_was_killed(self, tmp_path: Path) -> None:
+        with opened(tmp_path) as ledger:
+            ledger.add([scan("a")])
+            ledger.add([scan("b")])
+        (part, _) = sorted(tmp_path.glob(".unfinished/*/part-*"))
+        part.write_bytes(b"")
+        with opened(tmp_path) as ledger:
+            assert (ledger.adopted, ledger.known()) == (1, {"b"})
+            ledger.add([scan("a")])
+            entry = ledger.join()
+        assert entry is not None
+        assert entry.scans == 2

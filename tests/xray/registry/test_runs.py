@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from xray.config import Places
-from xray.errors import StoreError
 from xray.registry.runs import LOOK, TRAINING_RUN_TAG, RunFacts, git_commit, run_of
 from xray.registry.settings import CHANGED_TAG, EVALUATION
 from xray.registry.store import store_of
@@ -163,11 +162,20 @@ def test_more_params_than_a_batch_holds(places: Places, folder: Path, facts: Run
     assert len(client.get_run(run_of(client, store, folder, many)).data.params) == 230
 
 
-def test_a_broken_note_is_named(places: Places, folder: Path, facts: RunFacts) -> None:
-    (folder / "run.json").write_text("{")
+@pytest.mark.parametrize("content", ["{", "", "[]"])
+def test_a_damaged_note_is_set_aside_and_the_run_found_by_its_training(
+    places: Places, folder: Path, facts: RunFacts, content: str
+) -> None:
     store = store_of(places)
-    with pytest.raises(StoreError, match=r"run\.json must hold a run's id as JSON"):
-        run_of(store.client(), store, folder, facts)
+    client = store.client()
+    named = dataclasses.replace(facts, tags={**facts.tags, "training": folder.name})
+    before = run_of(client, store, folder, named)
+    (folder / "run.json").write_text(content)
+    assert run_of(client, store, folder, named) == before
+    assert (folder / "run.json.damaged").read_text() == content
+    other = dataclasses.replace(facts, tags={**facts.tags, "training": "another"})
+    (folder / "run.json").write_text(content)
+    assert run_of(client, store, folder, other) != before
 
 
 def test_the_commit_says_when_files_differ_from_it(tmp_path: Path) -> None:

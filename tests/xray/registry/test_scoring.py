@@ -4,7 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import mlflow.pyfunc
@@ -19,6 +20,7 @@ from xray.config import Places
 from xray.errors import RegistryError
 from xray.evaluation.reading import Reading
 from xray.registry.child import ALONE
+from xray.registry.choice import load
 from xray.registry.model import Settings, save
 from xray.registry.registration import Registration, register
 from xray.registry.scorer import COLUMNS
@@ -42,6 +44,26 @@ def model(network: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert '"likeliest_class"' in older.read_text()
         older.write_text(older.read_text().replace('"likeliest_class"', '"label"'))
     return folder
+
+
+@pytest.fixture
+def read_only() -> Callable[[Path], AbstractContextManager]:
+    """Take the right to write away from everything below a folder, as `chmod -R a-w` does."""
+
+    @contextmanager
+    def without_right(folder: Path) -> Iterator[None]:
+        modes = {path: path.stat().st_mode for path in [folder, *folder.rglob("*")]}
+        try:
+            for path, mode in modes.items():
+                path.chmod(mode & ~0o222)
+            if os.access(folder, os.W_OK):
+                pytest.skip("this user may write everywhere")
+            yield
+        finally:
+            for path, mode in modes.items():
+                path.chmod(mode)
+
+    return without_right
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +165,19 @@ def test_a_registered_model_is_fetched_and_knows_its_version(
         fetched(places, "models:/nobody/1"),
     ):
         pass
+
+
+def test_a_model_is_fetched_from_a_home_that_may_not_be_written(
+    opened: Callable[[], Tracker], places: Places, network: Path, read_only: Callable[[Path], AbstractContextManager]
+) -> None:
+    registry = config.Registry(experiment="xray-test", model_name="xray-test")
+    settings = Settings.of(IMAGES, Reading.at(0.5))
+    registered = register(opened(), network, settings, Registration(registry, {}, "# the card"))
+    load(places, registered.uri)  # after which MLflow's note of the version lies among the artifacts
+    with read_only(places.home), fetched(places, registered.uri) as folder:
+        assert "xray-test" in (folder / "registered_model_meta").read_text()
+        assert (folder / "MLmodel").is_file()
+    assert not folder.exists()
 
 
 def children() -> list[int]:
