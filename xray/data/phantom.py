@@ -29,8 +29,6 @@ SIDES = (32, 4096)
 """Least and most width and height, in pixels."""
 
 MARK = "covid-19-phantom-"
-"""So begin the names of some scans of each quarter, and of each set."""
-
 JPEG_QUALITY = 90
 RGB_EVERY = 8
 
@@ -97,11 +95,11 @@ def write_phantoms(folder: Path, scans: int, seed: int = 0, size: tuple[int, int
     logger.info("wrote %d phantoms to %s", scans, folder)
 
 
-def are_phantoms(image_ids: Iterable[str]) -> bool:
-    """Say whether scans are phantoms: each set of them holds some whose names say so, and no public set does.
+def has_phantoms(image_ids: Iterable[str]) -> bool:
+    """Tell a data set with phantoms by their names, which a catalog keeps: each quarter holds one that says so.
 
     Args:
-        image_ids: The scans' names.
+        image_ids: Of a data set's scans.
     """
     return any(name.startswith(MARK) for name in image_ids)
 

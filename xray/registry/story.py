@@ -8,7 +8,7 @@ from typing import Any
 from xray.config import Config
 from xray.data.audit import lines
 from xray.data.catalog import Catalog
-from xray.data.phantom import are_phantoms
+from xray.data.phantom import has_phantoms
 from xray.evaluation.captions import picture
 from xray.evaluation.glance import answers, headlines, points
 from xray.evaluation.inspection import Inspected
@@ -160,7 +160,7 @@ class Story:
 
     @property
     def _phantoms(self) -> bool:
-        return are_phantoms(self.catalog.rows()["image_id"])
+        return has_phantoms(self.catalog.rows()["image_id"])
 
     def _about(self, origin: Origin) -> dict[str, str | Link]:
         run = origin.run_id
