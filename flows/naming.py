@@ -34,7 +34,11 @@ log = logging.getLogger(__name__)
 def run_name() -> str:
     """Name a run by what it is about, its time and its id: `default on scans, 2026-11-26 02:10 UTC, 3f2a9c1b`."""
     at = flow_run.get_scheduled_start_time()
-    return f"{' on '.join(_about().values())}, {at:%Y-%m-%d %H:%M} UTC, {str(flow_run.get_id())[:ID_SHOWN]}"
+    about = _about()
+    subject = about.get("recipe") or about["model"]
+    of = f" version {about['version']}" if "version" in about else ""
+    on = f" on {about['data']}" if "data" in about else ""
+    return f"{subject}{of}{on}, {at:%Y-%m-%d %H:%M} UTC, {str(flow_run.get_id())[:ID_SHOWN]}"
 
 
 def tagged(body: Callable[P, T]) -> Callable[P, T]:

@@ -18,13 +18,7 @@ if TYPE_CHECKING:
 MODEL_NAME = Registry().model_name
 SETTINGS = Drift()
 
-InboxFolder = Annotated[Path, Field(description="Folder that scans are delivered to; folders below it count.")]
-Output = Annotated[Path, Field(description="Folder that keeps the scores, outside the inbox; made if it is not there.")]
-Rescore = Annotated[bool, Field(description="Score what this version has not, whatever other versions have scored.")]
-DriftSettings = Annotated[Drift, Field(description="When the scans are said to differ from the model's own.")]
-ModelName = Annotated[str, Field(min_length=1, description="The registered model.")]
-Home = Annotated[Path, Field(description="Folder that holds data/ and mlruns/.")]
-Dask = Annotated[str | None, Field(description="A Dask scheduler's address, or `local`, to score there; else here.")]
+ModelName = Annotated[str, Field(min_length=1)]
 
 
 @flow(
@@ -38,15 +32,26 @@ Dask = Annotated[str | None, Field(description="A Dask scheduler's address, or `
 @tagged
 @plainly
 def score(
-    inbox: InboxFolder,
-    output: Output,
-    rescore: Rescore = False,
-    drift: DriftSettings = SETTINGS,
+    inbox: Path,
+    output: Path,
+    rescore: bool = False,
+    drift: Drift = SETTINGS,
     model_name: ModelName = MODEL_NAME,
-    home: Home = Path(),
-    dask: Dask = None,
+    home: Path = Path(),
+    dask: str | None = None,
 ) -> "Done":
     """Score what is new in an inbox, compare it with the model's own scans, and tell MLflow.
+
+    Prefect's form shows what stands here beside each field.
+
+    Args:
+        inbox: Folder that scans are delivered to; folders below it count.
+        output: Folder that keeps the scores, outside the inbox; made if it is not there.
+        rescore: Score what this version has not, whatever other versions have scored.
+        drift: When the scans are said to differ from the model's own.
+        model_name: The registered model.
+        home: Folder that holds data/ and mlruns/.
+        dask: A Dask scheduler's address, or `local`, to score there; without one, here.
 
     Returns:
         What was done. The files in `output` are written before MLflow is told.

@@ -29,8 +29,9 @@ def clean(request: Request) -> Cleaned:
 def normalize(cleaned: Cleaned, request: Request, dask: str | None = None) -> PixelStore:
     """Decode what the pixel store does not hold yet, here or on a Dask cluster."""
     report = progress_of("scans")
-    normalize = load("xray.data.prepare").normalize
-    filled = normalize(cleaned, request.config, request.places, report, cluster_at(dask))
+    with doing("normalizing"):
+        normalize = load("xray.data.prepare").normalize
+        filled = normalize(cleaned, request.config, request.places, report, cluster_at(dask))
     report(1, 1)  # reused, it is at its end
     return done(filled.store, filled.decoded == 0, f"{filled.decoded:,} decoded, {filled.reused:,} reused")
 

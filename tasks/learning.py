@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 def train(catalog: Catalog, store: PixelStore, request: Request) -> Trained:
     """Train to the end, from the last finished epoch if there is one, and send each epoch to MLflow."""
     report = progress_of("epochs")
-    record = load("xray.registry.record")
-    with training_turn():
+    with training_turn(), doing("training"):
+        record = load("xray.registry.record")
         trained = record.train_and_track(catalog, store, request.config, request.places, flow_run_id(), report)
     report(1, 1)  # stopped early or reused, it is at its end
     best = trained.history().best_epoch

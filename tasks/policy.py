@@ -109,5 +109,4 @@ def asked_by(name: str) -> str:
     Returns:
         Words for a history; "" where the run is a command of the user's own, who needs no name.
     """
-    through = deployment.get_id()
-    return f"{name.strip() or 'somebody'}, through Prefect" if through else name.strip()
+    return f"{name.strip() or 'somebody'}, through Prefect" if deployment.id else name.strip()

@@ -11,6 +11,7 @@ from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.workers.process import ProcessJobConfiguration
 
+from flows.naming import KINDS
 from flows.running import HEARTBEAT_SECONDS
 
 WHOLE: dict[str, Any] = yaml.safe_load((Path(__file__).parents[1] / "prefect.yaml").read_text(encoding="utf-8"))
@@ -63,6 +64,14 @@ class TestDeployment:
         assert deployment["tags"]
         assert deployment["work_pool"]["name"] == "xray"
         assert deployment["work_pool"]["work_queue_name"] in {"cpu", "gpu"}
+
+    def test_each_field_of_its_form_is_described(self, name: str) -> None:
+        flow: Flow[Any, Any] = load_flow_from_entrypoint(DEPLOYMENTS[name]["entrypoint"])
+        described = {field: facts.get("description") for field, facts in flow.parameters.properties.items()}
+        assert [field for field, words in described.items() if not words] == []
+
+    def test_its_tags_are_those_that_its_runs_bear_wherever_they_start(self, name: str) -> None:
+        assert DEPLOYMENTS[name]["tags"] == [KINDS[load_flow_from_entrypoint(DEPLOYMENTS[name]["entrypoint"]).name]]
 
     def test_it_has_no_limit_of_its_own_which_a_restart_of_the_server_would_end_it_by(self, name: str) -> None:
         assert "concurrency_limit" not in DEPLOYMENTS[name]

@@ -77,7 +77,7 @@ def promote(
     from flows.screen import working
 
     with working(served(home, "xray.registry.promotion")):
-        _require_challenger(home, model_name, version)
+        require_challenger(home, model_name, version)
         decision = promote_flow(version, force, reason, scans, policy, model_name, home.resolve())
     _tell(decision, home)
 
@@ -91,7 +91,7 @@ def rollback(reason: Reason = "", home: Home = Path(), model_name: ModelName = D
     from flows.screen import working
 
     with working(served(home, "xray.registry.promotion")):
-        _require_champion_before(home, model_name)
+        require_champion_before(home, model_name)
         decision = rollback_flow(reason, model_name, home.resolve())
     _tell(decision, home)
 
@@ -125,8 +125,17 @@ def _ready(home: Path) -> None:
     settled(home)
 
 
-def _require_challenger(home: Path, model_name: str, version: int | None) -> None:
-    """Refuse before Prefect has a run of it what cannot be judged."""
+def require_challenger(home: Path, model_name: str, version: int | None) -> None:
+    """Refuse before Prefect has a run of it what cannot be judged.
+
+    Args:
+        home: The folder that holds data/ and mlruns/.
+        model_name: The registered model.
+        version: The version that would be champion; None for the one that bears the alias `challenger`.
+
+    Raises:
+        XrayError: There is no such model or version, no challenger, or it is champion already.
+    """
     from tasks.libraries import load
     from tasks.progress import doing
     from xray.config import Places
@@ -143,8 +152,12 @@ def _require_challenger(home: Path, model_name: str, version: int | None) -> Non
         load("xray.registry.promotion").bout(places, model_name, version)
 
 
-def _require_champion_before(home: Path, model_name: str) -> None:
-    """Refuse before Prefect has a run of it what cannot be rolled back."""
+def require_champion_before(home: Path, model_name: str) -> None:
+    """Refuse before Prefect has a run of it what cannot be rolled back.
+
+    Raises:
+        RegistryError: There is no champion before this one.
+    """
     from tasks.libraries import load
     from tasks.progress import doing
     from xray.config import Places

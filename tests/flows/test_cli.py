@@ -141,6 +141,12 @@ MISTAKES = {
     "unknown key": Mistake(
         ["run", "good", "--set", "training.epoch=3"], ["did you mean training.epochs?", "Received: training.epoch"]
     ),
+    "a key of a recipe file out of bounds": Mistake(
+        ["run", "good", "--recipe", "good/bad.toml"], ["good/bad.toml: [training] epochs: must be", "Received: 0"]
+    ),
+    "a recipe file that extends nothing there is": Mistake(
+        ["tune", "good", "--recipe", "good/lost.toml"], ["good/lost.toml: extends must be one", "did you mean quick?"]
+    ),
     "value out of bounds": Mistake(["run", "good", "--set", "training.epochs=0"], ["training.epochs", "Received: 0"]),
     "value of another kind": Mistake(
         ["prepare", "good", "--set", "images.width=wide"], ["images.width", "Received: 'wide'"]
@@ -215,6 +221,9 @@ MISTAKES = {
     "nothing to promote": Mistake(["promote", "1"], ["start with xray demo", "mlruns"]),
     "nothing to roll back": Mistake(["rollback"], ["start with xray demo", "mlruns"]),
     "no history yet": Mistake(["history"], ["start with xray demo", "mlruns"]),
+    "scans that lie nowhere": Mistake(
+        ["promote", "--data", "nowhere"], ["--data must be an existing folder", "Received: nowhere"]
+    ),
     "force without a reason": Mistake(["promote", "--force"], ["--force needs --reason"]),
     "a policy key that is not known": Mistake(
         ["promote", "--set", "promotion.margin_acc=0.1"], ["did you mean promotion.margin_auc?"]
@@ -256,6 +265,8 @@ def refused(tmp_path_factory: pytest.TempPathFactory, ports: dict[str, str]) -> 
     write_phantoms(root / "good", scans=40, seed=0, size=(32, 32))
     (root / "a file").write_text("no scan")
     (root / "good" / "misspelt.toml").write_text('"training.epoch" = { low = 1, high = 2 }')
+    (root / "good" / "bad.toml").write_text('extends = "quick"\n[training]\nepochs = 0\n')
+    (root / "good" / "lost.toml").write_text('extends = "qiuck"\n')
     (root / "good" / "empty.toml").write_text("# none yet")
     (root / "good" / "large.toml").write_text('"training.batch_size" = { choices = [16, 64] }')
     text = (root / "good" / METADATA).read_text()

@@ -8,10 +8,12 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from prefect.client.schemas.objects import State
 
+from flows.commands.promoting import require_challenger
 from flows.promotion import promote, rollback
 from tests.xray.registry.contenders import NAME, prejudiced
 from xray.config import Places, Promotion
-from xray.errors import DataError, RegistryError
+from xray.errors import DataError, RegistryError, XrayError
+from xray.registry.decisions import Book
 
 pytestmark = [pytest.mark.usefixtures("prefect_server"), pytest.mark.timeout(600)]
 
@@ -84,6 +86,15 @@ def test_a_rollback_without_one_before_fails_in_one_line_and_with_one_returns(
     ended(promote, version=2, force=True, reason="a test", data=tmp_path, model_name=NAME, home=home.home)
     state = ended(rollback, reason="it was no better", model_name=NAME, home=home.home)
     assert (state.name, state.message) == ("Returned", f"{NAME} version 1 returned: it was no better")
+
+
+def test_a_command_that_names_no_version_is_told_what_to_type(forced: State[Any], home: Places) -> None:
+    Book(home, NAME).end_challenge("2")
+    typed = f"promote 2 --model-name {NAME} --home {home.home}"
+    with pytest.raises(XrayError, match=f"be named, such as .*xray {typed}. Received: none of {NAME} does$"):
+        require_challenger(home.home, NAME, None)
+    with pytest.raises(RegistryError, match="a version must be registered. Received: .* version 9"):
+        require_challenger(home.home, NAME, 9)
 
 
 @pytest.mark.parametrize("flow", [promote, rollback])

@@ -1,14 +1,17 @@
 """What the command shows: our log lines as they come, and tables that never break their first column."""
 
 import logging
+import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from io import StringIO
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from flows import screen
-from tasks.progress import watcher
+from tasks.progress import doing, watcher
 
 
 @pytest.fixture
@@ -47,6 +50,75 @@ def test_what_a_task_counts_leaves_no_bar_behind_where_there_is_no_terminal(show
         for done in range(4):
             watch("epochs", done, 3)
     assert shown() == ""
+
+
+def test_what_lasts_is_told_in_a_pipe_while_it_lasts(shown: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    told = threading.Event()
+    printed = screen.console.print
+
+    def print_and_tell(*words: Any, **settings: Any) -> None:
+        printed(*words, **settings)
+        told.set()
+
+    monkeypatch.setattr(screen, "SILENT_SECONDS", 0.0)
+    monkeypatch.setattr(screen.console, "print", print_and_tell)
+    with screen.working(nullcontext()), doing("evaluating"):
+        assert told.wait(timeout=30)
+    assert "evaluating" in shown()
+
+
+def test_a_terminal_shows_what_is_done_and_how_far_it_is_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = StringIO()
+    terminal = Console(file=written, force_terminal=True, width=80, color_system=None)
+    monkeypatch.setattr(screen, "console", terminal)
+    with screen.watching(), doing("looking inside") as now:
+        watch = watcher.get()
+        assert watch is not None
+        now("maps")
+        watch("scans", 3, 8)
+    frames = written.getvalue().splitlines()  # the last one is drawn when the block ends
+    assert any("looking inside: maps" in line and " s" in line for line in frames)
+    assert any("scans" in line and "3/8" in line for line in frames)
+    assert max(len(line) for line in frames) <= 100, "with what moves the cursor"
+
+
+class TestPlain:
+    """Times are given, not waited for."""
+
+    def test_what_is_over_soon_is_not_told(self) -> None:
+        plain = screen.Plain(0.0)
+        plain.watch("auditing", 0, None, now=0.0)
+        assert plain.line(1.9) is None
+        plain.watch("auditing", 1, 1, now=1.95)
+        assert plain.line(50.0) is None
+
+    def test_what_lasts_is_told_once_and_then_now_and_again(self) -> None:
+        plain = screen.Plain(0.0)
+        plain.watch("evaluating", 0, None, now=0.0)
+        assert [plain.line(at) for at in (2.0, 3.0, 16.0)] == ["evaluating", None, None]
+        assert plain.line(17.0) == "evaluating, for 17 s"
+        assert plain.line(18.0) is None
+
+    def test_what_is_counted_says_how_far_it_is(self) -> None:
+        plain = screen.Plain(0.0)
+        plain.watch("scans", 0, 4000, now=0.0)
+        plain.watch("scans", 1200, 4000, now=2.5)
+        assert plain.line(2.5) == "scans: 1,200 of 4,000"
+
+    def test_another_line_is_as_good_as_ours(self) -> None:
+        plain = screen.Plain(0.0)
+        plain.watch("fold 0, seed 0 (1 of 5)", 0, None, now=0.0)
+        assert plain.line(2.0) == "fold 0, seed 0 (1 of 5)"
+        plain.printed(15.0)
+        assert plain.line(20.0) is None
+        assert plain.line(30.0) == "fold 0, seed 0 (1 of 5), for 30 s"
+
+    def test_a_thing_that_begins_again_is_told_again(self) -> None:
+        plain = screen.Plain(0.0)
+        for begun in (0.0, 10.0):
+            plain.watch("epochs", 0, 8, now=begun)
+            assert plain.line(begun + 2.0) == "epochs: 0 of 8"
+            plain.watch("epochs", 8, 8, now=begun + 3.0)
 
 
 def test_a_table_keeps_its_first_column_on_one_line(shown: Callable[[], str]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from tasks.policy import done, flow_run_id, flow_run_page, outcome, step
+from tasks.policy import asked_by, done, flow_run_id, flow_run_page, outcome, step
 from xray.errors import DataError, ImageError, RegistryError, S3Error, StoreError, TrainingError
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -146,3 +146,14 @@ def test_a_flow_runs_page_is_named_within_it_and_not_outside() -> None:
     assert page is not None and page.startswith("http")
     assert page.endswith(f"/runs/flow-run/{state.state_details.flow_run_id}")
     assert flow_run_page() is None
+
+
+class TestAskedBy:
+    def test_a_command_of_ones_own_needs_no_name(self) -> None:
+        assert asked_by("") == ""
+        assert asked_by(" Ada ") == "Ada"
+
+    def test_what_came_through_prefect_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", "a deployment")
+        assert asked_by("") == "somebody, through Prefect"
+        assert asked_by("Ada") == "Ada, through Prefect"

@@ -108,6 +108,17 @@ def test_a_promotion_moves_the_alias_ends_the_challenge_and_is_recorded_whole(bo
     assert tags["promotion.at"].endswith("Z")
 
 
+def test_who_asked_through_another_process_is_recorded_beside_its_user(book: Book, places: Places) -> None:
+    asked = bout(places, NAME, 1)
+    decision = decide(places, asked, Unjudged("no scans"), force=True, reason="a test", by="Ada, through Prefect")
+    promoted(places, 2)
+    own = book.records()[-1].by
+    assert decision.record.by == f"Ada, through Prefect ({own})"
+    assert f"By Ada, through Prefect ({own})." in decision.markdown()
+    returned = carry_back(places, bout_of_return(places, NAME), by="Grace, through Prefect")
+    assert returned.record.by == f"Grace, through Prefect ({own})"
+
+
 def test_each_judgement_is_one_more_look_at_its_scans(book: Book, places: Places) -> None:
     looks = []
     for version, scans in ((1, "these"), (2, "these"), (3, "others")):
