@@ -14,7 +14,7 @@ from tests.system.conftest import PROJECT
 from tests.system.started import answers, free_ports, until
 from tests.system.typed import Documented, Shell, Typed, cheap
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")

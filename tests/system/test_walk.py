@@ -27,7 +27,7 @@ LAX = " ".join(
 )  # fmt: skip
 """A policy that a network passes which has seen each phantom once."""
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(1800)]
 broken: list[str] = []
 
 
