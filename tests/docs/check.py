@@ -146,8 +146,9 @@ def _refused(arguments: list[str], whole: bool) -> Iterator[str]:
         with group.make_context("xray", list(arguments)) as context:
             name, command, rest = group.resolve_command(context, list(arguments))
             given = command.make_context(name, list(rest), parent=context).params
-        if {"--recipe", "--set"} & set(rest):
-            load_config(given.get("recipe", "default"), given["settings"] or [])
+        recipe = given.get("recipe", "default")
+        if {"--recipe", "--set"} & set(rest) and not recipe.endswith(".toml"):  # a file of the reader's own
+            load_config(recipe, given["settings"] or [])
     except typer.Exit:  # of an option such as --help
         return
     except (REFUSED, XrayError) as error:

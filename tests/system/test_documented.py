@@ -14,7 +14,7 @@ from tests.system.conftest import PROJECT
 from tests.system.started import answers, free_ports, until
 from tests.system.typed import Documented, Shell, Typed, cheap
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_two_runs_are_compared_as_the_page_says(shell: Shell, documented: Docume
     compared = documented.run(shell, compare, {"quick-26dbe597": names[0], "cfad3e85": ids[1][:8]})
     assert "60 TEST scans" in compared.out
     assert all(name in compared.out for name in names)
-    assert re.search(r"training\.epochs +│ 3 +│ 12", compared.out)
+    assert re.search(r"training\.epochs\W+3\W+12", compared.out)
 
 
 def test_folds_end_with_their_tables(shell: Shell, documented: Documented, scans: dict[str, str]) -> None:
@@ -85,7 +85,7 @@ def test_a_cluster_of_ones_own_normalizes_and_scores(
         prepared = documented.run(shell, prepare, swap | scans, "--set images.height=40")
         assert "120 decoded" in prepared.out
         scored = documented.run(shell, score, swap)
-    assert re.search(rf"scored +│ +{len(list((shell.folder / 'data' / 'inbox').iterdir()))}\b", scored.out)
+    assert re.search(rf"scored\W+{len(list((shell.folder / 'data' / 'inbox').iterdir()))}\b", scored.out)
 
 
 def test_each_server_starts_alone(shell: Shell, documented: Documented) -> None:

@@ -1,6 +1,7 @@
 """Commands as a person types them: in a shell, in a folder of one's own, and taken from the pages that show them."""
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -10,12 +11,13 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.docs.check import faults_in
 from tests.docs.pages import Shown, commands_of
 from tests.system.conftest import processes_of
 from tests.system.started import Started, settings_of, started
 
-SECONDS = 400.0
-"""What a command gets before it counts as stuck."""
+SAID = re.compile(r"^\w* +((?:\S*/)?xray [\w-]+.*)$", re.MULTILINE)
+"""A command of ours that a command prints, to be typed next."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,9 @@ class Shell:
         return Shell(self.folder, self._user)
 
     def __call__(self, command: str, code: int = 0, program: tuple[str, ...] = ("bash", "-euo", "pipefail")) -> Typed:
-        """Type a command and wait for its end; no command may end in a traceback, leave a process, or hang.
+        """Type a command and wait for its end.
+
+        None may end in a traceback, leave a process, or name a command that there is not.
 
         Args:
             command: One line.
@@ -69,7 +73,7 @@ class Shell:
                 stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
         try:
-            child.wait(SECONDS)
+            child.wait()
             left = processes_of(child.pid)
         finally:
             if processes_of(child.pid):
@@ -80,6 +84,7 @@ class Shell:
         assert ended.code == code, told
         assert "Traceback" not in told, told
         assert left == [], told
+        assert [fault for said in SAID.findall(ended.out) for fault in faults_in(said)] == [], told
         return ended
 
     def export(self, command: str) -> None:
