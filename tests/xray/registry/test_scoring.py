@@ -20,11 +20,11 @@ from xray.config import Places
 from xray.errors import RegistryError
 from xray.evaluation.reading import Reading
 from xray.registry.child import ALONE
-from xray.registry.choice import load
 from xray.registry.model import Settings, save
 from xray.registry.registration import Registration, register
 from xray.registry.scorer import COLUMNS
 from xray.registry.scoring import BATCH, fetched, score_alone, scores
+from xray.registry.store import store_of
 from xray.registry.tracking import Tracker
 
 SCANS = 2 * BATCH + 5
@@ -173,7 +173,8 @@ def test_a_model_is_fetched_from_a_home_that_may_not_be_written(
     registry = config.Registry(experiment="xray-test", model_name="xray-test")
     settings = Settings.of(IMAGES, Reading.at(0.5))
     registered = register(opened(), network, settings, Registration(registry, {}, "# the card"))
-    load(places, registered.uri)  # after which MLflow's note of the version lies among the artifacts
+    with store_of(places).current():
+        mlflow.pyfunc.load_model(registered.uri)  # after which MLflow's note of the version lies among the artifacts
     with read_only(places.home), fetched(places, registered.uri) as folder:
         assert "xray-test" in (folder / "registered_model_meta").read_text()
         assert (folder / "MLmodel").is_file()
