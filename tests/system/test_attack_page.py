@@ -3,6 +3,7 @@
 Each way is shown to work on a server without a password, so that a page that fails on ours fails because of us.
 """
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -31,7 +32,7 @@ settle(home, trains=False)
 with served(home):
     from prefect.client.orchestration import get_client
     with get_client(sync_client=True) as client:
-        print("server", str(client.api_url).removesuffix("/api/"), flush=True)
+        print("serves at", str(client.api_url).removesuffix("/api/"), flush=True)
     sys.stdin.read() or time.sleep(600)
 """
 
@@ -161,10 +162,10 @@ def all_servers(xray: Command) -> Iterator[dict[str, Servers]]:
             MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false", DO_NOT_TRACK="true",
         )  # fmt: skip
         until(lambda: up.said("Ctrl-C ends"), "xray up says that all is well", 400)
-        until(lambda: single.said("server "), "the temporary server answers", 400)
+        until(lambda: single.said("serves at http"), "the temporary server answers", 400)
         for address in (f"{addresses[2]}/api/health", f"{addresses[3]}/health"):
             until(partial(answers, address), f"{address} answers", 400)
-        temporary = single.log.read_text().split()[1]
+        (temporary,) = re.findall(r"^serves at (http\S+)$", single.log.read_text(), re.MULTILINE)
         yield {
             "up": Servers(addresses[0], addresses[1], homes["up"]),
             "single": Servers(temporary, None, homes["single"]),
