@@ -80,7 +80,7 @@ def up(xray: Command) -> Iterator[Up]:
     command += ["--deployments", str(shortened(xray.folder))]
     settings = settings_of(xray.user, XRAY_TEST=str(os.getpid()))
     with started(xray.folder, "up", command, settings) as process:
-        until(lambda: process.said("Ctrl-C ends"), "xray up says that all is well")
+        until(lambda: process.said("Ctrl-C ends"), "xray up says that all is well", 400)
         yield Up(process, home, f"http://127.0.0.1:{prefect}", f"http://127.0.0.1:{mlflow}")
         for left in marked_processes():
             left.kill()
