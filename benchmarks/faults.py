@@ -40,6 +40,9 @@ NUMBER = {"tiny": 10, "usual": 100, "full": 10_000}
 HOME, CUT_OFF, LEDGER = "home", "cut-off", "ledger"
 """A finished home, one whose training was cut off, and scores; each is copied and damaged for itself."""
 
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"}
+"""Of the process that trains: on a processor the outcome is the same each time."""
+
 SKIPPED = {"lock", ".lock"}
 CLOSE = 1e-3
 """Probabilities of a training that went on or was done again agree with the undamaged one's to this, and so do its
@@ -91,6 +94,7 @@ def main() -> None:
     damage.add_argument("--rows", type=Path, help="write the rows here as JSON and print nothing")
     chosen = parser.parse_args()
     described = machine()
+    os.environ |= QUIET
     with workplace(chosen.work) as work:
         rows = list(_damage(work, chosen.number or NUMBER[chosen.size], chosen.seed, chosen.commands))
     if chosen.rows:

@@ -59,6 +59,17 @@ def test_a_second_run_is_timed(tmp_path: Path) -> None:
     check(rows_of("rerun", tmp_path), ["xray run again", "xray run again, our own code alone"])
 
 
+@pytest.mark.system
+@pytest.mark.timeout(1200)
+def test_damage_is_said_mended_and_found_whole_afterwards(tmp_path: Path) -> None:
+    command = [sys.executable, str(BENCHMARKS / "faults.py"), "damage", "--size", "tiny", "--rows"]
+    done = subprocess.run([*command, str(tmp_path / "rows")], capture_output=True, text=True, check=False)
+    rows = json.loads((tmp_path / "rows").read_text())
+    assert len(rows) == 10
+    assert [row for row in rows if not row["well"]] == []
+    assert done.returncode == 0, done.stderr
+
+
 def test_one_table_holds_all_answers_the_machine_and_what_gave_none(tmp_path: Path) -> None:
     (tmp_path / "feed-pixels").write_bytes(b"")  # where feeding wants a folder
     done = run(str(BENCHMARKS), "--only", "normalize", "feed", "--work", str(tmp_path))

@@ -12,6 +12,7 @@ import pytest
 
 from tests.xray.conftest import TINY, Learned
 from xray.config import Config, load_config
+from xray.data.folders import MANIFEST
 from xray.errors import StoreError, TrainingError
 from xray.training.architectures import build
 from xray.training.ensemble import ensemble, ensemble_digest, mean_history
@@ -116,6 +117,18 @@ def test_one_that_was_cut_off_is_written_again_and_keeps_its_run(tmp_path: Path)
     assert (folder / "run.json").read_text() == "a run"
     whole = {"history.json", "lock", "manifest.json", "model.keras", "run.json"}
     assert {path.name for path in folder.iterdir()} == whole
+
+
+def test_one_that_is_damaged_is_averaged_again_and_keeps_its_run_and_evaluations(tmp_path: Path) -> None:
+    members = [member(tmp_path, "a", quick(0)), member(tmp_path, "b", quick(1))]
+    made = ensemble(members, CONFIG, tmp_path)
+    for name in ("run.json", "evaluation-0123"):
+        (made.folder / name).touch()
+    made.model.write_bytes(made.model.read_bytes()[:-1])
+    again = ensemble(members, CONFIG, tmp_path)
+    keras.saving.load_model(again.model, compile=False)
+    assert {path.name for path in (made.folder / "lost.damaged").iterdir()} == {MANIFEST, "history.json", "model.keras"}
+    assert {"run.json", "evaluation-0123"} <= {path.name for path in made.folder.iterdir()}
 
 
 def test_a_full_disk_leaves_no_half_of_it(
