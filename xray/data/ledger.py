@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
@@ -104,22 +105,29 @@ class Ledger:
         self.name = unfinished[0].name if unfinished else _new_name()
         self.adopted = sum(pq.read_metadata(path).num_rows for path in self._parts())
 
-    def known(self, version: str | None = None) -> set[str]:
-        """List what needs no scoring: the digests of all scans and rejects, and the paths of unreadable files.
+    def known(self, names: Iterable[str], version: str | None = None) -> set[str]:
+        """Choose what needs no scoring any more; the ledger's own names are compared in Arrow, never made Python's.
 
         Args:
+            names: Digests of scans and rejects, and paths of unreadable files as the ledger writes them.
             version: Only what this model version has seen; None counts every version.
 
         Raises:
             StoreError: A file of the ledger cannot be read.
         """
-        found: set[str] = set()
-        for path in [*(path for kind in KINDS for path in self.folder.glob(f"{kind}-*.parquet")), *self._parts()]:
-            rows = _read(path, ["image", "sha256", "model_version"]).to_pylist()
-            found |= {
-                row["sha256"] or row["image"] for row in rows if version is None or row["model_version"] == version
-            }
-        return found
+        asked = pa.array(names, pa.string())
+        paths = [*(path for kind in KINDS for path in self.folder.glob(f"{kind}-*.parquet")), *self._parts()]
+        name = pc.coalesce(ds.field("sha256"), ds.field("image"))
+        chosen = name.isin(asked)
+        if version is not None:
+            chosen &= ds.field("model_version") == version
+        try:
+            history = ds.dataset([str(path) for path in paths], schema=_PART, format="parquet")
+            return set(history.to_table({"name": name}, filter=chosen)["name"].to_pylist())
+        except (OSError, pa.ArrowException) as error:
+            for path in paths:
+                _read(path, [])  # names the file
+            raise StoreError(f"{self.folder} must hold scores and rejects. Received: {error}") from error
 
     def add(self, rows: Iterable[dict]) -> None:
         """Keep rows of scores or rejects, at once and whole.
