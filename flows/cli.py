@@ -3,6 +3,7 @@
 import sys
 
 from flows.commands.app import app
+from xray.data.listing import visible
 from xray.errors import XrayError
 
 # Imported for what they add to the app, in the order of the help page.
@@ -30,7 +31,7 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    sys.stderr.write(f"xray: {' '.join(message.split())}\n")
+    sys.stderr.write(f"xray: {visible(' '.join(message.split()))}\n")
     sys.exit(code)
 
 

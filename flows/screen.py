@@ -3,21 +3,32 @@
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from tasks.progress import watcher
+from xray.data.listing import visible
 
-console = Console(highlight=False, markup=False, emoji=False)  # a file may be named [/b].png
+
+class _Visible(Console):
+    """Prints what a name may hold, control characters and bytes that are no UTF-8, as an escape; lines stay lines."""
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        shown = ["\n".join(map(visible, each.split("\n"))) if isinstance(each, str) else each for each in objects]
+        super().print(*shown, **how)
+
+
+console = _Visible(highlight=False, markup=False, emoji=False)  # a file may be named [/b].png
 
 
 class _Lines(logging.Handler):
     """Prints above the bars, a line a record, never wrapped."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        console.print(self.format(record), soft_wrap=True)
+        console.print(visible(self.format(record)), soft_wrap=True)
 
 
 @contextmanager
@@ -51,7 +62,7 @@ LONGEST_WORD = 24
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table; the first column is what the others are about. In a file or a pipe no line is broken."""
-    rows = list(rows)
+    rows = [[visible(cell) for cell in row] for row in rows]
     table = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
     for number, column in enumerate(columns):
         words = " ".join([column, *(row[number] for row in rows)]).split()
