@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,17 @@ def test_a_script_answers_its_questions(script: str, tmp_path: Path) -> None:
 @pytest.mark.timeout(900)
 def test_a_second_run_is_timed(tmp_path: Path) -> None:
     check(rows_of("rerun", tmp_path), ["xray run again", "xray run again, our own code alone"])
+
+
+@pytest.mark.system
+@pytest.mark.timeout(900)
+def test_an_inbox_with_hostile_files_is_timed(tmp_path: Path) -> None:
+    (row,) = rows_of("hostile", tmp_path)
+    asked = re.fullmatch(r"score 40 phantoms beside (\d+) hostile files", row["question"])
+    assert asked is not None and int(asked[1]) >= 200
+    check([row], [row["question"]])
+    assert row["remark"].startswith("40 phantoms scored, ")
+    assert list((tmp_path / "hostile").glob("*")) == [], "nothing hostile is left"
 
 
 def test_one_table_holds_all_answers_the_machine_and_what_gave_none(tmp_path: Path) -> None:
