@@ -6,6 +6,7 @@ import sys
 from types import FrameType
 
 from flows.commands.app import app
+from xray.data.listing import visible
 from xray.errors import XrayError
 from xray.secrecy import redacted
 
@@ -52,7 +53,7 @@ def _end_as_by_ctrl_c() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    sys.stderr.write(f"xray: {' '.join(redacted(message).split())}\n")
+    sys.stderr.write(f"xray: {visible(' '.join(redacted(message).split()))}\n")
     sys.exit(code)
 
 

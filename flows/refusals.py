@@ -43,6 +43,7 @@ def checked_request(
             split, or weights to start from that cannot be had.
     """
     config = load_config(recipe, settings)
+    require_text(data, "the data folder")
     scans = data_path(data)
     shared = None if prepared is None else _shared(prepared)
     typed = scans if isinstance(scans, S3Path) else Path(data)  # a mistake is told in the user's own words
@@ -146,31 +147,35 @@ def require_file(path: Path, option: str) -> None:
         raise XrayError(f"{option} must be a file. Received: {path}")
 
 
+def require_text(path: Path | str, option: str) -> None:
+    """Refuse a path that is no text: databases, MLflow and Prefect keep it as UTF-8.
+
+    Args:
+        path: What the user named; a path on disk counts with the folder that it is relative to.
+        option: What it was named with.
+
+    Raises:
+        XrayError: A part of it is no UTF-8.
+    """
+    try:
+        str(Path(path).absolute()).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise XrayError(f"{option} must have a path in UTF-8. Received: {path}") from error
+
+
 def require_writable(home: Path) -> None:
     """Refuse a home that cannot be written; make one that is not there.
 
     Raises:
-        XrayError: It cannot be written.
+        XrayError: It cannot be written, or its path is no text.
     """
+    require_text(home, "--home")
     try:
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=home):
             pass
     except OSError as error:
         raise XrayError(f"--home must be a folder that can be written. Received: {home} ({error.strerror})") from error
-
-
-def read_file(path: Path) -> bytes:
-    """Read a file that a user named.
-
-    Raises:
-        XrayError: It cannot be read.
-    """
-    try:
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise XrayError(f"each file must be readable. Received: {path} ({reason})") from error
 
 
 def _shared(prepared: str) -> S3Path:

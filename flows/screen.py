@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -14,8 +15,18 @@ from rich.table import Table
 from rich.text import Text
 
 from tasks.progress import Watch, doing, watcher
+from xray.data.listing import visible
 
-console = Console(highlight=False, markup=False, emoji=False)  # a file may be named [/b].png
+
+class _Visible(Console):
+    """Prints what a name may hold, control characters and bytes that are no UTF-8, as an escape; lines stay lines."""
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        shown = ["\n".join(map(visible, each.split("\n"))) if isinstance(each, str) else each for each in objects]
+        super().print(*shown, **how)
+
+
+console = _Visible(highlight=False, markup=False, emoji=False)  # a file may be named [/b].png
 
 SILENT_SECONDS = 2.0
 """In a file or a pipe, what is over within this time is not told."""
@@ -33,7 +44,7 @@ class _Lines(logging.Handler):
         self.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        console.print(self.format(record), soft_wrap=True)
+        console.print(visible(self.format(record)), soft_wrap=True)
         self._printed()
 
 
@@ -174,7 +185,7 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
     On a terminal that is too narrow for it the lines between columns go, then cells are broken over lines or, where
     there are many columns, each row becomes a paragraph.
     """
-    rows = list(rows)
+    rows = [[visible(cell) for cell in row] for row in rows]
     endless = console.options.update(max_width=10_000)
     for is_plain in (False, True):
         table = _table(title, columns, rows, is_plain)

@@ -111,14 +111,14 @@ class S3Path:
         start = len(self._place) + 1
         return [S3File(each.path[start:], each.size, each.mtime_ns) for each in found if each.type == FileType.File]
 
-    def read_bytes(self) -> bytes:
-        """Read an object whole.
+    def read_bytes(self, most: int | None = None) -> bytes:
+        """Read an object whole, or its first bytes where it has more than `most`.
 
         Raises:
             FileNotFoundError: There is no such object.
         """
         with self._server() as server, server.open_input_file(self._place) as file:
-            return file.read()
+            return file.read(most)
 
     def write_bytes(self, data: "bytes | Buffer") -> None:
         """Write an object, which appears whole or not at all."""

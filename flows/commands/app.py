@@ -69,9 +69,14 @@ def settled(home: Path, trains: bool = False) -> None:
     Args:
         home: The folder that holds data/ and mlruns/.
         trains: Whether a network will be trained.
+
+    Raises:
+        XrayError: The home's path is no text.
     """
     from flows.environment import settle
+    from flows.refusals import require_text
 
+    require_text(home, "--home")
     settle(home.resolve(), trains)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.commands.app import Home, app, settled
-from flows.commands.predicting import Address, Files, chosen, readable
+from flows.commands.predicting import Address, Files, chosen, require_model
 from xray.errors import XrayError
 
 if TYPE_CHECKING:
@@ -26,18 +26,22 @@ def explain(
 ) -> None:
     """Draw where in each scan the model finds evidence for pneumonia, beside what it answers."""
     pictures = _pictures(files, output)
-    contents = readable(files, model, home)
+    from flows.given import contents
+
+    scans = contents(files)
+    require_model(model, home)
     settled(home)
     from flows.screen import console, show_table
     from tasks.libraries import load
     from xray.config import Places
+    from xray.data.listing import printable
     from xray.registry.card import SAFETY
 
     places = Places(home=home.resolve())
     explaining = load("xray.registry.explaining")
     choice = chosen(places, model)
-    names = [str(path) for path in files]
-    explained = explaining.explain_files(places, choice.uri, dict(zip(names, contents, strict=True)))
+    names = [printable(str(path)) for path in files]
+    explained = explaining.explain_files(places, choice.uri, dict(zip(names, scans, strict=True)))
     _draw(explained, dict(zip(names, pictures, strict=True)), choice.uri, SAFETY)
     rows = [
         (name, f"{each.answer['p_pneumonia']:.4f}", each.answer["decision"], str(picture))
@@ -52,7 +56,8 @@ def _pictures(files: list[Path], output: Path) -> list[Path]:
     existing = next(folder for folder in (output, *output.absolute().parents) if folder.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise XrayError(f"--output must be a folder that can be written. Received: {output}")
-    pictures = [output / f"{path.stem}-map.png" for path in files]
+    stems = ["standard-input" if path == Path("-") else path.stem for path in files]
+    pictures = [output / f"{stem}-map.png" for stem in stems]
     twice = next((path for path in pictures if pictures.count(path) > 1), None)
     if twice is not None:
         raise XrayError(f"files must be of different names. Received: several for {twice}")

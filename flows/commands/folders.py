@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from flows.commands.app import app, command
+from xray.data.listing import visible
 from xray.errors import XrayError
 
 
@@ -23,8 +24,8 @@ def phantom(
     if not (width.isdecimal() and height.isdecimal()):
         raise XrayError(f"--size must be WxH, such as 224x224. Received: {size}")
     write_phantoms(folder, scans=scans, seed=seed, size=(int(width), int(height)))
-    typer.echo(f"{scans:,} phantoms in {folder}")
-    typer.echo(f"run      {command('run', folder, '--recipe', 'quick')}")
+    typer.echo(f"{scans:,} phantoms in {visible(str(folder))}")
+    typer.echo(f"run      {visible(command('run', folder, '--recipe', 'quick'))}")
 
 
 @app.command(epilog="Example: [bold]xray download coronahack[/bold]")
@@ -35,5 +36,5 @@ def download(
     from xray.data.download import download as fetch
 
     fetch(folder)
-    typer.echo(f"the scans are in {folder}")
-    typer.echo(f"run      {command('run', folder)}")
+    typer.echo(f"the scans are in {visible(str(folder))}")
+    typer.echo(f"run      {visible(command('run', folder))}")

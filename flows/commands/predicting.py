@@ -1,7 +1,7 @@
 """A model used on files: predict."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,27 +12,39 @@ if TYPE_CHECKING:
     from xray.config import Places
     from xray.registry.choice import Choice
 
-Files = Annotated[list[Path], typer.Argument(help="Image files.", show_default=False)]
+Files = Annotated[list[Path], typer.Argument(help="Image files; - is standard input.", show_default=False)]
 Address = Annotated[str | None, typer.Option("--model", help="A model's address, such as models:/NAME/1.")]
 
 
 @app.command(epilog="Example: [bold]xray predict scan.jpeg other.png --json[/bold]")
 def predict(files: Files, model: Address = None, as_json: AsJson = False, home: Home = Path()) -> None:
     """Give the probability of pneumonia, a decision and the model's version for each file."""
-    readable(files, model, home)
-    settled(home)
-    from flows.screen import console, show_table
-    from tasks.libraries import load
-    from xray.config import Places
-    from xray.registry.card import SAFETY
+    from flows.given import given
 
-    places = Places(home=home.resolve())
-    choice = chosen(places, model)
-    scores = load("xray.registry.choice").score_files(places, choice.uri, files)
+    with given(files) as paths:
+        require_model(model, home)
+        settled(home)
+        from tasks.libraries import load
+        from xray.config import Places
+        from xray.data.listing import printable
+
+        places = Places(home=home.resolve())
+        choice = chosen(places, model)
+        scores = load("xray.registry.choice").score_files(places, choice.uri, paths)
     rows = [
-        {"file": str(path), **row, "model": choice.uri, "chosen": choice.how}
+        {"file": printable(str(path)), **row, "model": choice.uri, "chosen": choice.how}
         for path, row in zip(files, scores, strict=True)
     ]
+    _show(rows, f"{choice.uri} ({choice.how})", as_json)
+    unread = sum(row["error"] is not None for row in rows)
+    if unread:
+        raise XrayError(f"each file must be a scan; the answer above says why not. Received: {unread} that are none")
+
+
+def _show(rows: list[dict[str, Any]], title: str, as_json: bool) -> None:
+    from flows.screen import console, show_table
+    from xray.registry.card import SAFETY
+
     if as_json:
         write_json(rows)
     else:
@@ -41,33 +53,24 @@ def predict(files: Files, model: Address = None, as_json: AsJson = False, home: 
             else (row["file"], f"{row['p_pneumonia']:.4f}", row["decision"], f"{row['threshold']:.4f}")
             for row in rows
         ]  # fmt: skip
-        show_table(f"{choice.uri} ({choice.how})", ("file", "p_pneumonia", "decision", "threshold"), cells)
+        show_table(title, ("file", "p_pneumonia", "decision", "threshold"), cells)
         console.print(SAFETY, style="dim")
-    unread = sum(row["error"] is not None for row in rows)
-    if unread:
-        raise XrayError(f"each file must be a scan; the answer above says why not. Received: {unread} that are none")
 
 
-def readable(files: list[Path], model: str | None, home: Path) -> list[bytes]:
-    """Read files for a model, and refuse at once what no model can be found or used for.
+def require_model(model: str | None, home: Path) -> None:
+    """Refuse a home without a store that the model could be taken from.
 
     Args:
-        files: What the user named.
         model: The model's address; None lets `chosen` take one.
         home: Holds mlruns/.
 
-    Returns:
-        The bytes of each file.
-
     Raises:
-        XrayError: A file cannot be read, or the home holds no store to take the model from.
+        XrayError: The model lies in a store, and the home holds none.
     """
-    from flows.refusals import read_file, require_store
+    from flows.refusals import require_store
 
-    contents = [read_file(path) for path in files]
     if model is None or model.startswith(("models:", "runs:")):
         require_store(home)
-    return contents
 
 
 def chosen(places: "Places", model: str | None) -> "Choice":

@@ -19,11 +19,13 @@ def score(
     home: Home = Path(),
 ) -> None:
     """Score the scans that are new in a folder, and say whether they differ from the model's own."""
-    from flows.refusals import require_cluster, require_store
+    from flows.refusals import require_cluster, require_store, require_text
     from xray.data.inbox import require_outside
 
     if not folder.is_dir():
         raise XrayError(f"the inbox must be an existing folder. Received: {folder}")
+    require_text(folder, "the inbox")
+    require_text(output, "--output")
     require_outside(output, folder)
     require_store(home)
     require_cluster(dask)

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +69,17 @@ def test_damage_is_said_mended_and_found_whole_afterwards(tmp_path: Path) -> Non
     assert len(rows) == 10
     assert [row for row in rows if not row["well"]] == []
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.system
+@pytest.mark.timeout(900)
+def test_an_inbox_with_hostile_files_is_timed(tmp_path: Path) -> None:
+    (row,) = rows_of("hostile", tmp_path)
+    asked = re.fullmatch(r"score 40 phantoms beside (\d+) hostile files", row["question"])
+    assert asked is not None and int(asked[1]) >= 200
+    check([row], [row["question"]])
+    assert row["remark"].startswith("40 phantoms scored, ")
+    assert list((tmp_path / "hostile").glob("*")) == [], "nothing hostile is left"
 
 
 def test_one_table_holds_all_answers_the_machine_and_what_gave_none(tmp_path: Path) -> None:

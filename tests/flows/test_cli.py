@@ -38,6 +38,9 @@ COMMANDS = [
     "up",
     "ui",
 ]
+LATIN = "r\udcf6"
+"""The name that is no UTF-8 but Latin-1, as Python has it."""
+NO_FILE, TEXT = "each file must be a scan. Received: ", "must have a path in UTF-8"
 SLOW_TO_START = {"tensorflow", "keras", "mlflow", "prefect"}
 
 CALL = """
@@ -198,7 +201,21 @@ MISTAKES = {
     "a home that is a file": Mistake(["prepare", "good", "--home", "a file"], ["--home", "Received: a file"]),
     "a home below a file": Mistake(["run", "good", "--home", "a file/home"], ["--home", "Received: a file/home"]),
     "a scan that is not there": Mistake(["predict", "a file", "nowhere.png"], ["Received: nowhere.png (No such file"]),
-    "a folder for a scan": Mistake(["predict", "good"], ["Received: good (Is a directory)"]),
+    "a folder for a scan": Mistake(["predict", "good"], [NO_FILE, "good (unreadable: ", "a folder)"]),
+    "a pipe for a scan": Mistake(["predict", "pipe"], [NO_FILE, "pipe (unreadable: ", "a pipe)"]),
+    "a pipe to explain": Mistake(["explain", "pipe"], [NO_FILE, "pipe (unreadable: ", "a pipe)"]),
+    "a device for a scan": Mistake(["predict", "/dev/zero"], [NO_FILE, "/dev/zero (unreadable: ", "a device)"]),
+    "3 GB for a scan": Mistake(["explain", "sparse"], [NO_FILE, "sparse (too-large: ", "Received: 3,000,000,000)"]),
+    "a link to itself": Mistake(["predict", "loop"], ["Received: loop (Too many levels of symbolic links)"]),
+    "nothing from standard input": Mistake(["predict", "-"], ["standard input must bring a scan. Received: nothing"]),
+    "nothing from it to explain": Mistake(["explain", "-"], ["standard input must bring a scan. Received: nothing"]),
+    "a name with control characters": Mistake(["predict", "\x1b[31m\nb\x9b.png"], [r"\x1b[31m b\xc2\x9b.png (No such"]),
+    "a name that is no UTF-8": Mistake(["explain", f"{LATIN}.png"], [r"Received: r\xf6.png (No such file"]),
+    "data that is no UTF-8": Mistake(["prepare", LATIN], [f"the data folder {TEXT}", r"Received: r\xf6"]),
+    "a home that is no UTF-8": Mistake(["run", "good", "--home", LATIN], [f"--home {TEXT}", r"Received: r\xf6"]),
+    "servers in a home that is no UTF-8": Mistake(["up", "--home", LATIN], [f"--home {TEXT}", r"Received: r\xf6"]),
+    "an inbox that is no UTF-8": Mistake(["score", LATIN, "--output", "s"], [f"the inbox {TEXT}"]),
+    "scores in a folder that is no UTF-8": Mistake(["score", "good", "--output", LATIN], [f"--output {TEXT}"]),
     "no model yet": Mistake(["predict", "a file"], ["start with xray demo", "mlruns"]),
     "no model to explain": Mistake(["explain", "a file"], ["start with xray demo", "mlruns"]),
     "no scan to explain": Mistake(["explain", "nowhere.png"], ["Received: nowhere.png (No such file"]),
@@ -264,6 +281,11 @@ def refused(tmp_path_factory: pytest.TempPathFactory, ports: dict[str, str]) -> 
     root = tmp_path_factory.mktemp("mistakes")
     write_phantoms(root / "good", scans=40, seed=0, size=(32, 32))
     (root / "a file").write_text("no scan")
+    (root / "loop").symlink_to("loop")
+    os.mkfifo(root / "pipe")
+    (root / "sparse").touch()
+    os.truncate(root / "sparse", 3_000_000_000)
+    (root / LATIN).symlink_to("good")
     (root / "good" / "misspelt.toml").write_text('"training.epoch" = { low = 1, high = 2 }')
     (root / "good" / "bad.toml").write_text('extends = "quick"\n[training]\nepochs = 0\n')
     (root / "good" / "lost.toml").write_text('extends = "qiuck"\n')

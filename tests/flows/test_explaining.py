@@ -1,5 +1,7 @@
 """The command `xray explain`, with a model in a folder: a picture a file, or one line and no picture."""
 
+import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,9 @@ from xray.registry.model import Settings, save
 from xray.training.architectures import build
 
 IMAGES = Images(height=48, width=40)
+LATIN = "r\udcf6\x1b[31m\nb.jpeg"
+"""A name with a byte that is no UTF-8, a control sequence and an end of line."""
+SHOWN = r"r\xf6\x1b[31m\x0ab.jpeg"
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,8 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Called:
     scans = sorted((folder / "phantoms").rglob("*.jpeg"))
     shutil.copy(scans[0], folder / "a $can 片.jpeg")
     shutil.copy(scans[1], folder / "other.jpeg")
+    shutil.copy(scans[2], folder / LATIN)
+    os.mkfifo(folder / "pipe")
     (folder / "home").mkdir()
     (folder / "page.png").write_text("<html>")
     keras.utils.set_random_seed(0)
@@ -45,6 +52,9 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Called:
     commands = {
         "drawn": ["explain", "a $can 片.jpeg", "other.jpeg", "--output", "maps/new", *with_model],
         "one is no scan": ["explain", "other.jpeg", "page.png", "--output", "refused", *with_model],
+        "odd names": ["explain", LATIN, "--output", "odd", *with_model],
+        "predicted": ["predict", LATIN, "pipe", "other.jpeg", "--json", *with_model],
+        "shown": ["predict", LATIN, *with_model],
         "no such model": ["explain", "other.jpeg", "--output", "refused", "--model", "phantoms", "--home", "home"],
     }
     return Called(folder, called(folder, commands)[0])
@@ -65,6 +75,27 @@ def test_the_picture_shows_the_scan_in_gray_and_its_map_in_colour(ended: Called)
     half = colored.shape[1] // 2
     assert not colored[:, :half].any()
     assert colored[:, half:].mean() > 0.01
+
+
+def test_a_name_of_any_bytes_is_drawn_scored_and_shown_escaped(ended: Called) -> None:
+    answer = ended.answers["odd names"]
+    assert (answer.code, answer.err) == (0, "")
+    assert SHOWN in answer.out and "\x1b" not in answer.out
+    (picture,) = (ended.folder / "odd").iterdir()
+    assert picture.name == LATIN.replace(".jpeg", "-map.png")
+    answer = ended.answers["shown"]
+    assert (answer.code, answer.err) == (0, "")
+    assert SHOWN in answer.out and "\x1b" not in answer.out
+
+
+def test_of_several_the_one_that_is_no_scan_is_said_and_the_others_are_scored(ended: Called) -> None:
+    answer = ended.answers["predicted"]
+    assert answer.code == 2
+    assert answer.err == "xray: each file must be a scan; the answer above says why not. Received: 1 that are none\n"
+    rows = json.loads(answer.out)
+    assert [row["file"] for row in rows] == [SHOWN, "pipe", "other.jpeg"]
+    assert [row["p_pneumonia"] is None for row in rows] == [False, True, False]
+    assert rows[1]["error"] == "unreadable: a scan must be a file. Received: a pipe"
 
 
 @pytest.mark.parametrize(("name", "words"), [("one is no scan", "page.png"), ("no such model", "MLmodel")])

@@ -19,6 +19,12 @@ SETTINGS = ["images.height=32", "images.width=32", "training.epochs=2", "evaluat
 RUN = ["run", "phantoms", "--recipe", "quick", "--home", "home"]
 RUN += [part for setting in SETTINGS for part in ("--set", setting)]
 SCORE = ["score", "inbox", "--output", "scores", "--home", "home"]
+REJECTED = {
+    "page.png": "not-an-image",
+    "pipe.png": "unreadable",
+    "self.png": "unreadable",
+    "sparse.tif": "too-large",
+}
 DELIVERED_LATER = 2500
 """Pictures of a second delivery: enough that a kill after the first part finds it unfinished."""
 
@@ -27,12 +33,21 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
 @pytest.fixture(scope="module")
 def inbox(xray: Command) -> Path:
-    """The TEST phantoms of a home that has trained on the others, a page, and a file that is still being written."""
+    """The TEST phantoms of a home that has trained on the others, and odd items beside them.
+
+    A page, a link to itself, a pipe, 3 GB of nothing, a scan whose name is Latin-1, and a file that is still being
+    written.
+    """
     assert xray("phantom", "phantoms", "--scans", "320", "--size", "64x64").code == 0
     assert xray(*RUN).code == 0
     inbox = xray.folder / "inbox"
     shutil.copytree(xray.folder / "phantoms" / "test", inbox / "monday")
     (inbox / "page.png").write_text("<html></html>")
+    (inbox / "self.png").symlink_to("self.png")
+    os.mkfifo(inbox / "pipe.png")
+    (inbox / "sparse.tif").touch()
+    os.truncate(inbox / "sparse.tif", 3_000_000_000)
+    Image.effect_noise((64, 64), 50).save(inbox / os.fsdecode(b"r\xf6ntgen.png"))
     (inbox / "later.jpeg.part").write_bytes(b"half")
     return inbox
 
@@ -94,6 +109,9 @@ def test_each_scan_is_scored_and_the_page_rejected(first: Ended, xray: Command) 
     assert (first.code, first.err, first.left) == (0, "", [])
     assert "It is no medical device." in first.out
     assert "Drift, run" in first.out
+    assert r"r\xf6ntgen.png" in set(rows(xray)["image"])
+    reasons = rows(xray, "rejects").set_index("image")["reason"]
+    assert reasons.to_dict() == REJECTED
 
 
 def test_the_scores_are_those_of_the_training(first: Ended, xray: Command) -> None:
@@ -119,8 +137,8 @@ def test_killed_midway_nothing_is_lost_and_nothing_scored_twice(
     scores = rows(xray)
     assert scores["sha256"].is_unique
     delivered = [path for path in inbox.rglob("*") if path.is_file() and path.suffix != ".part"]
-    assert len(scores) == len(delivered) - 2, "the page, and the scan that was delivered twice"
-    assert rows(xray, "rejects")["image"].tolist() == ["page.png"]
+    assert len(scores) == len(delivered) - 3, "the page, the 3 GB, and the scan that was delivered twice"
+    assert sorted(rows(xray, "rejects")["image"]) == sorted(REJECTED)
 
 
 def test_other_pictures_raise_the_alarm(resumed: Ended) -> None:

@@ -8,6 +8,7 @@ from contextlib import closing
 from functools import partial
 
 from xray import config
+from xray.data import scan_files
 from xray.data.images import Normalized, normalize
 from xray.data.workers import Opener, Threads, Workers, in_order
 from xray.errors import ChangedError, DataError, ImageError
@@ -87,11 +88,17 @@ def _normalize_chunk(folder: DataPath, images: config.Images, scans: Sequence[Sc
 
 def _normalize_file(path: DataPath, digest: str, images: config.Images) -> Normalized | ImageError:
     try:
-        data = path.read_bytes()
+        with scan_files.content(path) as data:
+            if hashlib.sha256(data).hexdigest() == digest:
+                return _normalize(data, images)
     except OSError as error:
         raise DataError(f"every scan must be readable. Received: {path}: {error.strerror}") from error
-    if hashlib.sha256(data).hexdigest() != digest:
-        raise ChangedError(f"scans must not change while they are prepared; prepare them again. Received: {path}")
+    except ImageError:  # a pipe, or a larger file, where a scan was digested
+        pass
+    raise ChangedError(f"scans must not change while they are prepared; prepare them again. Received: {path}")
+
+
+def _normalize(data: bytes, images: config.Images) -> Normalized | ImageError:
     try:
         return normalize(data, images)
     except ImageError as error:

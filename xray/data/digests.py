@@ -1,6 +1,5 @@
 """The SHA-256 of every file, computed once as long as path, size and time of change stay the same."""
 
-import errno
 import hashlib
 import io
 import logging
@@ -17,8 +16,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from xray.data import scan_files
+from xray.data.listing import printable
 from xray.drafts import whole_file
-from xray.errors import DataError, S3Error, StoreError
+from xray.errors import DataError, ImageError, S3Error, StoreError
 from xray.s3 import READERS, DataPath, S3File, S3Path
 
 logger = logging.getLogger(__name__)
@@ -31,16 +32,6 @@ CHUNK = 16
 """Files that a thread is handed at a time: handing over each would cost more than digesting a small one, and some 3 KB
 of memory until the last one is done."""
 
-# A file that cannot be read for a reason of its own is a reject; a disk or network that fails would reject good scans.
-_THE_FILES_OWN = {
-    errno.EACCES,
-    errno.EISDIR,
-    errno.ELOOP,
-    errno.ENAMETOOLONG,
-    errno.ENOENT,
-    errno.ENOTDIR,
-    errno.EPERM,
-}
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, MemoryError, pa.ArrowException)
 
 SHARED = "digests.parquet"
@@ -80,7 +71,7 @@ def file_digests(folder: DataPath, paths: Sequence[str], index: Path, shared: S3
         S3Error: The server fails.
         StoreError: The index could not be written.
     """
-    base = str(folder if isinstance(folder, S3Path) else folder.resolve())
+    base = _base(folder)
     remembered = _read_index(index)
     theirs = shared / SHARED if shared is not None and isinstance(folder, S3Path) else None
     if theirs is not None:
@@ -91,13 +82,17 @@ def file_digests(folder: DataPath, paths: Sequence[str], index: Path, shared: S3
         digest_all = partial(_digest_objects, folder, _listed(folder, paths), known)
         threads = READERS
     else:
-        digest_all = partial(_digest_files, base, known)
+        digest_all = partial(_digest_files, folder.resolve(), known)
         threads = None
     with ThreadPoolExecutor(threads) as pool:
-        found = list(chain.from_iterable(pool.map(digest_all, chunks)))
-    digests = {path: entry.sha256 for path, entry in zip(paths, found, strict=True) if entry is not None}
+        outcomes = list(chain.from_iterable(pool.map(digest_all, chunks)))
+    found = [outcome for outcome in outcomes if isinstance(outcome, _Entry)]
+    digests = {path: each.sha256 for path, each in zip(paths, outcomes, strict=True) if isinstance(each, _Entry)}
+    for path, each in zip(paths, outcomes, strict=True):
+        if not isinstance(each, _Entry):  # told here, for a thread of the pool is no part of a Prefect run
+            logger.warning("%s cannot be read: %s", f"{base}/{printable(path)}", each)
     settled = time.time_ns() - SETTLED_NS
-    fresh = [entry for entry in found if entry is not None and entry.mtime_ns < settled]
+    fresh = [entry for entry in found if entry.mtime_ns < settled]
     entries = _joined(_without(remembered, base), pd.DataFrame(fresh, columns=list(_COLUMNS)).astype(_COLUMNS))
     if not entries.equals(_read_index(index)):
         _write_index(entries, index)
@@ -119,33 +114,40 @@ def forget(folder: DataPath, index: Path, shared: S3Path | None = None) -> None:
         S3Error: The server fails.
         StoreError: The index could not be written.
     """
-    base = str(folder if isinstance(folder, S3Path) else folder.resolve())
+    base = _base(folder)
     _write_index(_without(_read_index(index), base), index)
     if shared is not None and isinstance(folder, S3Path):
         (shared / SHARED).write_bytes(_serialized(_without(_fetch_index(shared / SHARED), base)))
+
+
+def _base(folder: DataPath) -> str:
+    """Name a folder as the index does."""
+    return printable(str(folder if isinstance(folder, S3Path) else folder.resolve()))
 
 
 def _without(entries: pd.DataFrame, base: str) -> pd.DataFrame:
     return entries[~entries["path"].str.startswith(f"{base}/")].reset_index(drop=True)
 
 
-def _digest_files(base: str, known: dict[str, _Entry], paths: Sequence[str]) -> list[_Entry | None]:
-    return [_digest(path, known.get(path)) for path in (f"{base}/{path}" for path in paths)]
+def _digest_files(base: Path, known: dict[str, _Entry], paths: Sequence[str]) -> list[_Entry | str]:
+    return [_digest(path, known) for path in (f"{base}/{path}" for path in paths)]
 
 
-def _digest(path: str, known: _Entry | None) -> _Entry | None:
+def _digest(path: str, remembered: dict[str, _Entry]) -> _Entry | str:
+    """Digest a file, unless it is known as it is; or say why it cannot be read."""
+    name = printable(path)
+    known = remembered.get(name)
     try:
-        with open(path, "rb") as file:
+        with scan_files.opened(path) as file:
             facts = os.fstat(file.fileno())
             if known is not None and (known.size, known.mtime_ns) == (facts.st_size, facts.st_mtime_ns):
                 return known
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno not in _THE_FILES_OWN:
-            raise DataError(f"{path} must be readable. Received: {error.strerror}") from error
-        logger.warning("%s cannot be read: %s", ascii(path), error)
-        return None
-    return _Entry(path, facts.st_size, facts.st_mtime_ns, sha256)
+        if isinstance(error, OSError) and error.errno not in scan_files.ITS_OWN:
+            raise DataError(f"{name} must be readable. Received: {error.strerror}") from error
+        return str(error.strerror if isinstance(error, OSError) else error)
+    return _Entry(name, facts.st_size, facts.st_mtime_ns, sha256)
 
 
 def _listed(folder: S3Path, paths: Sequence[str]) -> dict[str, S3File]:
@@ -156,27 +158,26 @@ def _listed(folder: S3Path, paths: Sequence[str]) -> dict[str, S3File]:
 
 def _digest_objects(
     folder: S3Path, listed: dict[str, S3File], known: dict[str, _Entry], paths: Sequence[str]
-) -> list[_Entry | None]:
+) -> list[_Entry | str]:
     return [_digest_object(folder / path, listed.get(path), known.get(f"{folder}/{path}")) for path in paths]
 
 
-def _digest_object(address: S3Path, file: S3File | None, known: _Entry | None) -> _Entry | None:
-    """Digest an object, unless it is known as the listing shows it; None where it is not there (any more)."""
+def _digest_object(address: S3Path, file: S3File | None, known: _Entry | None) -> _Entry | str:
+    """Digest an object, unless it is known as the listing shows it; or say why it cannot be read."""
     if file is None:
-        logger.warning("%s cannot be read: it is not there", ascii(str(address)))
-        return None
+        return "it is not there"
     if known is not None and (known.size, known.mtime_ns) == (file.size, file.mtime_ns):
         return known
     try:
-        sha256 = hashlib.sha256(address.read_bytes()).hexdigest()
-    except FileNotFoundError as error:
-        logger.warning("%s cannot be read: %s", ascii(str(address)), error.strerror)
-        return None
+        with scan_files.content(address) as data:
+            sha256 = hashlib.sha256(data).hexdigest()
+    except (FileNotFoundError, ImageError) as error:
+        return str(error.strerror if isinstance(error, OSError) else error)
     return _Entry(str(address), file.size, file.mtime_ns, sha256)
 
 
-def _reused(found: Sequence[_Entry | None], known: dict[str, _Entry]) -> int:
-    return sum(entry is not None and entry is known.get(entry.path) for entry in found)
+def _reused(found: Sequence[_Entry], known: dict[str, _Entry]) -> int:
+    return sum(entry is known.get(entry.path) for entry in found)
 
 
 def _joined(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:

@@ -25,12 +25,15 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from xray import config
-from xray.data import depth
+from xray.data import bounds, depth
 from xray.data.fitting import fit, least_size
+from xray.data.memory import Room
+from xray.data.scan_files import refused
 from xray.errors import ImageError
 
 NORMALIZER_VERSION = 2
-"""Raised with every change that can change a stored pixel, its digest or a rejection."""
+"""Raised with every change that can change a stored pixel, its digest or a rejection; a tighter bound on what no
+scanner writes is none: docs/decisions/0013-bounds.md."""
 
 REASONS = ("not-an-image", "unreadable", "too-small", "too-large")
 """Every `ImageError.reason`."""
@@ -38,8 +41,10 @@ REASONS = ("not-an-image", "unreadable", "too-small", "too-large")
 MIN_SIDE = 32
 """Fewest pixels on a scan's shorter side: as few as a normalized scan may have."""
 
-MAX_PIXELS = 64_000_000
-"""Most pixels of a scan: four times a 4,000 x 4,000 detector's."""
+MAX_PIXELS = bounds.MOST_PIXELS
+
+AT_A_TIME = 2**30
+"""Bytes that the threads of a process take for decoding at a time."""
 
 # The classes are called directly, not through Image.open, which warns at a limit of the whole process.
 _READERS: dict[bytes, Callable[[BytesIO], ImageFile.ImageFile]] = {
@@ -66,6 +71,7 @@ _TURNED = (5, 6, 7, 8)
 _PNG_END = b"IEND\xaeB`\x82"
 
 _filters = threading.Lock()
+_room = Room(AT_A_TIME)
 
 
 @dataclass(frozen=True)
@@ -127,12 +133,13 @@ def decode(data: bytes, images: config.Images | None = None) -> Decoded:
         if isinstance(image, JpegImageFile):
             turned = _orientation(image) in _TURNED
             image.draft("L", None if images is None else least_size(width, height, images, turned))
-        # Pillow turns a TIFF upright while loading it, and reads its tags again to do so.
-        with _without_warnings() if isinstance(image, TiffImageFile) else nullcontext():
-            image.load()
-        pixels, scaling = _gray(image, data)
-        orientation = _orientation(image)
-        pixels = np.ascontiguousarray(_UPRIGHT.get(orientation, np.asarray)(pixels))
+        with _room.lent(_bytes_to_decode(image, width * height)):
+            # Pillow turns a TIFF upright while loading it, and reads its tags again to do so.
+            with _without_warnings() if isinstance(image, TiffImageFile) else nullcontext():
+                image.load()
+            pixels, scaling = _gray(image, data)
+            orientation = _orientation(image)
+            pixels = np.ascontiguousarray(_UPRIGHT.get(orientation, np.asarray)(pixels))
     except ImageError:
         raise
     except (MemoryError, Image.DecompressionBombError) as error:
@@ -173,6 +180,8 @@ def normalizer_digest(images: config.Images) -> str:
 def _open(data: bytes) -> ImageFile.ImageFile:
     for signature, reader in _READERS.items():
         if data.startswith(signature):
+            with refused():
+                bounds.check(data)
             _check_whole(data)
             with _without_warnings():
                 return reader(BytesIO(data))
@@ -198,6 +207,15 @@ def _check_size(width: int, height: int) -> None:
         raise ImageError("too-small", f"each side must be at least {MIN_SIDE} pixels. Received: {width} x {height}")
     if width * height > MAX_PIXELS:
         raise ImageError("too-large", f"a scan must have at most {MAX_PIXELS:,} pixels. Received: {width} x {height}")
+
+
+def _bytes_to_decode(image: ImageFile.ImageFile, whole: int) -> int:
+    """Guess from above what decoding takes: docs/decisions/0013-bounds.md compares it with what was measured."""
+    width, height = image.size  # of a JPEG that is reduced, what is left
+    if not isinstance(image, JpegImageFile):
+        return 14 * width * height
+    kept = "progressive" in image.info or image.layers > 1  # perhaps each colour in a scan of its own
+    return 8 * width * height + (2 * image.layers * whole if kept else 0)
 
 
 def _gray(image: ImageFile.ImageFile, data: bytes) -> tuple[NDArray[np.uint8], str]:

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from xray.config import Places
 from xray.data.digests import file_digests
 from xray.data.listing import list_files
+from xray.data.scan_files import why_not
 from xray.errors import DataError
 
 UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".crdownload", ".download")
@@ -20,7 +21,8 @@ class Inbox:
     Attributes:
         folder: The inbox.
         digests: From a file's path relative to the inbox, in alphabetical order, to the SHA-256 of its bytes.
-        refused: From a path to why it has no digest: it leads out of the inbox, or cannot be read.
+        refused: From a path to why it has no digest, as `reason: detail`: it leads out of the inbox, cannot be read, is
+            too large, or is a folder that cannot be listed.
     """
 
     folder: Path
@@ -46,12 +48,11 @@ def list_inbox(folder: Path, places: Places) -> Inbox:
     listing = list_files(folder, ["."])
     paths = sorted(path.removeprefix("./") for path in listing.paths)
     digests = file_digests(folder, [path for path in paths if _is_finished(path)], places.digest_index)
-    refused = {
-        path: "unreadable: the file cannot be read" for path in paths if _is_finished(path) and path not in digests
-    }
+    refused = {path: why_not(folder / path) for path in paths if _is_finished(path) and path not in digests}
+    refused |= {path.removeprefix("./"): f"unreadable: {why}" for path, why in sorted(listing.unreadable.items())}
     leaving = sorted(path.removeprefix("./") for path in listing.leaving)
-    refused |= {path: "unsafe-name: the link leads out of the inbox" for path in leaving if _is_finished(path)}
-    return Inbox(folder, digests, refused)
+    refused |= dict.fromkeys(leaving, "unsafe-name: the link leads out of the inbox")
+    return Inbox(folder, digests, {path: why for path, why in refused.items() if _is_finished(path)})
 
 
 def require_outside(output: Path, inbox: Path) -> None:

@@ -116,23 +116,24 @@ class Ledger:
         self.name = unfinished[0].name if unfinished else _new_name()
         self.adopted = sum(len(rows) for rows in _whole_ones(self._parts(), _PART.names))
 
-    def known(self, version: str | None = None) -> set[str]:
-        """List what needs no scoring: the digests of all scans and rejects, and the paths of unreadable files.
+    def known(self, names: Iterable[str], version: str | None = None) -> set[str]:
+        """Choose what needs no scoring any more; the ledger's own names are compared in Arrow, never made Python's.
 
         Args:
+            names: Digests of scans and rejects, and paths of unreadable files as the ledger writes them.
             version: Only what this model version has seen; None counts every version.
 
         Raises:
             StoreError: A file is none of ours, or the disk does not give it. One that is damaged is set aside, and its
                 scans are not known.
         """
-        found: set[str] = set()
+        asked, found = pa.array(names, pa.string()), set()
         for table in _whole_ones([*finished(self.folder), *self._parts()], ["image", "sha256", "model_version"]):
-            found |= {
-                row["sha256"] or row["image"]
-                for row in table.to_pylist()
-                if version is None or row["model_version"] == version
-            }
+            name = pc.coalesce(table["sha256"], table["image"])
+            chosen = pc.is_in(name, asked)
+            if version is not None:
+                chosen = pc.and_(chosen, pc.equal(table["model_version"], version))
+            found |= set(name.filter(chosen).to_pylist())
         return found
 
     def add(self, rows: Iterable[dict]) -> None:

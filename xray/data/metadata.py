@@ -101,6 +101,10 @@ def read_coronahack(folder: DataPath) -> Metadata:
         {"image_id": path.rpartition("/")[2], "path": path, "reason": "no-row", "detail": "not in the metadata"}
         for path in sorted(printable(path) for path in files.paths - known)
     ]
+    rowless += [
+        {"image_id": path.rpartition("/")[2], "path": path, "reason": "unreadable", "detail": why}
+        for path, why in sorted((printable(path), why) for path, why in files.unreadable.items() if path not in known)
+    ]
     notes = [f"{repeated} rows repeat another row and are kept once"] if repeated else []
     rejects = pd.DataFrame([*illegal, *conflicting, *missing, *rowless], columns=REJECT_COLUMNS, dtype="str")
     return Metadata(rows[ROW_COLUMNS].reset_index(drop=True), rejects, notes + _summary_notes(table, folder))
@@ -231,8 +235,12 @@ def _rows_with_a_file(rows: pd.DataFrame, files: Listing) -> tuple[pd.DataFrame,
     reasons[[path not in files.paths for path in rows["path"]]] = "no-file"
     reasons[[path in files.leaving for path in rows["path"]]] = "unsafe-name"
     reasons[[not stays_inside(name) for name in rows["image_id"]]] = "unsafe-name"
+    reasons[[path in files.unreadable for path in rows["path"]]] = "unreadable"
     details = {"no-file": "no such file", "unsafe-name": "the name or its link leads out of the folder"}
-    gone = rows.assign(reason=reasons, detail=reasons.map(details))[reasons != ""]
+    words = [
+        details.get(reason, files.unreadable.get(path, "")) for reason, path in zip(reasons, rows["path"], strict=True)
+    ]
+    gone = rows.assign(reason=reasons, detail=words)[reasons != ""]
     return rows[reasons == ""], gone[REJECT_COLUMNS].to_dict("records")
 
 

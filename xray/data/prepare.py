@@ -15,12 +15,13 @@ from xray.data.digests import file_digests, forget
 from xray.data.folders import kept_table, require_whole, write_folder
 from xray.data.metadata import read_coronahack
 from xray.data.mirror import share_folder
+from xray.data.scan_files import why_not
 from xray.data.shards import Filled, PixelStore, fill
 from xray.data.splits import assign_folds
 from xray.data.workers import Opener
 from xray.errors import ChangedError, DamagedError
 from xray.files import read_parquet, reading
-from xray.s3 import DataPath
+from xray.s3 import DataPath, S3Path
 
 ROWS, REJECTS, NOTES = "rows.parquet", "rejects.parquet", "notes.json"
 """The files of cleaned metadata, beside their manifest."""
@@ -88,9 +89,7 @@ def clean(data: DataPath, places: Places) -> Cleaned:
     metadata = read_coronahack(data)
     digests = file_digests(data, metadata.rows["path"].tolist(), places.digest_index, places.shared)
     rows = metadata.rows.assign(sha256=metadata.rows["path"].map(digests))
-    unreadable = rows.loc[rows["sha256"].isna(), ["image_id", "path"]].assign(
-        reason="unreadable", detail="the file could not be read"
-    )
+    unreadable = _without_digest(rows.loc[rows["sha256"].isna(), ["image_id", "path"]], data)
     rows = rows[rows["sha256"].notna()].reset_index(drop=True)
     rejects = pd.concat([metadata.rejects, unreadable], ignore_index=True)
     digest = _content_digest(rows, rejects, metadata.notes)
@@ -169,6 +168,14 @@ def write_prepared(cleaned: Cleaned, store: PixelStore, config: Config, places: 
     if places.shared is not None:
         share_folder(catalog.folder, places.shared / "prepared" / catalog.digest)
     return catalog
+
+
+def _without_digest(rows: pd.DataFrame, data: DataPath) -> pd.DataFrame:
+    """Say of each file without a digest why it has none; at a server, that it was not read."""
+    gone = "unreadable: the file could not be read"
+    words = [gone if isinstance(data, S3Path) else why_not(data / path) for path in rows["path"]]
+    found = [word.partition(": ") for word in words]
+    return rows.assign(reason=[reason for reason, *_ in found], detail=[detail for *_, detail in found])
 
 
 def _named_by_first_file(rows: pd.DataFrame) -> pd.DataFrame:

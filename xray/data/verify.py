@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from xray.errors import DataError
+from xray.data import scan_files
+from xray.errors import DataError, ImageError
 from xray.s3 import READERS, DataPath, S3Path
 
 Named = tuple[str, str]
@@ -53,11 +54,11 @@ def _require_verified(data: DataPath, wanted: Sequence[Named], copies: Path | No
 
 def _fault(path: DataPath, digest: str, copies: Path | None) -> str | None:
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        return f"{path} ({error.strerror})"
-    if hashlib.sha256(content).hexdigest() != digest:
-        return f"{path} (changed)"
-    if copies is not None:
-        (copies / digest).write_bytes(content)
+        with scan_files.content(path) as content:
+            if hashlib.sha256(content).hexdigest() != digest:
+                return f"{path} (changed)"
+            if copies is not None:
+                (copies / digest).write_bytes(content)
+    except (OSError, ImageError) as error:
+        return f"{path} ({error.strerror if isinstance(error, OSError) else error})"
     return None

@@ -11,10 +11,13 @@ from typing import Any
 import pandas as pd
 
 from xray import config
+from xray.data import scan_files
 from xray.data.appearance import appearance
+from xray.data.decoding import cores
 from xray.data.folders import kept_json, write_folder
 from xray.data.images import normalize, normalizer_digest
 from xray.data.ledger import Entry
+from xray.data.listing import named
 from xray.errors import ImageError
 from xray.evaluation.drift import Drift, drift
 from xray.evaluation.figures import drift_distributions
@@ -97,16 +100,17 @@ def _measured(entry: Entry, inbox: Path, images: config.Images | None, most: int
     scans = read_parquet(entry.scores).sort_values("sha256").head(most).reset_index(drop=True)
     if images is None:
         return scans[["p_pneumonia"]]
-    return scans[["p_pneumonia"]].join(pd.DataFrame(_looks([inbox / name for name in scans["image"]], images)))
+    return scans[["p_pneumonia"]].join(pd.DataFrame(_looks([inbox / named(name) for name in scans["image"]], images)))
 
 
 def _looks(files: Sequence[Path], images: config.Images) -> list[dict[str, float]]:
     def look(file: Path) -> dict[str, float]:
         try:
-            scan = normalize(file.read_bytes(), images)
+            with scan_files.content(file) as data:
+                scan = normalize(data, images)
         except (OSError, ImageError):  # taken away since it was scored
             return {}
         return {**asdict(appearance(scan.pixels)), "width": float(scan.width), "height": float(scan.height)}
 
-    with ThreadPoolExecutor() as threads:
+    with ThreadPoolExecutor(cores()) as threads:
         return list(threads.map(look, files))

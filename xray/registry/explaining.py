@@ -14,6 +14,7 @@ from xray.config import Places
 from xray.data.decoding import cores
 from xray.errors import ImageError
 from xray.registry.child import Child
+from xray.registry.guarded import BATCH_SECONDS
 from xray.registry.scoring import BATCH, fetched
 
 
@@ -64,7 +65,7 @@ def _explained(child: Child, files: Mapping[str, bytes], scratch: Path) -> Itera
         path.write_bytes(data)
     maps = scratch / "maps.npz"
     child.ask(paths, maps)
-    rows = child.answer().drop(columns="sha256").to_dict("records")
+    rows = child.answer(BATCH_SECONDS).drop(columns="sha256").to_dict("records")
     for name, row in zip(files, rows, strict=True):
         if row["error"] is not None:
             reason, _, detail = row["error"].partition(": ")

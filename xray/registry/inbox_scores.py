@@ -98,7 +98,8 @@ def score_inbox(
     version = choice.uri.removeprefix("models:/")
     with opened(output) as ledger:
         adopted = ledger.adopted
-        known = ledger.known(version if rescore else None)
+        names = [*inbox.digests.values(), *map(printable, inbox.refused)]
+        known = ledger.known(names, version if rescore else None)
         paths = _new(inbox.digests, known)
         refused = {path: reason for path, reason in inbox.refused.items() if printable(path) not in known}
         if refused:

@@ -17,7 +17,7 @@ from mlflow.utils.yaml_utils import write_yaml
 from xray.config import Places
 from xray.data.decoding import cores
 from xray.errors import RegistryError
-from xray.registry.child import Child
+from xray.registry.guarded import Guarded
 from xray.registry.scorer import COLUMNS
 from xray.registry.store import first_line, store_of
 
@@ -93,7 +93,7 @@ def score_alone(model: Path, files: Sequence[Path], progress: Callable[[int, int
         cannot be read, or is no scan, `p_pneumonia` is null and `error` says why.
 
     Raises:
-        RegistryError: A child could not load the model, or died.
+        RegistryError: A child could not load the model, or answers on no file.
     """
     parts = [pd.DataFrame(columns=[*COLUMNS, "sha256"])] if not files else []
     done = 0
@@ -118,7 +118,7 @@ def scores(model: Path, files: Sequence[Path], children: int | None = None) -> G
         Rows of up to `BATCH` files, in order.
 
     Raises:
-        RegistryError: A child could not load the model, or died.
+        RegistryError: A child could not load the model, or answers on no file.
     """
     batches = [files[start : start + BATCH] for start in range(0, len(files), BATCH)]
     if not batches:
@@ -126,10 +126,11 @@ def scores(model: Path, files: Sequence[Path], children: int | None = None) -> G
     wanted = children or min(cores(), MOST_CHILDREN, -(-len(files) // SCANS_A_CHILD))
     with ExitStack() as ends:
         scratch = ends.enter_context(tempfile.TemporaryDirectory(prefix="xray-scoring-"))
-        pool = [Child(model, max(1, cores() // wanted), Path(scratch)) for _ in range(wanted)]
-        for child in pool:
-            ends.callback(child.close)
-        waiting: deque[Child] = deque()
+        pool: list[Guarded] = []
+        for _ in range(wanted):
+            pool.append(Guarded(model, max(1, cores() // wanted), Path(scratch)))
+            ends.callback(pool[-1].close)  # at once, for the next one may not start
+        waiting: deque[Guarded] = deque()
         for number, batch in enumerate(batches):
             child = pool[number % wanted]
             child.ask(batch)

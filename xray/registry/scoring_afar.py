@@ -18,7 +18,7 @@ import pandas as pd
 from xray.data.decoding import cores
 from xray.data.workers import Opener, Promise, in_order
 from xray.errors import RegistryError
-from xray.registry.child import Child
+from xray.registry.guarded import Guarded
 from xray.registry.scoring import BATCH
 
 FILES_A_CALL = 2 * BATCH
@@ -40,7 +40,7 @@ def scores_afar(model: Path, files: Sequence[Path], cluster: Opener) -> Generato
         Rows of up to `FILES_A_CALL` files, in order.
 
     Raises:
-        RegistryError: A child could not load the model, or died, or a call ended every worker that took it.
+        RegistryError: A child could not load the model or answers on no file, or a call ended every worker it went to.
     """
     if not files:
         return
@@ -93,7 +93,7 @@ class _Kept:
     def __init__(self, model: Path, threads: int) -> None:
         self._model, self._threads = model, threads
         self._asked = threading.Lock()
-        self._child: Child | None = None
+        self._child: Guarded | None = None
         self._ends = ExitStack()
         self._idle = threading.Timer(IDLE_SECONDS, self.end)
 
@@ -124,9 +124,9 @@ class _Kept:
         elif busy and self._child is not None:
             self._child.kill()  # whoever waits for its answer closes it
 
-    def _started(self) -> Child:
+    def _started(self) -> Guarded:
         scratch = self._ends.enter_context(tempfile.TemporaryDirectory(prefix="xray-scoring-"))
-        self._child = Child(self._model, self._threads, Path(scratch))
+        self._child = Guarded(self._model, self._threads, Path(scratch))
         self._ends.callback(self._child.close)
         return self._child
 

@@ -4,6 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from xray.config import Places
@@ -59,6 +60,37 @@ def test_a_file_that_cannot_be_read_is_refused(folder: Path, places: Places) -> 
     found = list_inbox(folder, places)
     assert found.digests == {}
     assert found.refused["locked.png"].startswith("unreadable: ")
+
+
+def test_one_odd_item_is_refused_and_the_others_are_listed(folder: Path, places: Places) -> None:
+    (folder / "scan.png").write_bytes(b"scan")
+    (folder / "self.png").symlink_to("self.png")
+    (folder / "sparse.tif").touch()
+    os.truncate(folder / "sparse.tif", 3_000_000_000)
+    os.mkfifo(folder / "pipe.png")
+    (folder / "nothing.png").symlink_to("nothing at all")
+    found = list_inbox(folder, places)
+    assert list(found.digests) == ["scan.png"]
+    assert {path: why.partition(":")[0] for path, why in found.refused.items()} == {
+        "self.png": "unreadable",
+        "sparse.tif": "too-large",
+        "pipe.png": "unreadable",
+        "nothing.png": "unreadable",
+    }
+    assert found.refused["sparse.tif"].endswith("at most 134,217,728 bytes. Received: 3,000,000,000")
+
+
+def test_a_name_that_is_no_utf8_is_digested_and_known_the_next_time(folder: Path, places: Places) -> None:
+    names = [b"r\xf6ntgen.png", b"two\nlines.png", rb"r\xf6ntgen.png"]
+    for name in names:
+        (folder / os.fsdecode(name)).write_bytes(name)
+        os.utime(folder / os.fsdecode(name), (1e9, 1e9))
+    found = list_inbox(folder, places)
+    assert found.digests == {os.fsdecode(name): hashlib.sha256(name).hexdigest() for name in sorted(names)}
+    index = pd.read_parquet(places.digest_index)
+    assert len(index) == len(names), "a file left alone for years is remembered"
+    assert list_inbox(folder, places).digests == found.digests
+    pd.testing.assert_frame_equal(pd.read_parquet(places.digest_index), index)
 
 
 def test_no_folder_is_one_line(tmp_path: Path, places: Places) -> None:

@@ -1,9 +1,12 @@
 """Scores are kept once, whatever happens in between, and by one run at a time."""
 
+import hashlib
+import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -50,8 +53,29 @@ def test_known_is_what_any_version_or_one_has_seen(tmp_path: Path) -> None:
     written(tmp_path, scan("a"), reject("b", "b"), reject("unread", None))
     written(tmp_path, scan("c", "m/2"))
     with opened(tmp_path) as ledger:
-        assert ledger.known() == {"a", "b", "unread.png", "c"}
-        assert ledger.known("m/2") == {"c"}
+        asked = ["a", "b", "unread", "unread.png", "c", "c.png", "d", "a"]
+        assert ledger.known(asked) == {"a", "b", "unread.png", "c"}
+        assert ledger.known(asked, "m/2") == {"c"}
+        assert ledger.known([]) == set()
+
+
+def test_nothing_is_known_where_nothing_was_scored(tmp_path: Path) -> None:
+    with opened(tmp_path) as ledger:
+        assert ledger.known(["a"]) == set()
+
+
+def test_a_long_history_is_asked_without_becoming_python_s(tmp_path: Path) -> None:
+    for number in range(40):
+        digests = [hashlib.sha256(f"{number} {row}".encode()).hexdigest() for row in range(1000)]
+        rows = {name: [None] * len(digests) for name in SCORES.names} | {"image": digests, "sha256": digests}
+        pq.write_table(pa.table(rows, SCORES), tmp_path / f"scores-{number:02d}.parquet")
+    with opened(tmp_path) as ledger:
+        tracemalloc.start()
+        try:
+            assert ledger.known([digests[-1], "new"]) == {digests[-1]}
+            assert tracemalloc.get_traced_memory()[1] < 2_000_000, "40,000 digests as str and in a set take 7 MB"
+        finally:
+            tracemalloc.stop()
 
 
 def test_what_a_killed_run_finished_is_known_and_joined_by_the_next(tmp_path: Path) -> None:
@@ -60,7 +84,7 @@ def test_what_a_killed_run_finished_is_known_and_joined_by_the_next(tmp_path: Pa
         name = ledger.name
     assert list(tmp_path.glob("*.parquet")) == []
     with opened(tmp_path) as ledger:
-        assert (ledger.name, ledger.adopted, ledger.known()) == (name, 2, {"a", "b"})
+        assert (ledger.name, ledger.adopted, ledger.known("abc")) == (name, 2, {"a", "b"})
         ledger.add([scan("c")])
         entry = ledger.join()
     assert entry is not None
@@ -93,7 +117,7 @@ def test_a_second_run_says_in_one_line_that_there_is_a_first(tmp_path: Path) -> 
 def test_a_foreign_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "scores-x.parquet").write_bytes(b"no Parquet")
     with opened(tmp_path) as ledger, pytest.raises(StoreError, match=r"scores-x\.parquet must be a file of scores"):
-        ledger.known()
+        ledger.known(["a"])
 
 
 def test_a_run_is_unlogged_until_it_is_marked(tmp_path: Path) -> None:

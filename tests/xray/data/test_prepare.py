@@ -1,5 +1,6 @@
 """From a folder of scans to a catalog and a pixel store."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from tests.conftest import send
 from xray.config import Config, Places, load_config
 from xray.data import digests
 from xray.data.catalog import Catalog
-from xray.data.metadata import SUMMARY_NAME
+from xray.data.metadata import METADATA_NAME, SUMMARY_NAME
 from xray.data.phantom import write_phantoms
 from xray.data.prepare import clean, normalize, write_prepared
 from xray.errors import DataError
@@ -53,6 +54,31 @@ def test_another_split_decodes_nothing(phantoms: Path, tmp_path: Path, setting: 
     other, decoded = prepare(phantoms, load_config("quick", [*SMALL, setting]), tmp_path)
     assert decoded == 0
     assert other.digest != first.digest
+
+
+def test_odd_files_are_rejects_with_their_reasons(data: Path, tmp_path: Path) -> None:
+    train = data / "train"
+    names = [row.split(",")[1] for row in (data / METADATA_NAME).read_text().splitlines() if ",TRAIN," in row][:4]
+    for name in names:
+        (train / name).unlink()
+    os.truncate(os.open(train / names[0], os.O_CREAT | os.O_WRONLY), 3_000_000_000)
+    os.mkfifo(train / names[1])
+    (train / names[2]).symlink_to(names[2])
+    (train / names[3]).write_bytes(b"\xff\xd8\xff\xe0" + bytes(50_000_000))
+    (train / os.fsdecode(b"r\xf6ntgen\n.jpeg")).write_bytes(b"scan")
+    (train / "loop").symlink_to("loop")
+    catalog, _ = prepare(data, load_config("quick", SMALL), tmp_path / "home")
+    rejects = catalog.rejects().set_index("image_id")
+    assert rejects["reason"].to_dict() == {
+        names[0]: "too-large",
+        names[1]: "unreadable",
+        names[2]: "unreadable",
+        names[3]: "unreadable",
+        r"r\xf6ntgen\x0a.jpeg": "no-row",
+        "loop": "unreadable",
+    }
+    assert rejects["detail"][names[0]] == "a scan must have at most 134,217,728 bytes. Received: 3,000,000,000"
+    assert len(catalog.rows()) == 240 - 4
 
 
 def test_another_size_lies_beside_the_first(phantoms: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Scans found again, byte for byte."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,13 @@ def test_one_fault_is_named_and_the_others_are_counted(tmp_path: Path, scans: li
     (tmp_path / "test" / "0.png").unlink()
     missing = r"Received: \S+0\.png \(No such file or directory\), and 1 others of 3$"
     with pytest.raises(DataError, match=missing), verified_files(tmp_path, scans):
+        pass
+
+
+def test_a_pipe_in_a_scan_s_place_is_not_waited_for(tmp_path: Path, scans: list[tuple[str, str]]) -> None:
+    (tmp_path / "test" / "0.png").unlink()
+    os.mkfifo(tmp_path / "test" / "0.png")
+    with pytest.raises(DataError, match=r"0\.png \(unreadable: .* a pipe\)$"), verified_files(tmp_path, scans):
         pass
 
 

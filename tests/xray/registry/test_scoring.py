@@ -1,11 +1,14 @@
 """A model scores in processes of its own, with its own copy of `xray`, and none of them outlives what started it."""
 
+import hashlib
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import mlflow.pyfunc
@@ -19,7 +22,7 @@ from xray import config
 from xray.config import Places
 from xray.errors import RegistryError
 from xray.evaluation.reading import Reading
-from xray.registry.child import ALONE
+from xray.registry.child import ALONE, Child, ChildEnded
 from xray.registry.model import Settings, save
 from xray.registry.registration import Registration, register
 from xray.registry.scorer import COLUMNS
@@ -131,13 +134,108 @@ def test_a_model_that_does_not_load_is_one_line(tmp_path: Path, files: list[Path
         score_alone(tmp_path, files)
 
 
-def test_a_child_that_was_killed_is_one_line_and_none_is_left(model: Path, files: list[Path]) -> None:
-    batches = scores(model, files * 20, children=1)
-    next(batches)
+def test_a_child_that_was_killed_costs_no_score_and_none_is_left(
+    model: Path, files: list[Path], scored: tuple[pd.DataFrame, list[tuple[int, int]]]
+) -> None:
+    batches = scores(model, files, children=1)
+    first = next(batches)
     (child,) = children()
     os.kill(child, signal.SIGKILL)
-    with pytest.raises(RegistryError, match="Received: its process ended with -9"):
-        list(batches)
+    rows = pd.concat([first, *batches], ignore_index=True)
+    assert rows["sha256"].tolist() == scored[0]["sha256"].tolist()
+    np.testing.assert_allclose(rows["p_pneumonia"], scored[0]["p_pneumonia"], atol=1e-6)
+    assert children() == []
+
+
+@pytest.fixture(scope="module")
+def trapped(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same pyfunc, kept by a version that dies of some files and never ends with others."""
+    folder = tmp_path_factory.mktemp("trapped") / "kept"
+    shutil.copytree(model, folder)
+    images = folder / "code" / "xray" / "data" / "images.py"
+    head = "def normalize(data: bytes, images: config.Images) -> Normalized:\n"
+    trap = """    if data.endswith(b"die"):
+        __import__("os").abort()
+    while data.endswith(b"hang"):
+        pass
+"""
+    assert head in images.read_text()
+    images.write_text(images.read_text().replace(head, head + trap))
+    return folder
+
+
+def test_a_file_that_ends_the_child_is_a_reject_and_the_others_are_scored(
+    trapped: Path, files: list[Path], scored: tuple[pd.DataFrame, list[tuple[int, int]]], tmp_path: Path
+) -> None:
+    trap = tmp_path / "die.png"
+    trap.write_bytes(files[1].read_bytes() + b"die")
+    rows = score_alone(trapped, [files[0], trap, *files[1:SCANS]])
+    assert rows["error"].notna().tolist() == [False, True] + [False] * (SCANS - 1)
+    np.testing.assert_allclose(rows["p_pneumonia"].drop(1), scored[0]["p_pneumonia"][:SCANS], atol=1e-6)
+    words = "unreadable: a scan must not end or hold up the process that reads it. Received: its process ended with -6"
+    assert rows["error"][1] == words
+    assert pd.isna(rows["p_pneumonia"][1]) and rows["decision"][1] is None
+    assert rows["sha256"][1] == hashlib.sha256(trap.read_bytes()).hexdigest()
+    assert (rows["threshold"] == 0.5).all()
+    assert children() == []
+
+
+def test_a_child_that_does_not_answer_in_time_is_ended(trapped: Path, files: list[Path], tmp_path: Path) -> None:
+    trap = tmp_path / "hang.png"
+    trap.write_bytes(files[0].read_bytes() + b"hang")
+    child = Child(trapped, 1, tmp_path)
+    try:
+        child.ask([trap])
+        with pytest.raises(ChildEnded, match=r"Received: no answer in time$"):
+            child.answer(3.0)
+    finally:
+        child.close()
+    assert children() == []
+
+
+def test_a_model_that_dies_of_every_picture_is_no_file_s_fault(
+    trapped: Path, files: list[Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "kept"
+    shutil.copytree(trapped, folder)
+    images = folder / "code" / "xray" / "data" / "images.py"
+    images.write_text(images.read_text().replace('data.endswith(b"die")', "True"))
+    with pytest.raises(
+        RegistryError, match=r"^a model must score in a process of its own. Received: .* ended with -6$"
+    ):
+        score_alone(folder, files[:2])
+    assert children() == []
+
+
+def test_what_an_old_model_does_not_bound_is_bounded_before_it(model: Path, files: list[Path], tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
+    shutil.copytree(model, folder)
+    (folder / "code" / "xray" / "data" / "bounds.py").write_text("def check(data):\n    pass\n")
+    (tmp_path / "zeros.jpeg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(100_000_000))
+    (tmp_path / "sparse.tif").touch()
+    os.truncate(tmp_path / "sparse.tif", 3_000_000_000)
+    os.mkfifo(tmp_path / "pipe.png")
+    odd = [tmp_path / name for name in ("zeros.jpeg", "sparse.tif", "pipe.png")]
+    rows = score_alone(folder, [files[0], *odd, files[1]])
+    assert rows["p_pneumonia"].notna().tolist() == [True, False, False, False, True]
+    assert [error.partition(". Received")[0] for error in rows["error"][1:4]] == [
+        "unreadable: a JPEG's header must have at most 65,536 bytes between its parts",
+        "too-large: a scan must have at most 134,217,728 bytes",
+        "unreadable: a scan must be a file",
+    ]
+    assert rows["sha256"].isna().tolist() == [False, False, True, True, False]
+
+
+def test_a_second_child_that_cannot_be_started_leaves_no_first(model: Path, files: list[Path]) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with ExitStack() as ends:
+        taken = [os.open(os.devnull, os.O_RDONLY) for _ in range(100)]  # more than there are gaps below
+        for descriptor in taken:
+            ends.callback(os.close, descriptor)
+        ends.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(taken) + 9, hard))  # a start takes 7 and keeps 3
+        with pytest.raises(RegistryError, match="Too many open files"):
+            list(scores(model, files, children=2))
     assert children() == []
 
 
