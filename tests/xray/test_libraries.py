@@ -51,7 +51,7 @@ def test_the_users_settings_of_keras_are_not_ours(tmp_path: Path) -> None:
 def test_keras_on_another_backend_is_refused_in_one_line() -> None:
     ended = child(REFUSED)
     assert ended.stderr.splitlines()[-1].endswith(
-        "Keras must run on TensorFlow: set KERAS_BACKEND=tensorflow. Received: jax"
+        "Keras must run on TensorFlow in this process: set KERAS_BACKEND=tensorflow. Received: jax"
     )
 
 
