@@ -27,8 +27,9 @@ def sweep(client: MlflowClient, experiment: str) -> None:
     for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
         if _is_gone(Owner.of(run.data.tags)):
             client.set_terminated(run.info.run_id, "KILLED")
-    for model in client.search_logged_models([experiment], "attributes.status = 'PENDING'"):
-        if _is_gone(Owner.of(model.tags)):
+    # MLflow finds no model by its status; the newest page will do, for every registration looks.
+    for model in client.search_logged_models([experiment]):
+        if str(model.status) == "PENDING" and _is_gone(Owner.of(model.tags)):
             client.finalize_logged_model(model.model_id, "FAILED")
 
 
