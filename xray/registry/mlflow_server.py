@@ -52,7 +52,6 @@ def serve(places: Places, port: int) -> None:
     store = store_of(places)
     store.client()  # makes a database that is not there yet, whole
     with reached(store):
-        store.prepare()
         _open(store)
         # Its module reads the environment, and makes the application.
         from mlflow.server.fastapi_app import app

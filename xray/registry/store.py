@@ -75,7 +75,7 @@ class Store:
         """
         require_database(self.uri, URI_VARIABLE)
         with reached(self):
-            self.prepare()
+            self._prepare()
             return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
     @contextmanager
@@ -86,7 +86,7 @@ class Store:
             RegistryError: Its file cannot be made or used.
         """
         with reached(self):
-            self.prepare()
+            self._prepare()
         variables = {name: os.environ.get(name) for name in (URI_VARIABLE, REGISTRY_VARIABLE, PROGRESS_VARIABLE)}
         os.environ[PROGRESS_VARIABLE] = "false"  # bars for files that only move within one disk
         tracking = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
@@ -125,14 +125,7 @@ class Store:
             set_up(client, found)
         return str(found.experiment_id)
 
-    def prepare(self) -> None:
-        """Have its database whole, where it is a file, and its paths right; done again it costs nothing.
-
-        Raises:
-            RegistryError: A file that cannot be used.
-            OSError: Its folder cannot be made.
-            sqlite3.Error: It cannot be read.
-        """
+    def _prepare(self) -> None:
         _quieten()
         file = file_of(self.uri)
         if file is not None:
