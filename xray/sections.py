@@ -6,6 +6,9 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+LONGEST_NAME = 200
+"""Bytes of UTF-8: a folder's name may have 255, and ours is the name with a suffix."""
+
 
 class Section(BaseModel):
     """A part of the configuration: frozen, and closed to keys it does not know."""
@@ -259,3 +262,29 @@ class Registry(Section):
     ensemble: bool = Field(
         True, description="Of several seeds, register their averaged ensemble; else the first seed's network."
     )
+
+    @field_validator("experiment")
+    @classmethod
+    def _below_the_artifacts(cls, name: str) -> str:
+        """Refuse a name that names another folder than one below the artifacts, or none at all."""
+        _require_name(name, "experiment")
+        if name.startswith("/") or any(part in ("", ".", "..") for part in name.split("/")):
+            raise PydanticCustomError("experiment", "must be a name, or names with a / between them")
+        return name
+
+    @field_validator("model_name")
+    @classmethod
+    def _as_mlflow_takes_it(cls, name: str) -> str:
+        """Refuse at once what MLflow refuses only when it registers."""
+        _require_name(name, "model_name")
+        if name == "." or name.startswith("..") or any(sign in name for sign in "/:'?#"):
+            raise PydanticCustomError("model_name", "must be a name without / : ' ? # and not begin with ..")
+        return name
+
+
+def _require_name(name: str, kind: str) -> None:
+    """Refuse what is no name of a folder, with the room that a suffix of ours takes."""
+    if not name.strip() or not name.isprintable():
+        raise PydanticCustomError(kind, "must be a name that can be printed")
+    if max(len(part.encode()) for part in name.split("/")) > LONGEST_NAME:
+        raise PydanticCustomError(kind, "must be shorter, for a folder bears it")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from xray import __version__
+from xray.errors import XrayError
 
 if TYPE_CHECKING:
     from xray.config import Places, Request
@@ -30,7 +31,19 @@ app = typer.Typer(
 Data = Annotated[
     str, typer.Argument(help="Folder of scans with their metadata, or s3://BUCKET/FOLDER.", show_default=False)
 ]
-Home = Annotated[Path, typer.Option("--home", envvar="XRAY_HOME", help="Folder that holds data/ and mlruns/.")]
+
+
+def _addressable(home: Path) -> Path:
+    """Refuse at once a home whose databases, MLflow's and Prefect's, no address can name."""
+    if "?" in str(home.resolve()):
+        raise XrayError(f"--home must not hold a ?, where a database's address ends. Received: {home.resolve()}")
+    return home
+
+
+Home = Annotated[
+    Path,
+    typer.Option("--home", envvar="XRAY_HOME", help="Folder that holds data/ and mlruns/.", callback=_addressable),
+]
 Prepared = Annotated[
     str | None,
     typer.Option(

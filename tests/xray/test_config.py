@@ -67,6 +67,16 @@ def test_the_last_of_two_settings_holds() -> None:
         ("training.epochs=many", "training.epochs"),
         ("images.fit=zoom", "'stretch' or 'pad'"),
         ("training.learning_rate=nan", "training.learning_rate"),
+        ("registry.experiment=../../x", "registry.experiment: must be a name, or names with a / between them"),
+        ("registry.experiment=/etc", "registry.experiment: must be a name"),
+        ("registry.experiment=a/./b", "registry.experiment: must be a name"),
+        ('registry.experiment="a\\nb"', "registry.experiment: must be a name that can be printed"),
+        (f"registry.experiment={'x' * 201}", "registry.experiment: must be shorter"),
+        ("registry.model_name=a/b", "registry.model_name: must be a name without"),
+        ("registry.model_name=a:b", "registry.model_name: must be a name without"),
+        ("registry.model_name=..", "registry.model_name: must be a name without"),
+        ("registry.model_name=it's", "registry.model_name: must be a name without"),
+        ('registry.model_name=" "', "registry.model_name: must be a name that can be printed"),
     ],
 )
 def test_a_wrong_setting_is_refused_in_one_line_that_names_it(setting: str, words: str) -> None:
@@ -81,6 +91,11 @@ def test_a_recipe_can_be_a_file(tmp_path: Path) -> None:
     path.write_text('[about]\nsource = "me"\nexpect = "little"\n[training]\nepochs = 2\n')
     assert load_config(str(path)).recipe == "mine"
     assert load_config(str(path)).training.epochs == 2
+
+
+@pytest.mark.parametrize("name", ["team/chest x-rays", "lungs é", "v1.2", "50% #1?"])
+def test_names_that_homes_use_go_on_working(name: str) -> None:
+    assert load_config("quick", [f'registry.experiment="{name}"']).registry.experiment == name
 
 
 @pytest.mark.parametrize(

@@ -25,12 +25,16 @@ from xray.files import reading, set_aside
 
 PARTS, JOINED, LOGGED = ".unfinished", ".joined", ".logged"
 KINDS = ("scores", "rejects")
+DIGEST = "model_digest"
 _ABOUT = [("image", pa.string()), ("sha256", pa.string())]
-_BY = [("model_version", pa.string()), ("scored_at", pa.timestamp("us", tz="UTC"))]
+_BY = [("model_version", pa.string()), (DIGEST, pa.string()), ("scored_at", pa.timestamp("us", tz="UTC"))]
 SCORES = pa.schema(
     [*_ABOUT, ("p_pneumonia", pa.float64()), ("decision", pa.string()), ("threshold", pa.float64()), *_BY]
 )
 """A row a scan: its path in the inbox, the digest of its bytes, 0 to 1, "pneumonia" or "normal", 0 to 1, by what, when.
+
+`model_digest` names the content of the version, whose number another model may be given after a deletion; it is null
+where that is not known, and missing in files that are older than it.
 """
 REJECTS = pa.schema([*_ABOUT, ("reason", pa.string()), ("detail", pa.string()), *_BY])
 """A row a file that is no scan; `sha256` is null where the file could not be read."""
@@ -70,8 +74,17 @@ class Entry:
     @property
     def version(self) -> str:
         """The model version that it ended with, `NAME/VERSION`."""
-        rows = _read(self.scores if self.scans else self.rejects, ["model_version"])
-        return str(rows.column(0)[-1])
+        return str(self._by()["model_version"])
+
+    @property
+    def digest(self) -> str | None:
+        """The content of that version, where it is known."""
+        return self._by()[DIGEST]
+
+    def _by(self) -> dict[str, str | None]:
+        rows = _read(self.scores if self.scans else self.rejects, ["model_version", DIGEST])
+        last: dict[str, str | None] = rows.slice(len(rows) - 1).to_pylist()[0]
+        return last
 
     def mark_logged(self, run_id: str) -> None:
         """Remember the MLflow run that tells of it.
@@ -116,23 +129,27 @@ class Ledger:
         self.name = unfinished[0].name if unfinished else _new_name()
         self.adopted = sum(len(rows) for rows in _whole_ones(self._parts(), _PART.names))
 
-    def known(self, names: Iterable[str], version: str | None = None) -> set[str]:
+    def known(self, names: Iterable[str], version: str | None = None, digest: str | None = None) -> set[str]:
         """Choose what needs no scoring any more; the ledger's own names are compared in Arrow, never made Python's.
 
         Args:
             names: Digests of scans and rejects, and paths of unreadable files as the ledger writes them.
             version: Only what this model version has seen; None counts every version.
+            digest: The version's content: what another model has seen under the same number does not count.
 
         Raises:
             StoreError: A file is none of ours, or the disk does not give it. One that is damaged is set aside, and its
                 scans are not known.
         """
         asked, found = pa.array(names, pa.string()), set()
-        for table in _whole_ones([*finished(self.folder), *self._parts()], ["image", "sha256", "model_version"]):
+        wanted = ["image", "sha256", "model_version", DIGEST]
+        for table in _whole_ones([*finished(self.folder), *self._parts()], wanted):
             name = pc.coalesce(table["sha256"], table["image"])
             chosen = pc.is_in(name, asked)
             if version is not None:
                 chosen = pc.and_(chosen, pc.equal(table["model_version"], version))
+            if digest is not None:
+                chosen = pc.and_(chosen, pc.fill_null(pc.equal(table[DIGEST], digest), True))
             found |= set(name.filter(chosen).to_pylist())
         return found
 
@@ -218,14 +235,19 @@ def _entry(folder: Path, name: str) -> Entry:
 
 
 def _read(path: Path, columns: list[str]) -> pa.Table:
+    """Read columns of a file; one that is older than digests has none."""
     with reading(path):
         try:
-            table = pq.read_table(path, columns=columns, page_checksum_verification=True)
+            written = pq.read_schema(path).names
+            asked = [name for name in columns if name != DIGEST or name in written]
+            table = pq.read_table(path, columns=asked, page_checksum_verification=True)
         except (pa.ArrowException, MemoryError) as error:  # a damaged footer may ask for any number of bytes
             raise ValueError(str(error)) from error
-        if table.column_names != columns:
+        if table.column_names != asked:
             raise ValueError(f"columns {', '.join(columns)} must be there")
-        return table
+        if asked != columns:
+            table = table.append_column(DIGEST, pa.nulls(len(table), pa.string()))
+        return table.select(columns)
 
 
 def _whole_ones(paths: Iterable[Path], columns: list[str]) -> Iterator[pa.Table]:

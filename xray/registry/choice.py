@@ -7,6 +7,7 @@ from typing import Any
 
 from xray.config import Places
 from xray.errors import RegistryError
+from xray.registry.phantoms import real_ones
 from xray.registry.registration import CHALLENGER, CHAMPION
 from xray.registry.scoring import fetched, score_alone
 from xray.registry.store import reached, store_of
@@ -30,7 +31,7 @@ class Choice:
 
 
 def resolve(places: Places, model_name: str) -> Choice:
-    """Choose a version: `@champion`, else `@challenger`, else the newest.
+    """Choose a version: `@champion`, else `@challenger`, else the newest; one of real scans, where there are some.
 
     Raises:
         RegistryError: No version of that name is registered, or the store cannot be reached.
@@ -40,6 +41,7 @@ def resolve(places: Places, model_name: str) -> Choice:
     with reached(store):
         versions = client.search_model_versions(f"name = '{model_name}'")
         aliases = client.get_registered_model(model_name).aliases if versions else {}
+        real = real_ones(client, model_name, places)
     for alias in ALIASES:
         if alias in aliases:
             return Choice(f"models:/{model_name}/{aliases[alias]}", str(aliases[alias]), alias)
@@ -47,7 +49,7 @@ def resolve(places: Places, model_name: str) -> Choice:
         raise RegistryError(
             f"{model_name} must have a registered version: train one first. Received: none in {store.shown}"
         )
-    newest = max(int(each.version) for each in versions)
+    newest = max(map(int, real or [each.version for each in versions]))
     return Choice(f"models:/{model_name}/{newest}", str(newest), "newest")
 
 

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import ArgumentError
 
+from xray.drafts import whole_file
 from xray.errors import RegistryError
 
 CREATION_SECONDS = 120.0
@@ -76,25 +77,16 @@ def make_whole(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
     Raises:
         RegistryError: It could not be written; nothing of it is left then.
     """
-    for left in path.parent.glob(f"{path.name}.tmp-*"):  # of a process that was killed: nobody else makes it now
-        left.unlink()
     for name in BESIDE:
         if path.with_name(path.name + name).exists():
             set_aside(path, "without-its-database")
             break
-    draft = path.with_name(f"{path.name}.tmp-{os.getpid()}")
     try:
-        with closing(sqlite3.connect(draft)) as database:
+        with whole_file(path) as draft, closing(sqlite3.connect(draft)) as database:
+            database.execute("PRAGMA journal_mode = OFF")  # another file, which a kill would leave
             fill(database)
-        with draft.open("rb") as file:
-            os.fsync(file.fileno())
-        draft.replace(path)
-        _sync_folder(path.parent)
     except (OSError, sqlite3.Error) as error:
         raise RegistryError(f"{path} could not be made, and is not there. Received: {error}") from None
-    finally:
-        for name in ("", *BESIDE):
-            draft.with_name(draft.name + name).unlink(missing_ok=True)
 
 
 def copy(engine: Engine, target: sqlite3.Connection) -> None:
@@ -162,12 +154,3 @@ def _same(one: str, other: Path) -> bool:
         return Path(one).samefile(other)
     except OSError:
         return False
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have a rename survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -15,17 +15,22 @@ from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Run
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from xray.config import Places
 from xray.errors import RegistryError
 from xray.registry.experiments import DECISIONS
 from xray.registry.looks import CODE_TAG, code_version
-from xray.registry.records import Draft, Owner, Record, record_of
+from xray.registry.owner import Owner
+from xray.registry.records import DIGEST_TAG, Draft, Record, record_of
 from xray.registry.registration import CHALLENGER, CHAMPION
 from xray.registry.store import reached, store_of
 
 EVIDENCE = "decision.json"
+CLOCKS_MS = 60_000
+"""By how much the clocks of two machines may differ."""
+
 MOST_WORDS = 5_000
 """Characters of a reason that a tag holds on every store."""
 
@@ -71,6 +76,37 @@ class Book:
         """Read which version is the champion, if any."""
         return self.aliases().get(CHAMPION)
 
+    def version(self, version: str) -> ModelVersion:
+        """Read a version.
+
+        Raises:
+            RegistryError: It is not registered, or the store cannot be reached.
+        """
+        with reached(self.store):
+            try:
+                return self.client.get_model_version(self.model_name, version)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+                raise RegistryError(
+                    f"a version must be registered. Received: {self.model_name} version {version}"
+                ) from None
+
+    def digest(self, version: str | None) -> str:
+        """Read the digest of a version's content; "" for no version, or one that was registered without."""
+        return "" if version is None else str(self.version(version).tags.get(DIGEST_TAG, ""))
+
+    def is_same(self, record: Record) -> bool:
+        """Say whether the version that a record names is still the model that it was about.
+
+        A record without a digest is older than digests: a version that was registered after it is another model.
+        """
+        version = self.version(str(record.draft.after))
+        digest = version.tags.get(DIGEST_TAG)
+        if digest and record.draft.digest:
+            return bool(digest == record.draft.digest)
+        return int(version.creation_timestamp) <= record.at_ms + CLOCKS_MS
+
     def records(self) -> list[Record]:
         """Read every record, the oldest first; those that moved the champion in the order of their moves.
 
@@ -102,6 +138,7 @@ class Book:
         facts = asdict(draft) | {"policy": json.dumps(dict(draft.policy)), "forced": json.dumps(draft.forced)}
         facts |= {"from": facts.pop("before"), "to": facts.pop("after"), "reason": draft.reason[:MOST_WORDS]}
         facts |= {"prefect_flow_run": facts.pop("flow_run"), "by": by, "mlflow.user": by, **asdict(owner)}
+        facts |= {DIGEST_TAG: facts.pop("digest") or self.digest(draft.after)}
         facts |= {CODE_TAG: code_version()} if draft.scans else {}
         tags = {name: str(value) for name, value in facts.items() if value not in (None, "")}
         experiment = self.store.experiment(self.client, self.experiment)

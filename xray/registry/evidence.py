@@ -67,9 +67,9 @@ def log_evidence(tracker: Tracker, name: str, make: Callable[[], Evidence]) -> N
     client, run_id = tracker.require()
     with reached(tracker.store):
         sent = client.get_run(run_id).data.tags.get(SENT_TAG)
-        if sent == name:
-            return
         there = _files(client, run_id) if sent else set()
+        if sent == name and there:
+            return
     evidence = make()
     with reached(tracker.store):
         log_figures(client, run_id, evidence.metrics)

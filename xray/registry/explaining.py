@@ -1,6 +1,5 @@
 """A registered model's answer on single files, with the map of its evidence, both by the code that it was kept with."""
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from xray.data.decoding import cores
 from xray.errors import ImageError
 from xray.registry.child import Child
 from xray.registry.guarded import BATCH_SECONDS
+from xray.registry.leftovers import scratch_folder
 from xray.registry.scoring import BATCH, fetched
 
 
@@ -53,10 +53,10 @@ def explain_files(places: Places, uri: str, files: Mapping[str, bytes]) -> dict[
     batches = [dict(scans[start : start + BATCH]) for start in range(0, len(scans), BATCH)]
     with (
         fetched(places, uri) as model,
-        tempfile.TemporaryDirectory(prefix="xray-explaining-") as scratch,
-        closing(Child(model, cores(), Path(scratch))) as child,
+        scratch_folder("xray-explaining") as scratch,
+        closing(Child(model, cores(), scratch)) as child,
     ):
-        return {name: each for batch in batches for name, each in _explained(child, batch, Path(scratch))}
+        return {name: each for batch in batches for name, each in _explained(child, batch, scratch)}
 
 
 def _explained(child: Child, files: Mapping[str, bytes], scratch: Path) -> Iterator[tuple[str, Explained]]:

@@ -19,7 +19,7 @@ from xray.data.workers import Opener
 from xray.registry.choice import Choice
 from xray.registry.scoring import fetched, scores
 from xray.registry.scoring_afar import scores_afar
-from xray.registry.scoring_log import fetch_reference
+from xray.registry.scoring_log import digest_of_version, fetch_reference
 
 log = logging.getLogger(__name__)
 
@@ -96,20 +96,22 @@ def score_inbox(
             finished is kept.
     """
     version = choice.uri.removeprefix("models:/")
+    digest = digest_of_version(places, version)
     with opened(output) as ledger:
         adopted = ledger.adopted
         names = [*inbox.digests.values(), *map(printable, inbox.refused)]
-        known = ledger.known(names, version if rescore else None)
+        known = ledger.known(names, version, digest) if rescore else ledger.known(names)
         paths = _new(inbox.digests, known)
         refused = {path: reason for path, reason in inbox.refused.items() if printable(path) not in known}
         if refused:
-            ledger.add(_row(path, None, {"error": reason}, version) for path, reason in refused.items())
-        fetch_reference(places, version, output)
+            ledger.add(_row(path, None, {"error": reason}, version, digest) for path, reason in refused.items())
+        fetch_reference(places, version, digest, output)
         changed: list[str] = []
         if paths:
             files = [inbox.folder / path for path in paths]
             with _batches(places, choice, files, output, cluster) as batches:
-                _keep(ledger, _rows(inbox, paths, batches, version, changed, progress))
+                rows = _rows(inbox, paths, batches, changed, progress)
+                _keep(ledger, (_row(path, answer["sha256"], answer, version, digest) for path, answer in rows))
         if changed:
             forget(inbox.folder, places.digest_index)
         if adopted:
@@ -143,16 +145,15 @@ def _rows(
     inbox: Inbox,
     paths: list[str],
     batches: Iterator[pd.DataFrame],
-    version: str,
     changed: list[str],
     progress: Callable[[int, int], None] | None,
-) -> Iterator[dict[str, Any]]:
-    """Give the rows of answers; a path whose file is not the one that was digested goes into `changed`."""
+) -> Iterator[tuple[str, dict[Any, Any]]]:
+    """Give each path and its answer; a path whose file is not the one that was digested goes into `changed`."""
     done = 0
     for batch in batches:
         for path, answer in zip(paths[done : done + len(batch)], batch.to_dict("records"), strict=True):
             if answer["sha256"] == inbox.digests[path]:
-                yield _row(path, answer["sha256"], answer, version)
+                yield path, answer
             else:
                 changed.append(path)
                 log.warning("%s changed while it was scored, and is left for the next run", printable(path))
@@ -174,8 +175,9 @@ def _keep(ledger: Ledger, rows: Iterable[dict[str, Any]]) -> None:
             ledger.add(waiting)
 
 
-def _row(path: str, sha256: str | None, answer: Mapping[str, Any], version: str) -> dict[str, Any]:
-    row = {"image": printable(path), "sha256": sha256, "model_version": version, "scored_at": datetime.now(UTC)}
+def _row(path: str, sha256: str | None, answer: Mapping[str, Any], version: str, digest: str | None) -> dict[str, Any]:
+    by = {"model_version": version, "model_digest": digest, "scored_at": datetime.now(UTC)}
+    row = {"image": printable(path), "sha256": sha256, **by}
     if answer["error"] is not None:
         reason, _, detail = str(answer["error"]).partition(": ")
         return {**row, "reason": reason, "detail": detail}

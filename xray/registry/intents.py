@@ -7,13 +7,11 @@ open is finished by whoever comes next. Why this holds: docs/decisions/0006-prom
 
 import contextlib
 import os
-import socket
 import time
 from collections.abc import Callable
 
 from xray.config import Places
 from xray.errors import RegistryError
-from xray.processes import lives
 from xray.registry.decisions import Book
 from xray.registry.records import EXTERNAL, MOVES, PROMOTED, RETURNED, WITHDRAWN, Draft, Record, last_move
 
@@ -111,10 +109,10 @@ def finish(book: Book, record: Record) -> Record:
 
 def is_alive(record: Record) -> bool:
     """Say whether the process that opened a record is still there to close it."""
-    owner = record.owner
-    if owner.host != socket.gethostname():
+    lives = record.owner.lives()
+    if lives is None:
         return time.time() - record.at_ms / 1000 < ABANDONED_SECONDS
-    return lives(owner.pid, owner.born) and (owner.pid != os.getpid() or record.run_id in _in_flight)
+    return lives and (record.owner.pid != os.getpid() or record.run_id in _in_flight)
 
 
 def _complete(book: Book, record: Record) -> Record:
@@ -163,7 +161,7 @@ def _move_by_hand(book: Book) -> Draft | None:
     """Draft the record of a champion that another hand than ours has set, if one has."""
     champion, last = book.champion(), last_move(book.records())
     before = last.draft.after if last is not None else None
-    if champion == before:
+    if champion == before and (champion is None or last is None or book.is_same(last)):
         return None
     words = "the alias was moved by another hand than ours; nothing was judged"
     return Draft(EXTERNAL, EXTERNAL, _number(last) + 1, before, champion, words)

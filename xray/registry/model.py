@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -22,6 +21,7 @@ from xray import config
 from xray.data.images import normalizer_digest
 from xray.evaluation.reading import Reading
 from xray.labels import class_columns
+from xray.registry.leftovers import scratch_folder
 
 REQUIREMENTS = ("mlflow", "tensorflow", "keras", "numpy", "pandas", "pillow", "pydantic")
 """What loading and scoring imports; each is pinned at the version that is installed."""
@@ -92,11 +92,11 @@ def save(folder: Path, model: Path, settings: Settings, about: Model | None = No
         settings: What the scorer needs beside it.
         about: MLflow's record of run and model, when it is logged.
     """
-    with tempfile.TemporaryDirectory() as scratch:
-        settings_file = Path(scratch) / "settings.json"
+    with scratch_folder("xray-model") as scratch:
+        settings_file = scratch / "settings.json"
         settings_file.write_text(json.dumps(settings.as_json(), indent=2), encoding="utf-8")
         package = Path(xray.__file__).parent
-        code = Path(scratch) / "xray"
+        code = scratch / "xray"
         shutil.copytree(package, code, ignore=shutil.ignore_patterns("__pycache__", "*.tmp-*"))
         mlflow.pyfunc.save_model(
             str(folder),

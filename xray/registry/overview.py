@@ -18,6 +18,7 @@ from xray.config import Places
 from xray.errors import RegistryError
 from xray.registry.experiments import VIEW_TAG, runs_page, set_up
 from xray.registry.finding import SHOWN_DIGITS, find_run
+from xray.registry.leftovers import sweep
 from xray.registry.runs import PARENT_TAG
 from xray.registry.store import reached, store_of
 
@@ -123,6 +124,7 @@ def last_runs(places: Places, experiment: str, last: int, address: str, below: s
             names = ", ".join(sorted(each.name for each in client.search_experiments()))
             raise RegistryError(f"--experiment must be one of {names}. Received: {experiment}")
         set_up(client, found)
+        sweep(client, found.experiment_id)
         versions = client.search_model_versions(max_results=MOST_FOUND, order_by=["creation_timestamp DESC"])
         if below is None:
             runs = _whole_runs(client, found.experiment_id, last, versions)

@@ -1,7 +1,5 @@
 """Make a version the champion, or the one before it again; whatever comes of it is recorded."""
 
-from mlflow.exceptions import MlflowException
-
 from xray.config import Places
 from xray.errors import RegistryError
 from xray.registry.answers import Decision
@@ -9,6 +7,8 @@ from xray.registry.decisions import Book
 from xray.registry.intents import carry_out, settle_book
 from xray.registry.judgement import Judgement, Unjudged
 from xray.registry.looks import METRIC, looks
+from xray.registry.owner import Owner
+from xray.registry.phantoms import is_of_phantoms, real_ones
 from xray.registry.records import (
     PROMOTE,
     PROMOTED,
@@ -17,7 +17,6 @@ from xray.registry.records import (
     ROLLBACK,
     Bout,
     Draft,
-    Owner,
     Record,
     champions,
     last_move,
@@ -47,7 +46,7 @@ def bout(places: Places, model_name: str, version: int | None = None) -> Bout:
         )
     if challenger == aliases.get(CHAMPION):
         raise RegistryError(f"a version must not be champion already. Received: {model_name} version {challenger}")
-    _require_version(book, challenger)
+    _require_real(book, challenger, places)
     last = last_move(book.records())
     return Bout(model_name, challenger, aliases.get(CHAMPION), 1 if last is None else last.draft.number + 1)
 
@@ -128,8 +127,13 @@ def bout_of_return(places: Places, model_name: str) -> Bout:
     if last is None or not before:
         received = "there is no champion" if champion is None else f"version {champion} is the first"
         raise RegistryError(f"rollback needs a champion before this one. Received: {received}")
-    _require_version(book, before[-1])
-    return Bout(model_name, before[-1], champion, last.draft.number + 1)
+    version = str(before[-1].draft.after)
+    if not book.is_same(before[-1]):
+        raise RegistryError(
+            "rollback needs the champion before this one as it was; name another with xray promote --version. "
+            f"Received: version {version} was deleted, and its number is another model's now"
+        )
+    return Bout(model_name, version, champion, last.draft.number + 1)
 
 
 def rollback(places: Places, asked: Bout, reason: str = "", flow_run: str | None = None, by: str = "") -> Decision:
@@ -173,13 +177,12 @@ def _reason(judgement: Judgement | Unjudged, force: bool, reason: str) -> str:
     return "; ".join(part for part in (failed or "every rule of the policy holds", words) if part)
 
 
-def _require_version(book: Book, version: str) -> None:
+def _require_real(book: Book, challenger: str, places: Places) -> None:
+    version = book.version(challenger)
     with reached(book.store):
-        try:
-            book.client.get_model_version(book.model_name, version)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
+        real = real_ones(book.client, book.model_name, places)
+        if real and is_of_phantoms(version, places):
             raise RegistryError(
-                f"a version must be registered. Received: {book.model_name} version {version}"
-            ) from None
+                f"a version that learnt from phantoms must not stand before one of real scans, such as version "
+                f"{real[0]}. Received: {book.model_name} version {challenger}"
+            )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from xray.config import Config, Places, Registry, digest_of
@@ -18,9 +18,10 @@ from xray.registry.experiments import run_page
 from xray.registry.looks import code_version, count_look
 from xray.registry.model import Settings
 from xray.registry.pages import log_page
+from xray.registry.phantoms import phantom_tag, without_alias
 from xray.registry.registration import Registered, Registration, register
 from xray.registry.runs import PARENT_TAG, DataSet, RunFacts, git_commit
-from xray.registry.store import store_of
+from xray.registry.store import reached, store_of
 from xray.registry.story import Story
 from xray.registry.tracking import EPOCH_SECONDS, Tracker, open_run
 from xray.training.fit import OnEpoch, StoppedTraining, Trained, train
@@ -146,12 +147,13 @@ def record(
     tracker = open_run(places, trained.folder, facts)
     told = complete(tracker, trained, judged, catalog, config)
     client, run_id = tracker.require()
-    registered = register(
-        tracker,
-        trained.model,
-        Settings.of(config.images, judged.reading()),
-        Registration(_named(config), _tags(catalog, config, trained.digest), f"{told.headline()}\n\n{told.card()}"),
-    )
+    with reached(tracker.store):
+        registry, withheld = without_alias(client, _named(config), catalog, places)
+    tags = {**_tags(catalog, config, trained.digest), **phantom_tag(catalog)}
+    settings = Settings.of(config.images, judged.reading())
+    description = f"{told.headline()}\n\n{told.card()}"
+    registered = register(tracker, trained.model, settings, Registration(registry, tags, description))
+    registered = replace(registered, withheld=withheld or registered.withheld)
     log_page(tracker, told, registered.version)
     tracker.finish()
     experiment = client.get_run(run_id).info.experiment_id

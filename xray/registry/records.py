@@ -1,14 +1,13 @@
 """A decision about a model as it is written down: its draft, who opened it, its verdict; and the stack of champions."""
 
 import json
-import os
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import psutil
 from mlflow.entities import Run
+
+from xray.registry.owner import Owner
 
 PROMOTE, ROLLBACK, EXTERNAL = "promote", "rollback", "external"
 """Kinds of records: two that our commands make, and an alias that was moved by hand."""
@@ -19,25 +18,8 @@ PROMOTED, REFUSED, RETURNED, WITHDRAWN = "promoted", "refused", "returned", "wit
 MOVES = frozenset({PROMOTED, RETURNED, EXTERNAL})
 """Verdicts that say: the champion is another version now."""
 
-
-@dataclass(frozen=True)
-class Owner:
-    """The process that opened a record, so that others can tell whether it still lives.
-
-    Attributes:
-        host: Name of its machine.
-        pid: Its number there.
-        born: When it started, Unix seconds; a number is given again, this with it is not.
-    """
-
-    host: str
-    pid: int
-    born: float
-
-    @classmethod
-    def this(cls) -> "Owner":
-        """Describe this process."""
-        return cls(socket.gethostname(), os.getpid(), psutil.Process().create_time())
+DIGEST_TAG = "model_digest"
+"""Of a version and of a record: the content of the model, network and settings."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +55,7 @@ class Draft:
         scans: Digest of the scans that judged, or "" where none did.
         flow_run: The Prefect flow run, if any.
         by: Who asked, where that is another than the user of the process that opens it; a record says both.
+        digest: The content of `after`, or "" where that is not known: a number is given again after a deletion.
     """
 
     kind: str
@@ -86,6 +69,7 @@ class Draft:
     scans: str = ""
     flow_run: str | None = None
     by: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,19 +121,19 @@ def last_move(records: Sequence[Record]) -> Record | None:
     return next((record for record in reversed(records) if record.verdict in MOVES), None)
 
 
-def champions(records: Sequence[Record]) -> list[str]:
-    """Give the champions that a rollback would go back through, the present one last.
+def champions(records: Sequence[Record]) -> list[Record]:
+    """Give the records that made the champions that a rollback would go back through, the present one last.
 
     A promotion and a move by hand put a version on the stack, a rollback takes the last one off.
     """
-    stack: list[str] = []
+    stack: list[Record] = []
     for record in records:
         version = record.draft.after
-        if record.verdict == RETURNED and version in stack:
-            while stack[-1] != version:
+        if record.verdict == RETURNED and version in [made.draft.after for made in stack]:
+            while stack[-1].draft.after != version:
                 stack.pop()
         elif record.verdict in MOVES and version is not None:
-            stack.append(version)
+            stack.append(record)
     return stack
 
 
@@ -167,6 +151,7 @@ def record_of(run: Run) -> Record:
         policy=json.loads(tags.get("policy", "{}")),
         scans=tags.get("scans", ""),
         flow_run=tags.get("prefect_flow_run"),
+        digest=tags.get(DIGEST_TAG, ""),
     )
     owner = Owner(tags.get("host", ""), int(tags.get("pid", 0)), float(tags.get("born", 0)))
     return Record(

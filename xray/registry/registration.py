@@ -1,6 +1,6 @@
 """Register a training's network, once: the same network with the same settings is one version."""
 
-import tempfile
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +15,18 @@ from xray import config
 from xray.config import digest_of
 from xray.files import file_digest
 from xray.registry.card import SAFETY
+from xray.registry.kept_files import has_files, is_kept
+from xray.registry.leftovers import scratch_folder
 from xray.registry.model import Settings, save
+from xray.registry.owner import Owner
+from xray.registry.records import DIGEST_TAG
 from xray.registry.store import reached
 from xray.registry.tracking import Tracker
 
+logger = logging.getLogger(__name__)
+
 CHALLENGER = "challenger"
 CHAMPION = "champion"
-DIGEST_TAG = "model_digest"
 ABOUT = (
     "Tells pneumonia from normal on frontal chest X-rays. A version is a network with its own threshold; its line says "
     f"what it reached on TEST, its run holds the evidence. `{CHAMPION}` is the one in use, `{CHALLENGER}` the one that "
@@ -107,12 +112,13 @@ def register(tracker: Tracker, model: Path, settings: Settings, registration: Re
 
 def _log(client: MlflowClient, run_id: str, digest: str, model: Path, settings: Settings) -> str:
     experiment = client.get_run(run_id).info.experiment_id
-    logged = client.create_logged_model(experiment, name="model", source_run_id=run_id, tags={DIGEST_TAG: digest})
+    tags = {DIGEST_TAG: digest, **Owner.this().tags()}
+    logged = client.create_logged_model(experiment, name="model", source_run_id=run_id, tags=tags)
     about = Model(
         artifact_path=logged.artifact_location, model_uuid=logged.model_id, run_id=run_id, model_id=logged.model_id
     )
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "model"
+    with scratch_folder("xray-model") as scratch:
+        folder = scratch / "model"
         save(folder, model, settings, about)
         client.log_model_artifacts(logged.model_id, str(folder))
     client.finalize_logged_model(logged.model_id, "READY")
@@ -125,12 +131,16 @@ def _logged(client: MlflowClient, run_id: str, digest: str) -> str | None:
     experiment = client.get_run(run_id).info.experiment_id
     words = f"source_run_id = '{run_id}' AND tags.{DIGEST_TAG} = '{digest}'"
     ready = [model for model in client.search_logged_models([experiment], words) if str(model.status) == "READY"]
-    return str(ready[0].model_id) if ready else None
+    return next((str(model.model_id) for model in ready if is_kept(client, model.model_id)), None)
 
 
 def _version_with(client: MlflowClient, name: str, digest: str) -> ModelVersion | None:
     found = client.search_model_versions(f"name = '{name}' AND tags.{DIGEST_TAG} = '{digest}'")
-    return max(found, key=lambda each: int(each.version), default=None)
+    newest = max(found, key=lambda each: int(each.version), default=None)
+    if newest is None or has_files(client, newest):
+        return newest
+    logger.warning("%s version %s has lost its files, and is registered anew", name, newest.version)
+    return None
 
 
 def _ensure_name(client: MlflowClient, name: str) -> None:

@@ -14,6 +14,8 @@ from mlflow.exceptions import MlflowException
 
 from xray.errors import DamagedError, StoreError
 from xray.files import read_json, set_aside, write_json
+from xray.registry.leftovers import sweep
+from xray.registry.owner import Owner
 from xray.registry.settings import CHANGED_TAG, EVALUATION, settings_of
 from xray.registry.store import Store
 
@@ -91,6 +93,7 @@ def run_of(client: MlflowClient, store: Store, folder: Path, facts: RunFacts) ->
         MlflowException: The store cannot be reached.
     """
     experiment = store.experiment(client, facts.experiment)
+    sweep(client, experiment)
     path = folder / RUN_FILE
     try:
         remembered = read_json(path) if path.exists() else {}
@@ -103,11 +106,15 @@ def run_of(client: MlflowClient, store: Store, folder: Path, facts: RunFacts) ->
     if run is None:
         # the key is on disk before the run exists, so that a kill in between leaves no run behind
         _remember(path, {"key": key, "run_id": None})
-        run = own = client.create_run(experiment, tags={KEY_TAG: key}, run_name=facts.name)
+        tags = {KEY_TAG: key, **Owner.this().tags()}
+        run = own = client.create_run(experiment, tags=tags, run_name=facts.name)
     own_id = None if own is None else str(own.info.run_id)
     if own_id is not None and remembered.get("run_id") != own_id:
         _remember(path, {"key": key, "run_id": own_id})
     run_id = str(run.info.run_id)
+    if run.info.status in ("FAILED", "KILLED", "RUNNING"):
+        for name, value in Owner.this().tags().items():
+            client.set_tag(run_id, name, value)
     if run.info.status in ("FAILED", "KILLED"):
         client.update_run(run_id, status="RUNNING")
     _describe(client, run, facts)

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import tempfile
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -16,10 +15,11 @@ from mlflow.utils.yaml_utils import write_yaml
 
 from xray.config import Places
 from xray.data.decoding import cores
-from xray.errors import RegistryError
 from xray.registry.guarded import Guarded
+from xray.registry.kept_files import refuse
+from xray.registry.leftovers import scratch_folder
 from xray.registry.scorer import COLUMNS
-from xray.registry.store import first_line, store_of
+from xray.registry.store import store_of
 
 BATCH = 32
 """Scans that a child is handed at a time."""
@@ -46,12 +46,12 @@ def fetched(places: Places, uri: str, folder: Path | None = None) -> Iterator[Pa
         yield Path(uri)
         return
     store = store_of(places)
-    with _emptied(folder) if folder else tempfile.TemporaryDirectory(prefix="xray-model-") as scratch:
+    with _emptied(folder) if folder else scratch_folder("xray-model") as scratch:
         with store.current():
             try:
-                model = _downloaded(uri, Path(scratch))
+                model = _downloaded(uri, scratch)
             except (MlflowException, OSError) as error:
-                raise RegistryError(f"model {uri} must be loadable. Received: {first_line(error)}") from error
+                refuse(store, uri, error)
         yield model
 
 
@@ -125,10 +125,10 @@ def scores(model: Path, files: Sequence[Path], children: int | None = None) -> G
         return
     wanted = children or min(cores(), MOST_CHILDREN, -(-len(files) // SCANS_A_CHILD))
     with ExitStack() as ends:
-        scratch = ends.enter_context(tempfile.TemporaryDirectory(prefix="xray-scoring-"))
+        scratch = ends.enter_context(scratch_folder("xray-scoring"))
         pool: list[Guarded] = []
         for _ in range(wanted):
-            pool.append(Guarded(model, max(1, cores() // wanted), Path(scratch)))
+            pool.append(Guarded(model, max(1, cores() // wanted), scratch))
             ends.callback(pool[-1].close)  # at once, for the next one may not start
         waiting: deque[Guarded] = deque()
         for number, batch in enumerate(batches):

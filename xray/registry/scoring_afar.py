@@ -4,7 +4,6 @@ Starting a child takes seconds: TensorFlow and the model are loaded. It ends wit
 itself when nothing was asked of it for a while, for a run that was killed tells nobody.
 """
 
-import tempfile
 import threading
 import uuid
 from collections.abc import Generator, Sequence
@@ -19,6 +18,7 @@ from xray.data.decoding import cores
 from xray.data.workers import Opener, Promise, in_order
 from xray.errors import RegistryError
 from xray.registry.guarded import Guarded
+from xray.registry.leftovers import scratch_folder
 from xray.registry.scoring import BATCH
 
 FILES_A_CALL = 2 * BATCH
@@ -125,8 +125,8 @@ class _Kept:
             self._child.kill()  # whoever waits for its answer closes it
 
     def _started(self) -> Guarded:
-        scratch = self._ends.enter_context(tempfile.TemporaryDirectory(prefix="xray-scoring-"))
-        self._child = Guarded(self._model, self._threads, Path(scratch))
+        scratch = self._ends.enter_context(scratch_folder("xray-scoring"))
+        self._child = Guarded(self._model, self._threads, scratch)
         self._ends.callback(self._child.close)
         return self._child
 

@@ -24,6 +24,7 @@ from xray.labels import PNEUMONIA
 from xray.registry.card import SAFETY
 from xray.registry.evidence import TABLES_TAG, log_metrics
 from xray.registry.experiments import NOTE_TAG, SCORING
+from xray.registry.records import DIGEST_TAG
 from xray.registry.store import Store, reached, store_of
 
 KEY_TAG = "xray.scoring"
@@ -31,18 +32,36 @@ TABLE = "drift-table.json"
 REFERENCES = ".references"
 
 
-def fetch_reference(places: Places, version: str, ledger: Path) -> None:
+def digest_of_version(places: Places, version: str) -> str | None:
+    """Read the digest of a version's content; None where it was registered without.
+
+    Args:
+        places: Where MLflow's store lies.
+        version: `NAME/VERSION`.
+
+    Raises:
+        RegistryError: It is not registered, or the store cannot be reached.
+    """
+    store = store_of(places)
+    client = store.client()
+    name, _, number = version.rpartition("/")
+    with reached(store):
+        return client.get_model_version(name, number).tags.get(DIGEST_TAG)
+
+
+def fetch_reference(places: Places, version: str, digest: str | None, ledger: Path) -> None:
     """Keep a model version's reference beside the scores, if its run has one and it is not there yet.
 
     Args:
         places: Where MLflow's store lies.
         version: `NAME/VERSION`.
+        digest: Its content, where that is known.
         ledger: The ledger's folder.
 
     Raises:
         RegistryError: The store cannot be reached.
     """
-    target = _reference(ledger, version)
+    target = _reference(ledger, version, digest)
     if target.exists() and _is_reference(target):
         return
     store = store_of(places)
@@ -78,7 +97,7 @@ def write_reports(ledger: Path, inbox: Path, settings: config.Drift) -> list[Dri
     """
     reports = []
     for entry in unlogged(ledger):
-        reference = _reference(ledger, entry.version)
+        reference = _reference(ledger, entry.version, entry.digest)
         reports.append(report_drift(entry, inbox, reference if reference.exists() else None, settings))
     return reports
 
@@ -168,8 +187,8 @@ def _run_of(client: MlflowClient, version: str) -> str | None:
     return client.get_model_version(name, number).run_id or None
 
 
-def _reference(ledger: Path, version: str) -> Path:
-    return ledger / REFERENCES / f"{version.replace('/', '-')}.parquet"
+def _reference(ledger: Path, version: str, digest: str | None) -> Path:
+    return ledger / REFERENCES / f"{'-'.join([version.replace('/', '-'), *([digest] if digest else [])])}.parquet"
 
 
 @contextmanager

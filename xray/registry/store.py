@@ -2,12 +2,13 @@
 
 import logging
 import os
+import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import mlflow
 import requests
@@ -21,6 +22,7 @@ from xray.registry.artifacts import find_below
 from xray.registry.database_file import damaged, file_of, is_damage
 from xray.registry.experiments import set_up, tags_of
 from xray.registry.mlflow_database import AFTERWARDS, is_whole, require_whole
+from xray.registry.moved import bring_home
 from xray.secrecy import redacted, require_address, require_database, without_password
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
@@ -28,7 +30,7 @@ USER_VARIABLE, PASSWORD_VARIABLE = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_
 REGISTRY_VARIABLE = "MLFLOW_REGISTRY_URI"
 PROGRESS_VARIABLE = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
 NOISY_LOGGERS = ("mlflow.store.db.utils", "mlflow.system_metrics", "mlflow.tracking", "mlflow.models", "mlflow.pyfunc")
-STORE_ERRORS = (MlflowException, sqlalchemy.exc.SQLAlchemyError, requests.RequestException, OSError)
+STORE_ERRORS = (MlflowException, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, requests.RequestException, OSError)
 """Whatever a store that is away, locked or full may raise through MLflow."""
 
 
@@ -39,7 +41,7 @@ class Store:
     Attributes:
         uri: A database's or server's address.
         artifacts: Address under which new experiments keep artifacts; None leaves it to a server. It is absolute,
-            and MLflow remembers it: a folder that is moved keeps its runs and loses its artifacts.
+            and MLflow remembers it: `moved` corrects that where the folder was moved.
     """
 
     uri: str
@@ -108,7 +110,7 @@ class Store:
         with reached(self):
             found = client.get_experiment_by_name(name)
             if found is None:
-                location = None if self.artifacts is None else f"{self.artifacts}/{name}"
+                location = None if self.artifacts is None else f"{self.artifacts}/{quote(name)}"
                 try:
                     return str(client.create_experiment(name, location, tags_of(name)))
                 except MlflowException:  # another process may have been first
@@ -130,6 +132,8 @@ class Store:
             require_whole(file)
         if self.artifacts is not None:
             find_below(self.uri, self.artifacts)
+        if file is not None and self.artifacts is not None:
+            bring_home(file, self.artifacts)
 
 
 def store_of(places: Places) -> Store:
@@ -140,6 +144,7 @@ def store_of(places: Places) -> Store:
 
     Raises:
         ConfigError: `MLFLOW_TRACKING_URI` cannot be taken apart.
+        RegistryError: No address can name the file.
     """
     artifacts = (places.mlruns.resolve() / "artifacts").as_uri()
     uri = os.environ.get(URI_VARIABLE)
@@ -147,7 +152,10 @@ def store_of(places: Places) -> Store:
         require_address(uri, URI_VARIABLE)
         uri = _password_moved(uri)
     if not uri:
-        return Store(f"sqlite:///{(places.mlruns.resolve() / 'mlflow.db').as_posix()}", artifacts)
+        file = (places.mlruns.resolve() / "mlflow.db").as_posix()
+        if "?" in file:
+            raise RegistryError(f"the home's path must not hold a ?, where a database's address ends. Received: {file}")
+        return Store(f"sqlite:///{file}", artifacts)
     store = Store(uri, artifacts)
     return Store(uri, None) if store.is_server else store
 

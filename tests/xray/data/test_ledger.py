@@ -14,9 +14,9 @@ from xray.data.ledger import REJECTS, SCORES, Entry, opened, unlogged
 from xray.errors import StoreError
 
 
-def scan(name: str, version: str = "m/1") -> dict[str, Any]:
+def scan(name: str, version: str = "m/1", digest: str | None = None) -> dict[str, Any]:
     about = {"image": f"{name}.png", "sha256": name, "model_version": version, "scored_at": datetime.now(UTC)}
-    return {**about, "p_pneumonia": 0.5, "decision": "pneumonia", "threshold": 0.4}
+    return {**about, "model_digest": digest, "p_pneumonia": 0.5, "decision": "pneumonia", "threshold": 0.4}
 
 
 def reject(name: str, sha256: str | None, version: str = "m/1") -> dict[str, Any]:
@@ -76,6 +76,31 @@ def test_a_long_history_is_asked_without_becoming_python_s(tmp_path: Path) -> No
             assert tracemalloc.get_traced_memory()[1] < 2_000_000, "40,000 digests as str and in a set take 7 MB"
         finally:
             tracemalloc.stop()
+
+
+def test_what_another_model_saw_under_the_same_number_is_not_known(tmp_path: Path) -> None:
+    entry = written(tmp_path, scan("a", digest="first"), scan("b", digest="second"), scan("c"))
+    assert (entry.version, entry.digest) == ("m/1", None)
+    with opened(tmp_path) as ledger:
+        assert ledger.known("abc", "m/1", "second") == {"b", "c"}
+        assert ledger.known("abc", "m/1") == ledger.known("abc") == {"a", "b", "c"}
+
+
+def test_a_ledger_that_is_older_than_digests_is_read_and_gone_on_with(tmp_path: Path) -> None:
+    entry = written(tmp_path, scan("a"), reject("b", "b"))
+    for path in (entry.scores, entry.rejects):
+        pq.write_table(pq.read_table(path).drop_columns(["model_digest"]), path)
+    part = tmp_path / ".unfinished" / "20260101T000000Z-cut" / "part-000000.parquet"
+    part.parent.mkdir(parents=True)
+    rows = pq.read_table(entry.scores)
+    for name in ("reason", "detail"):
+        rows = rows.append_column(name, pa.nulls(1, pa.string()))
+    pq.write_table(rows, part)
+    assert (entry.version, entry.digest) == ("m/1", None)
+    with opened(tmp_path) as ledger:
+        assert ledger.known("ab", "m/1", "a digest") == {"a", "b"}
+        joined = ledger.join()
+    assert joined is not None and pq.read_table(joined.scores).schema == SCORES
 
 
 def test_what_a_killed_run_finished_is_known_and_joined_by_the_next(tmp_path: Path) -> None:

@@ -151,12 +151,12 @@ def test_a_reference_travels_from_the_models_run(
     places: Places, version: Callable[[float], Choice], opened: Callable[[], Tracker], tmp_path: Path
 ) -> None:
     choice, output = version(0.5), tmp_path / "scores"
-    fetch_reference(places, f"{NAME}/{choice.version}", output)
+    fetch_reference(places, f"{NAME}/{choice.version}", None, output)
     assert not output.exists(), "its run keeps none"
     (tmp_path / "reference.parquet").write_bytes(b"a reference")
     client, run_id = opened().require()
     client.log_artifact(run_id, str(tmp_path / "reference.parquet"))
-    fetch_reference(places, f"{NAME}/{choice.version}", output)
+    fetch_reference(places, f"{NAME}/{choice.version}", None, output)
     assert (output / ".references" / f"{NAME}-1.parquet").read_bytes() == b"a reference"
 
 

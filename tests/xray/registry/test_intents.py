@@ -17,6 +17,7 @@ from xray.config import Places
 from xray.registry import intents
 from xray.registry.decisions import Book
 from xray.registry.intents import carry_out, settle, settle_book
+from xray.registry.owner import Owner
 from xray.registry.records import (
     EXTERNAL,
     PROMOTE,
@@ -24,7 +25,6 @@ from xray.registry.records import (
     REFUSED,
     WITHDRAWN,
     Draft,
-    Owner,
     Record,
     last_move,
 )

@@ -1,12 +1,14 @@
 """What a promotion, a refusal and a rollback leave behind. Judged on made-up scores: nothing is loaded here."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import mlflow.artifacts
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
 
 from tests.xray.registry.promoters import NAME, with_versions
 from xray import config
@@ -17,11 +19,12 @@ from xray.evaluation.policy import check_all
 from xray.evaluation.report import evaluate
 from xray.registry.answers import Decision
 from xray.registry.decisions import EVIDENCE, Book
+from xray.registry.intents import settle_book
 from xray.registry.judgement import Judgement, Unjudged
 from xray.registry.looks import MARK, code_version
 from xray.registry.promotion import bout, bout_of_return, decide
 from xray.registry.promotion import rollback as carry_back
-from xray.registry.records import EXTERNAL, PROMOTED, REFUSED, RETURNED, WITHDRAWN, Bout
+from xray.registry.records import DIGEST_TAG, EXTERNAL, PROMOTED, REFUSED, RETURNED, WITHDRAWN, Bout
 from xray.registry.runs import LOOK
 from xray.registry.store import store_of
 
@@ -232,3 +235,46 @@ def test_a_champion_moved_by_hand_while_judging_keeps_its_place(book: Book, plac
     assert decision.record.verdict == WITHDRAWN and not decision.moved
     assert "the champion has changed since this was decided: it is version 3 now, by a move by hand" in decision.message
     assert book.champion() == "3"
+
+
+def versions_of(places: Places, *digests: str) -> None:
+    """Register versions that hold nothing but a digest, after whatever was registered was deleted."""
+    client = store_of(places).client()
+    with suppress(MlflowException):
+        client.delete_registered_model(NAME)
+    client.create_registered_model(NAME)
+    for digest in digests:
+        client.create_model_version(NAME, source="s3://nowhere/model", tags={DIGEST_TAG: digest} if digest else {})
+
+
+@pytest.mark.parametrize("digests", [("one", "two"), ("", "")], ids=["by content", "by time, as records once were"])
+def test_a_rollback_to_a_number_that_is_another_models_now_is_refused(
+    places: Places, digests: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xray.registry.decisions.CLOCKS_MS", -1)
+    versions_of(places, *digests)
+    promoted(places, 1)
+    promoted(places, 2)
+    versions_of(places, *(f"{digest}, another" if digest else "" for digest in digests))
+    with pytest.raises(RegistryError, match="Received: version 2 was deleted, and its number is another model's now"):
+        carry_back(places, bout_of_return(places, NAME))
+    assert "champion" not in Book(places, NAME).aliases()
+
+
+def test_a_rollback_to_the_same_content_registered_again_goes_on(places: Places) -> None:
+    versions_of(places, "one", "two")
+    promoted(places, 1)
+    promoted(places, 2)
+    versions_of(places, "one", "two")
+    assert carry_back(places, bout_of_return(places, NAME)).record.draft.after == "2"
+
+
+def test_a_hand_that_gives_another_model_the_champions_number_is_recorded(places: Places) -> None:
+    versions_of(places, "one")
+    promoted(places, 1)
+    versions_of(places, "other")
+    store_of(places).client().set_registered_model_alias(NAME, "champion", "1")
+    book = Book(places, NAME)
+    settle_book(book)
+    settle_book(book)
+    assert [(each.verdict, each.draft.digest) for each in book.records()] == [(PROMOTED, "one"), (EXTERNAL, "other")]

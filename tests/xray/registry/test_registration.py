@@ -1,12 +1,22 @@
 """The same network with the same settings is one version."""
 
+import shutil
+import socket
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+import pytest
+
 from xray import config
+from xray.config import Places
+from xray.errors import RegistryError
 from xray.evaluation.reading import Reading
 from xray.registry.model import Settings
+from xray.registry.owner import Owner
 from xray.registry.registration import Registration, register
+from xray.registry.scoring import fetched
 from xray.registry.tracking import Tracker
 
 NAME = "xray-test"
@@ -52,3 +62,42 @@ def test_a_newer_challenger_keeps_its_alias(opened: Callable[[], Tracker], netwo
     assert register(opened(), network, new, registration()).challenger
     kept = register(opened(), network, old, registration())
     assert (kept.challenger, kept.withheld) == (False, "version 2 is newer, and is challenger")
+
+
+def test_a_version_whose_files_are_gone_is_registered_anew_and_the_old_one_says_so(
+    places: Places, opened: Callable[[], Tracker], network: Path
+) -> None:
+    settings = Settings.of(IMAGES, Reading.at(0.5))
+    assert register(opened(), network, settings, registration()).version == "1"
+    shutil.rmtree(places.mlruns / "artifacts")
+    words = f"models:/{NAME}/1 must have its files.*give the xray run again"
+    with pytest.raises(RegistryError, match=words) as lost, fetched(places, f"models:/{NAME}/1"):
+        pass
+    assert lost.value.__cause__ is None  # not tried again
+    again = register(opened(), network, settings, registration())
+    assert (again.version, again.reused, again.challenger) == ("2", False, True)
+    with fetched(places, f"models:/{NAME}/2") as model:
+        assert (model / "MLmodel").is_file()
+    words = "take version 2, which is the same network: xray promote --version 2"
+    with pytest.raises(RegistryError, match=words), fetched(places, f"models:/{NAME}/1"):
+        pass
+    assert register(opened(), network, settings, registration()).version == "2"
+
+
+def test_a_model_that_a_kill_left_half_written_is_failed_by_the_next_registration(
+    opened: Callable[[], Tracker], network: Path
+) -> None:
+    client, run_id = opened().require()
+    experiment = client.get_run(run_id).info.experiment_id
+    child = subprocess.Popen(["sleep", "60"])
+    dead = Owner(socket.gethostname(), child.pid, psutil.Process(child.pid).create_time())
+    child.kill()
+    child.wait()
+    owners = {"dead": dead, "alive": Owner.this(), "elsewhere": Owner("another-machine", 1, 0.0)}
+    half = {
+        name: client.create_logged_model(experiment, name="model", source_run_id=run_id, tags=owner.tags()).model_id
+        for name, owner in owners.items()
+    }
+    register(opened(), network, Settings.of(IMAGES, Reading.at(0.5)), registration())
+    status = {name: str(client.get_logged_model(model_id).status) for name, model_id in half.items()}
+    assert status == {"dead": "FAILED", "alive": "PENDING", "elsewhere": "PENDING"}

@@ -1,6 +1,8 @@
 """The one place that says where runs and models are kept."""
 
 import os
+import shutil
+from pathlib import Path
 
 import mlflow
 import pytest
@@ -84,6 +86,34 @@ def test_an_experiment_is_made_once_with_its_artifacts_under_the_root(places: Pl
     first = store.experiment(client, "xray-test")
     assert store.experiment(client, "xray-test") == first
     assert client.get_experiment(first).artifact_location == f"{store.artifacts}/xray-test"
+
+
+@pytest.mark.parametrize("name", ["team/chest x-rays", "lungs é", "50%41 #1?"])
+def test_whatever_its_name_its_artifacts_lie_below_the_home(places: Places, tmp_path: Path, name: str) -> None:
+    store = store_of(places)
+    client = store.client()
+    run = client.create_run(store.experiment(client, name)).info.run_id
+    client.log_text(run, "kept", "kept.txt")
+    assert (places.mlruns / "artifacts" / name / run / "artifacts" / "kept.txt").read_text() == "kept"
+    assert Path(client.download_artifacts(run, "kept.txt", str(tmp_path))).read_text() == "kept"
+
+
+@pytest.mark.parametrize("name", ["a home", "#1", "50%", "é", "it's", "a&b=c;d", "[x]{y}"])
+def test_whatever_a_home_is_called_its_store_lies_in_it(tmp_path: Path, migrated: Path, name: str) -> None:
+    places = Places(home=tmp_path / name)
+    places.mlruns.mkdir(parents=True)
+    shutil.copy(migrated, places.mlruns / "mlflow.db")
+    store = store_of(places)
+    client = store.client()
+    run = client.create_run(store.experiment(client, "xray-test")).info.run_id
+    client.log_text(run, "kept", "kept.txt")
+    assert (places.mlruns / "artifacts" / "xray-test" / run / "artifacts" / "kept.txt").read_text() == "kept"
+    assert {path.name for path in tmp_path.iterdir()} == {name}
+
+
+def test_a_home_that_no_address_can_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RegistryError, match=r"must not hold a \?.*Received: .*/x\?y/mlruns/mlflow.db"):
+        store_of(Places(home=tmp_path / "x?y"))
 
 
 def test_a_deleted_experiment_is_refused(places: Places) -> None:
