@@ -102,10 +102,11 @@ def test_a_promotion_moves_the_alias_ends_the_challenge_and_is_recorded_whole(bo
     assert expected.items() <= run.data.tags.items()
     assert "a good one" in run.data.tags["reason"] and "@" in run.data.tags["by"]
     assert json.loads(run.data.tags["policy"]) == POLICY.model_dump(mode="json")
-    assert {"challenger.auc_low", "champion.sensitivity", "difference.specificity_high"} <= set(run.data.metrics)
+    assert {"challenger.auc", "champion.sensitivity", "difference.specificity_high"} <= set(run.data.metrics)
     folder = mlflow.artifacts.download_artifacts(artifact_uri=f"{run.info.artifact_uri}/{EVIDENCE}")
     evidence = json.loads(Path(folder).read_text())
     assert evidence["holds"] and len(evidence["checks"]) == 6
+    assert {"challenger.auc_low", "champion.sensitivity_high"} <= set(evidence["metrics"])
     tags = book.client.get_model_version(NAME, "2").tags
     assert (tags["promotion.verdict"], tags["promotion.record"]) == (PROMOTED, decision.record.run_id)
     assert tags["promotion.at"].endswith("Z")
