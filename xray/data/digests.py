@@ -72,7 +72,7 @@ def file_digests(folder: DataPath, paths: Sequence[str], index: Path, shared: S3
         StoreError: The index could not be written.
     """
     base = _base(folder)
-    remembered = _read_index(index)
+    remembered = before = _read_index(index)
     theirs = shared / SHARED if shared is not None and isinstance(folder, S3Path) else None
     if theirs is not None:
         remembered = _joined(remembered, _fetch_index(theirs))
@@ -94,7 +94,7 @@ def file_digests(folder: DataPath, paths: Sequence[str], index: Path, shared: S3
     settled = time.time_ns() - SETTLED_NS
     fresh = [entry for entry in found if entry.mtime_ns < settled]
     entries = _joined(_without(remembered, base), pd.DataFrame(fresh, columns=list(_COLUMNS)).astype(_COLUMNS))
-    if not entries.equals(_read_index(index)):
+    if not entries.equals(before):
         _write_index(entries, index)
     if theirs is not None:
         _share_index(entries, theirs)

@@ -1,5 +1,6 @@
 """Train a network, take up a training where it was cut off, or find a finished one, which takes no TensorFlow."""
 
+import logging
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -11,13 +12,15 @@ from filelock import FileLock, Timeout
 
 from xray.config import Config
 from xray.data.catalog import Catalog
-from xray.data.folders import MANIFEST, kept_json, require_readable, require_whole
+from xray.data.folders import MANIFEST, adopt, kept_json, require_readable, require_whole
 from xray.data.store import PixelStore
 from xray.errors import DamagedError, StoreError, TrainingError
 from xray.files import ASIDE, reading, set_aside
 from xray.libraries import quiet_import
 from xray.training.checkpoint import drop_checkpoints
 from xray.training.history import History
+
+log = logging.getLogger(__name__)
 
 MODEL, HISTORY = "model.keras", "history.json"
 """The files of a finished training, beside its manifest."""
@@ -118,11 +121,16 @@ def is_finished(folder: Path, exactly: bool = False) -> bool:
     Raises:
         StoreError: The disk does not give it, or what is damaged could not be renamed.
     """
-    if not (folder / MANIFEST).exists():
+    if not (folder / MANIFEST).exists() and not all((folder / name).exists() for name in (MODEL, HISTORY)):
         return False
     try:
+        if not (folder / MANIFEST).exists():  # lost, or a kill came before it: both files were whole by then
+            adopt(folder, _prove(folder))
         require_whole(folder, (MODEL, HISTORY), lambda: _prove(folder))
     except DamagedError as damage:
+        if damage.path == folder / MANIFEST:
+            set_aside(damage.path, damage.reason, "it is written anew if the network proves to be whole")
+            return is_finished(folder, exactly)
         _set_aside(folder, damage, (MODEL, HISTORY, MANIFEST) if exactly else None)
         return False
     return True
@@ -136,7 +144,7 @@ def _prove(folder: Path) -> tuple[str, ...]:
 
 def _set_aside(folder: Path, damage: DamagedError, names: Collection[str] | None) -> None:
     """Move files away; without names all but the lock, and checkpoints that a kill left, where training goes on."""
-    lost = folder / "lost"
+    lost = folder / f"lost{ASIDE}"
     try:
         shutil.rmtree(lost, ignore_errors=True)
         lost.mkdir()
@@ -146,7 +154,8 @@ def _set_aside(folder: Path, damage: DamagedError, names: Collection[str] | None
                 path.rename(lost / path.name)
     except OSError as error:
         raise StoreError(f"the training folder {folder} must be writable and have room. Received: {error}") from error
-    set_aside(lost, damage.told(folder), "it is made again" if names else "the training is done again")
+    then = "it is made again" if names else "the training is done again"
+    log.warning("%s is damaged and set aside in %s; %s: %s", damage.path, lost.name, then, damage.told(damage.path))
 
 
 @contextmanager

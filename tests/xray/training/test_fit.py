@@ -184,6 +184,10 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
+def cut_in_half(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
 class TestDamaged:
     @pytest.fixture
     def finished(self, unbroken: Unbroken, tmp_path: Path) -> Trained:
@@ -210,7 +214,8 @@ class TestDamaged:
         aside = ["evaluation-0123", "history.json", "manifest.json", "model.keras", "run.json"]
         assert names(again.folder / "lost.damaged") == aside
         (told,) = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
-        assert "set aside as lost.damaged; the training is done again: model.keras: SHA-256 " in told
+        lost = f"{again.folder / 'model.keras'} is damaged and set aside in lost.damaged"
+        assert told.startswith(f"{lost}; the training is done again: SHA-256 ")
 
     @pytest.mark.parametrize("damage", [flip, lambda path: path.write_bytes(path.read_bytes()[:5000]), Path.unlink])
     def test_one_of_an_earlier_version_is_proved_by_its_archive(
@@ -222,6 +227,17 @@ class TestDamaged:
         (finished.folder / "manifest.json").write_text('{"digest": "abc"}')
         damage(finished.folder / "model.keras")
         assert not is_finished(Path(shutil.copytree(finished.folder, finished.folder.with_name("another"))))
+
+    @pytest.mark.parametrize("damage", [Path.unlink, cut_in_half])
+    def test_a_lost_manifest_costs_nothing(
+        self, finished: Trained, unbroken: Unbroken, prepared: Learned, damage: Callable[[Path], object]
+    ) -> None:
+        damage(finished.folder / "manifest.json")
+        assert run(prepared, unbroken.config, finished.folder).trained_epochs == 0
+        assert finished.history() == unbroken.trained.history()
+        (finished.folder / "manifest.json").unlink()
+        flip(finished.folder / "model.keras")
+        assert not is_finished(finished.folder)
 
     def test_a_damaged_newest_checkpoint_costs_one_epoch(
         self, unbroken: Unbroken, prepared: Learned, tmp_path: Path
