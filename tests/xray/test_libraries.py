@@ -35,7 +35,7 @@ def child(script: str, **variables: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("KERAS_")}
     environment = kept | {"PYTHONPATH": str(PROJECT)} | variables
     command = [sys.executable, "-c", script]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=280)
 
 
 def test_the_users_settings_of_keras_are_not_ours(tmp_path: Path) -> None:
