@@ -263,7 +263,7 @@ def _scored(ledger: Path, work: Path) -> dict[str, Any]:
     halves = [names] if ledger.exists() else [names[:150], names]
     for half in halves:
         with opened(ledger) as book:
-            known = book.known()
+            known = book.known(names)
             new = [name for name in half if name not in known]
             if new:
                 rows = [{"image": f"{name[-4:]}.png", "sha256": name, "p_pneumonia": 0.5, **about} for name in new]
@@ -276,7 +276,7 @@ def _scored(ledger: Path, work: Path) -> dict[str, Any]:
         return _scored(ledger, work)
     entries = unlogged(ledger)
     with opened(ledger) as book:
-        return {"known": sorted(book.known()), "counted": sum(entry.scans for entry in entries) >= len(names)}
+        return {"known": sorted(book.known(names)), "counted": sum(entry.scans for entry in entries) >= len(names)}
 
 
 def _by_command(name: str, work: Path) -> Outcome:
