@@ -142,7 +142,7 @@ def counts(ended: Ended) -> tuple[int, int]:
 
 
 def catalog_of(xray: Command, ended: Ended) -> Path:
-    found = re.search(r"^catalog (\S+)", ended.out, re.MULTILINE)
+    found = re.search(r"^catalog +(\S+)", ended.out, re.MULTILINE)
     assert found, ended.out
     return xray.folder / found[1]
 
