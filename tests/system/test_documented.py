@@ -44,7 +44,8 @@ def test_two_runs_are_compared_as_the_page_says(shell: Shell, documented: Docume
         *run_ids(documented.run(shell, long, more="--set evaluation.bootstrap_draws=100")),
     ]
     listed = documented.run(shell, runs).out
-    names = [re.findall(rf"(quick-\w{{8}})\W+{run[:8]}", listed)[0] for run in ids]
+    names = [f"quick-{digest}" for digest in re.findall(r"\bquick-(\w{8})\b", listed)][::-1]  # the newest is first
+    assert len(names) == len(ids) == 2
     compared = documented.run(shell, compare, {"quick-26dbe597": names[0], "cfad3e85": ids[1][:8]})
     assert "60 TEST scans" in compared.out
     assert all(name in compared.out for name in names)
