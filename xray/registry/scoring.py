@@ -51,9 +51,9 @@ def fetched(places: Places, uri: str, folder: Path | None = None) -> Iterator[Pa
             try:
                 model = _downloaded(uri, scratch)
             except (MlflowException, OSError) as error:
-                refuse(store, uri, error)
+                refuse(places, uri, error)
             if not (model / MODEL_FILE).is_file():  # MLflow gives an empty folder for files that are gone
-                refuse(store, uri, FileNotFoundError(f"no {MODEL_FILE} in it"))
+                refuse(places, uri, FileNotFoundError(f"no {MODEL_FILE} in it"))
         yield model
 
 
