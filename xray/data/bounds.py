@@ -23,6 +23,9 @@ MOST_BYTES = 128 * 2**20
 MOST_PIXELS = 64_000_000
 """Of a scan: four times a 4,000 x 4,000 detector's."""
 
+MOST_SIDE = 65_535
+"""Rows and columns of a scan, a JPEG's own limit. libtiff may print a line a row."""
+
 MOST_RAW = 4 * MOST_PIXELS
 """Bytes of the pixels as a TIFF keeps them, and of a single strip or tile of them."""
 
@@ -251,6 +254,7 @@ def _check_pieces(tags: _Tags, data: bytes) -> None:
     width, height = max(tags.get(_WIDTH, (0,))), max(tags.get(_HEIGHT, (0,)))
     if width * height > MOST_PIXELS:
         return  # refused by its size, as a scan of any kind is
+    _require(max(width, height), MOST_SIDE, "each side must have at most {most} pixels")
     samples = max(tags.get(_SAMPLES, (1,)))
     bytes_a_pixel = max(1, math.ceil(samples * max(tags.get(_BITS, (1,))) / 8))
     if _TILE_WIDTH in tags or _TILES in tags:

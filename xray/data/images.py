@@ -205,6 +205,10 @@ def _check_whole(data: bytes) -> None:
 def _check_size(width: int, height: int) -> None:
     if min(width, height) < MIN_SIDE:
         raise ImageError("too-small", f"each side must be at least {MIN_SIDE} pixels. Received: {width} x {height}")
+    if max(width, height) > bounds.MOST_SIDE:
+        raise ImageError(
+            "too-large", f"each side must have at most {bounds.MOST_SIDE:,} pixels. Received: {width} x {height}"
+        )
     if width * height > MAX_PIXELS:
         raise ImageError("too-large", f"a scan must have at most {MAX_PIXELS:,} pixels. Received: {width} x {height}")
 

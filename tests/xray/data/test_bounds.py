@@ -124,6 +124,10 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
         tiff({256: (4, 1, 7000), 257: (4, 1, 7000), 278: (4, 1, 6999), 273: (4, 50_000, AT)}, MANY[:200_000]),
         "too-large: a TIFF's strips or tiles must have",
     ),
+    "rows and rows": (
+        tiff({256: (4, 1, 32), 257: (4, 1, 70_000), 278: (4, 1, 70_000)}),
+        "too-large: each side must have at most 65,535 pixels",
+    ),
     "a tile of gigabytes": (
         tiff({322: (4, 1, 60_000), 323: (4, 1, 60_000), 324: (4, 1, 8), 259: (4, 1, 8), 273: (4, 0, 0)}),
         "too-large: a TIFF's strip or tile must unpack",
