@@ -53,7 +53,8 @@ def quiet_settings(home: Path) -> dict[str, str]:
         "PREFECT_HOME": str(home / ".prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": NO_ORIGIN,
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        # A server that has died is told of at once; one that lives is given time, for a busy machine took over 120 s.
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "600",
         "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
         # Prefect keeps its own log lines; the command prints ours and, at the end, one line for an error.
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",

@@ -278,7 +278,7 @@ class Registry(Section):
         """Refuse at once what MLflow refuses only when it registers."""
         _require_name(name, "model_name")
         if name == "." or name.startswith("..") or any(sign in name for sign in "/:'?#"):
-            raise PydanticCustomError("model_name", "must be a name without / : ' ? # and not begin with ..")
+            raise PydanticCustomError("model_name", "must be a name without / : ' ? # and not begin with two dots")
         return name
 
 

@@ -79,7 +79,8 @@ class Command:
                 preexec_fn=prepare,  # noqa: PLW1509 - no thread runs beside a test
             )  # fmt: skip
         try:
-            while seen is not None and child.poll() is None:
+            look = os.WEXITED | os.WNOHANG | os.WNOWAIT
+            while seen is not None and os.waitid(os.P_PID, child.pid, look) is None:
                 if seen(out.read_text()):
                     send(child.pid)
                     break

@@ -28,7 +28,7 @@ def phantoms(xray: Command) -> Path:
 
 def ended_by(xray: Command, send: Callable[[int], None]) -> tuple[Ended, str]:
     """Train, send something in the middle of it, and give how the command and its run of the flow ended."""
-    ended = xray(*RUN, seen=lambda printed: "  loss " in printed, send=send, patience=PATIENCE)
+    ended = xray(*RUN, seen=lambda printed: "epoch" in printed, send=send, patience=PATIENCE)
     with closing(sqlite3.connect(xray.folder / "home" / ".prefect" / "prefect.db")) as database:
         (state,) = database.execute("select state_name from flow_run order by created desc limit 1").fetchone()
     return ended, state

@@ -130,7 +130,7 @@ def bout_of_return(places: Places, model_name: str) -> Bout:
     version = str(before[-1].draft.after)
     if not book.is_same(before[-1]):
         raise RegistryError(
-            "rollback needs the champion before this one as it was; name another with xray promote --version. "
+            "rollback needs the champion before this one as it was; name another one with xray promote. "
             f"Received: version {version} was deleted, and its number is another model's now"
         )
     return Bout(model_name, version, champion, last.draft.number + 1)

@@ -16,7 +16,7 @@ from mlflow.utils.yaml_utils import write_yaml
 from xray.config import Places
 from xray.data.decoding import cores
 from xray.registry.guarded import Guarded
-from xray.registry.kept_files import refuse
+from xray.registry.kept_files import MODEL_FILE, refuse
 from xray.registry.leftovers import scratch_folder
 from xray.registry.scorer import COLUMNS
 from xray.registry.store import store_of
@@ -51,7 +51,9 @@ def fetched(places: Places, uri: str, folder: Path | None = None) -> Iterator[Pa
             try:
                 model = _downloaded(uri, scratch)
             except (MlflowException, OSError) as error:
-                refuse(store, uri, error)
+                refuse(places, uri, error)
+            if not (model / MODEL_FILE).is_file():  # MLflow gives an empty folder for files that are gone
+                refuse(places, uri, FileNotFoundError(f"no {MODEL_FILE} in it"))
         yield model
 
 

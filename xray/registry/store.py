@@ -29,7 +29,14 @@ URI_VARIABLE = "MLFLOW_TRACKING_URI"
 USER_VARIABLE, PASSWORD_VARIABLE = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 REGISTRY_VARIABLE = "MLFLOW_REGISTRY_URI"
 PROGRESS_VARIABLE = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
-NOISY_LOGGERS = ("mlflow.store.db.utils", "mlflow.system_metrics", "mlflow.tracking", "mlflow.models", "mlflow.pyfunc")
+NOISY_LOGGERS = (
+    "mlflow.store.db.utils",
+    "mlflow.store.artifact",
+    "mlflow.system_metrics",
+    "mlflow.tracking",
+    "mlflow.models",
+    "mlflow.pyfunc",
+)
 STORE_ERRORS = (MlflowException, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, requests.RequestException, OSError)
 """Whatever a store that is away, locked or full may raise through MLflow."""
 

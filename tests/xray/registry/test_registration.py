@@ -78,7 +78,7 @@ def test_a_version_whose_files_are_gone_is_registered_anew_and_the_old_one_says_
     assert (again.version, again.reused, again.challenger) == ("2", False, True)
     with fetched(places, f"models:/{NAME}/2") as model:
         assert (model / "MLmodel").is_file()
-    words = "take version 2, which is the same network: xray promote --version 2"
+    words = f"xray promote 2 --force --reason 'the same network' --model-name {NAME} --home {places.home}"
     with pytest.raises(RegistryError, match=words), fetched(places, f"models:/{NAME}/1"):
         pass
     assert register(opened(), network, settings, registration()).version == "2"
