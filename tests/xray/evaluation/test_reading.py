@@ -30,9 +30,9 @@ class TestRead:
     def test_outputs_read_as_they_are_keep_their_probability(self) -> None:
         found = Reading.at(0.375).read(two([0.25, 0.375, 0.75]))
         assert found["p_pneumonia"].tolist() == found["p_pneumonia_raw"].tolist() == [0.25, 0.375, 0.75]
-        assert found["label"].tolist() == ["normal", "normal", "pneumonia"]
+        assert found["likeliest_class"].tolist() == ["normal", "normal", "pneumonia"]
         assert found["decision"].tolist() == ["normal", "pneumonia", "pneumonia"]
-        assert list(found.columns) == ["p_pneumonia", "p_pneumonia_raw", "label", "decision"]
+        assert list(found.columns) == ["p_pneumonia", "p_pneumonia_raw", "likeliest_class", "decision"]
 
     def test_a_temperature_of_two_takes_the_square_root_of_the_odds(self) -> None:
         found = Reading(0.5, 0.5, 0.5, temperature=2.0).read(two([0.9, 0.5]))
@@ -54,7 +54,7 @@ class TestRead:
         np.testing.assert_allclose(found["p_pneumonia"], [0.25, 1.0])
         np.testing.assert_allclose(found[["p_normal", "p_bacterial", "p_viral"]].sum(axis=1), 1)
         np.testing.assert_allclose(found["p_bacterial"] / found["p_viral"], [3.0, 1 / 3])
-        assert found["label"].tolist() == ["normal", "viral"]
+        assert found["likeliest_class"].tolist() == ["normal", "viral"]
 
     def test_it_is_written_down_and_read_back(self) -> None:
         reading = Reading(0.5, 0.3, 0.8, CAUSE, 1.5, 0.7, 0.1)
