@@ -210,7 +210,8 @@ def test_a_model_that_dies_of_every_picture_is_no_file_s_fault(
 def test_what_an_old_model_does_not_bound_is_bounded_before_it(model: Path, files: list[Path], tmp_path: Path) -> None:
     folder = tmp_path / "kept"
     shutil.copytree(model, folder)
-    (folder / "code" / "xray" / "data" / "bounds.py").write_text("def check(data):\n    pass\n")
+    with (folder / "code" / "xray" / "data" / "bounds.py").open("a") as kept:
+        kept.write("\n\ndef check(data):\n    pass\n")
     (tmp_path / "zeros.jpeg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(100_000_000))
     (tmp_path / "sparse.tif").touch()
     os.truncate(tmp_path / "sparse.tif", 3_000_000_000)
