@@ -66,7 +66,8 @@ class Command:
         environment |= {"HOME": str(self.user), "PYTHONPATH": str(PROJECT), "CUDA_VISIBLE_DEVICES": "-1"}
 
         def prepare() -> None:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # which a background job of a shell ignores
+            for number in (signal.SIGINT, signal.SIGHUP):  # which a background job of a shell, or under nohup, ignores
+                signal.signal(number, signal.SIG_DFL)
             if before is not None:
                 before()
 
