@@ -101,14 +101,11 @@ class Guarded:
         row = self._child.answer(FILE_SECONDS)
         why = str(error).rpartition("Received: ")[2]
         log.warning("%s cannot be read: %s", printable(str(file)), why)
-        probabilities = [name for name in row.columns if name.startswith("p_")]
-        return row.assign(
-            **dict.fromkeys(probabilities, np.nan),
-            label=None,
-            decision=None,
-            error=f"unreadable: a scan must not end or hold up the process that reads it. Received: {why}",
-            sha256=_digest(file),
-        )
+        # Whatever its columns are called: a model kept by older code answers with others.
+        answered = [name for name in row.columns if name not in ("threshold", "model_version")]
+        nothing = {name: np.nan if name.startswith("p_") else None for name in answered}
+        said = f"unreadable: a scan must not end or hold up the process that reads it. Received: {why}"
+        return row.assign(**{**nothing, "error": said, "sha256": _digest(file)})
 
 
 def _digest(file: Path) -> str | None:
