@@ -10,6 +10,8 @@ BIN := .venv/bin
 # The stamp bears the locks, the project's own file and this folder's place: a change of any sets up anew.
 KEY := $(shell { pwd; cat requirements/uv.txt requirements/$(LOCK).txt pyproject.toml; } | cksum | tr -s ' ' -)
 READY := .venv/ready-$(LOCK)-$(KEY)
+# A file of tests at a time on each core; what they share is made once a core, and needs 2 GB there.
+PYTEST := $(BIN)/python -m pytest -q --durations=15 --numprocesses logical --maxprocesses 4 --dist loadfile
 COMPILE := $(BIN)/uv pip compile pyproject.toml --group dev --extra download --extra dask \
 	--universal --python-version 3.11 --generate-hashes --no-header --quiet
 
@@ -34,12 +36,12 @@ up: $(READY)
 
 .PHONY: test
 test: $(READY)
-	$(BIN)/python -m pytest -q -m "not system" --durations=15
+	$(PYTEST) -m "not system"
 
 # pytest ends with 5 where there is no such test, which is no failure.
 .PHONY: test-system
 test-system: $(READY)
-	$(BIN)/python -m pytest -q -m system --durations=15 || [ $$? -eq 5 ]
+	$(PYTEST) -m system || [ $$? -eq 5 ]
 
 .PHONY: lint
 lint: $(READY)

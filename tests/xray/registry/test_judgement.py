@@ -12,8 +12,10 @@ from tests.xray.registry.contenders import NAME, contenders
 from xray import config
 from xray.config import Places
 from xray.data.catalog import Catalog
+from xray.data.folders import MANIFEST, seal
 from xray.errors import DataError, EvaluationError, RegistryError
 from xray.evaluation.report import evaluate
+from xray.files import read_json
 from xray.registry.choice import score_files
 from xray.registry.judgement import Judgement, judge
 from xray.registry.records import Bout
@@ -128,6 +130,7 @@ def test_a_champion_is_not_judged_on_what_it_has_learnt_from(home: Places, prepa
     folder = home.prepared / "another"
     shutil.copytree(prepared.catalog.folder, folder)
     swapped.to_parquet(folder / "catalog.parquet")
+    seal(folder, read_json(folder / MANIFEST))
     assert set(Catalog(folder, "another", tmp_path, reused=True).rows("train")["sha256"])
     client = store_of(home).client()
     client.set_tag(str(client.get_model_version(NAME, "1").run_id), "catalog", "another")
