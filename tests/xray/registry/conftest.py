@@ -20,7 +20,7 @@ from xray.training.fit import Trained
 SIDE = 32
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def small_pictures() -> Iterator[None]:
     """Draw pictures a third as wide: each test here that judges draws nine, and none looks at them."""
     with pytest.MonkeyPatch.context() as small:
