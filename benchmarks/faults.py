@@ -1,338 +1,74 @@
-"""What becomes of a home whose own files are damaged: each is damaged in turn, and what reads it is run again.
+"""What becomes of a home when something goes wrong in it: commands killed at any moment, files damaged one by one.
 
-`python benchmarks/faults.py damage` makes a small home of phantoms, one whose training was cut off after its second
-epoch, and a ledger of scores. Of all pairs of a file and a damage it takes `--number` by lot, damages that file in a
-copy of the home, runs what reads it twice, and prints a row for each: what was said, whether the outcome equals that of
-the home that nobody damaged, and whether the second pass found all whole. It ends with 1 where a row is not well.
-
-A pass calls the functions that `xray run` and `xray score` call, in a process of its own, without Prefect and MLflow,
-whose start takes longer than all else; `--commands N` gives the first N damages to the real `xray run`.
+`python benchmarks/faults.py kill` kills commands and first starts; `damage` in its place damages files of a home. What
+goes wrong is drawn by `--seed`. Both print a row for each fault, and end with 1 if one of them is not well.
 """
 
 import argparse
-import contextlib
 import json
-import logging
-import os
-import random
-import shutil
-import subprocess
 import sys
-import traceback
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
+import faults_damage
+import faults_kill
 from rich.console import Console
 from rich.table import Table
 from side_by_side import SIZES, machine, workplace
 
-PROJECT = Path(__file__).parent.parent
-SETTINGS = [
-    "images.height=32", "images.width=32", "training.epochs=3", "training.patience=0", "training.batch_size=16",
-    "training.precision=float32", "evaluation.bootstrap_draws=100",
-]  # fmt: skip
-NUMBER = {"tiny": 10, "usual": 100, "full": 10_000}
-HOME, CUT_OFF, LEDGER = "home", "cut-off", "ledger"
-"""A finished home, one whose training was cut off, and scores; each is copied and damaged for itself."""
-
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"}
-"""Of the process that trains: on a processor the outcome is the same each time."""
-
-SKIPPED = {"lock", ".lock"}
-CLOSE = 1e-3
-"""Probabilities of a training that went on or was done again agree with the undamaged one's to this, and so do its
-epochs' losses."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a pass over a home came to.
-
-    Attributes:
-        said: Warnings, or the error that ended it, a line each.
-        result: What is compared; None where it ended with an error.
-        traceback: Whether the error was none of ours.
-    """
-
-    said: list[str]
-    result: dict[str, Any] | None
-    traceback: bool
-
-
-@dataclass(frozen=True)
-class Row:
-    """A damage and what became of it, a line of the table."""
-
-    file: str
-    damage: str
-    said: str
-    equal: bool
-    again: str
-    traceback: bool
-
-    @property
-    def well(self) -> bool:
-        """Whether nothing was lost: the same outcome, no traceback, and the next pass has nothing to mend."""
-        return self.equal and not self.traceback and self.again == "nothing"
+Faults = Callable[[Path, int, int], Iterator["faults_damage.Row | faults_kill.Row"]]
+KINDS: dict[str, tuple[Faults, tuple[int, int, int], str]] = {
+    "damage": (faults_damage.damaged, (10, 100, 10_000), "damages: nothing lost, no traceback, whole at the next pass"),
+    "kill": (faults_kill.killed, (3, 100, 1000), "kills: nothing lost, no traceback, no process left"),
+}
+"""By the command's name: what makes the rows of a work folder, a number and a seed; how many by `--size`; the sum."""
 
 
 def main() -> None:
     """Read the command line, run, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     kinds = parser.add_subparsers(dest="kind", required=True)
-    damage = kinds.add_parser("damage", help="damage files one by one")
-    damage.add_argument("--size", choices=SIZES, default="usual", help="how many damages: 10, 100 or all")
-    damage.add_argument("--number", type=int, help="so many damages, whatever the size")
-    damage.add_argument("--seed", type=int, default=0, help="draws the damages")
-    damage.add_argument("--commands", type=int, default=0, help="give so many of them to the real xray run")
-    damage.add_argument("--work", type=Path, help="a folder for the homes; else one that is removed")
-    damage.add_argument("--rows", type=Path, help="write the rows here as JSON and print nothing")
+    for name, room in (("damage", faults_damage), ("kill", faults_kill)):
+        about = room.__doc__ or ""
+        kind = kinds.add_parser(
+            name, help=about.splitlines()[0], description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        kind.add_argument(
+            "--size", choices=SIZES, default="usual", help="how many: {}, {} or {}".format(*KINDS[name][1])
+        )
+        kind.add_argument("--number", type=int, help="so many, whatever the size")
+        kind.add_argument("--seed", type=int, default=0, help="draws them")
+        kind.add_argument("--work", type=Path, help="a folder for the homes; else one that is removed")
+        kind.add_argument("--rows", type=Path, help="write the rows here as JSON and print nothing")
     chosen = parser.parse_args()
+    faults, numbers, what = KINDS[chosen.kind]
     described = machine()
-    os.environ |= QUIET
     with workplace(chosen.work) as work:
-        rows = list(_damage(work, chosen.number or NUMBER[chosen.size], chosen.seed, chosen.commands))
+        number = chosen.number or numbers[SIZES.index(chosen.size)]
+        rows = []
+        for row in faults(work, number, chosen.seed):
+            sys.stderr.write(
+                f"{len(rows) + 1} of {number}: {', '.join(row.cells()[:3])}: {'' if row.well else 'NOT '}well\n"
+            )
+            rows.append(row)
+    well = sum(row.well for row in rows)
     if chosen.rows:
         chosen.rows.write_text(json.dumps([{**asdict(row), "well": row.well} for row in rows]), encoding="utf-8")
     else:
-        _show(rows, described)
-    sys.exit(0 if all(row.well for row in rows) else 1)
+        _show(rows, [f"{well} of {len(rows)} {what}", *described])
+    sys.exit(0 if well == len(rows) else 1)
 
 
-def flip(path: Path, draw: random.Random) -> None:
-    """Change one bit."""
-    content = bytearray(path.read_bytes())
-    if content:
-        content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
-    path.write_bytes(content)
-
-
-def cut(path: Path, draw: random.Random) -> None:
-    """Lose the end."""
-    content = path.read_bytes()
-    path.write_bytes(content[: draw.randrange(max(1, len(content)))])
-
-
-DAMAGES: dict[str, Callable[[Path, random.Random], object]] = {
-    "cut": cut,
-    "bit flipped": flip,
-    "emptied": lambda path, _: path.write_bytes(b""),
-    "removed": lambda path, _: path.unlink(),
-    "text": lambda path, _: path.write_text("this is something else\n", encoding="utf-8"),
-}
-
-
-def _damage(work: Path, number: int, seed: int, commands: int) -> Iterator[Row]:
-    with _Passes() as passes:
-        _progress("making the homes …")
-        whole = {name: passes.run(name, work) for name in (HOME, CUT_OFF, LEDGER)}
-        faulty = [outcome.said for outcome in whole.values() if outcome.result is None]
-        if faulty:
-            raise SystemExit(f"the homes could not be made: {faulty[0]}")
-        for name in whole:  # as they were before the pass that finishes them
-            shutil.rmtree(work / name, ignore_errors=True)
-            shutil.copytree(work / f"{name}-before", work / name)
-        pairs = [(name, file, damage) for name in whole for file in _files(work / name) for damage in DAMAGES]
-        draw = random.Random(seed)
-        for place, (name, file, damage) in enumerate(draw.sample(pairs, min(number, len(pairs)))):
-            _progress(f"{place + 1} of {min(number, len(pairs))}: {name}/{file}, {damage}")
-            copy = work / "copy"
-            shutil.rmtree(copy, ignore_errors=True)
-            (copy / name).parent.mkdir()
-            shutil.copytree(work / name, copy / name)
-            (copy / "scans").symlink_to(work / "scans")
-            DAMAGES[damage](copy / name / file, random.Random(f"{seed} {file} {damage}"))
-            by_command = place < commands and name != LEDGER
-            first = _by_command(name, copy) if by_command else passes.run(name, copy)
-            again = passes.run(name, copy)
-            yield Row(
-                f"{name}/{_short(file)}", damage, "; ".join(first.said) or "nothing",
-                _equal(first.result if not by_command else again.result, whole[name].result),
-                "; ".join(again.said) or "nothing", first.traceback or again.traceback,
-            )  # fmt: skip
-
-
-class _Passes:
-    """Runs passes in a process of their own, which a damaged file might end."""
-
-    def __enter__(self) -> "_Passes":
-        self._pool = ProcessPoolExecutor(1, get_context("spawn"))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown()
-
-    def run(self, name: str, work: Path) -> Outcome:
-        try:
-            return self._pool.submit(_pass, name, work).result()
-        except BrokenProcessPool:
-            self._pool = ProcessPoolExecutor(1, get_context("spawn"))
-            return Outcome(["its process died"], None, traceback=True)
-
-
-class _Said(logging.Handler):
-    """Keeps warnings, as a command would print them."""
-
-    def __init__(self, home: Path) -> None:
-        super().__init__(logging.WARNING)
-        self.home, self.lines = home, list[str]()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage().replace(f"{self.home}/", ""))
-
-
-def _pass(name: str, work: Path) -> Outcome:
-    """Do what a command does over a home, in the process that calls it."""
-    from xray.errors import XrayError
-
-    said, log = _Said(work / name), logging.getLogger("xray")
-    log.addHandler(said)
-    log.propagate = False
-    try:
-        result = _scored(work / name, work) if name == LEDGER else _run(name, work)
-        return Outcome(said.lines, result, traceback=False)
-    except XrayError as error:
-        return Outcome([*said.lines, f"xray: {error}".replace(f"{work / name}/", "")], None, traceback=False)
-    except Exception:  # noqa: BLE001 - what is looked for here
-        return Outcome([*said.lines, traceback.format_exc().strip().splitlines()[-1]], None, traceback=True)
-    finally:
-        log.removeHandler(said)
-
-
-def _run(name: str, work: Path) -> dict[str, Any]:
-    """Take the steps of `xray run`; the first time, keep the home as it is to be damaged beside it."""
-    from xray.config import Places, load_config
-    from xray.data.phantom import write_phantoms
-    from xray.data.prepare import clean, normalize, write_prepared
-    from xray.evaluation.inspection import inspect
-    from xray.evaluation.judge import judge
-    from xray.training.fit import StoppedTraining, train
-    from xray.training.history import History
-    from xray.training.identity import training_digest
-
-    if not (work / "scans").exists():
-        write_phantoms(work / "scans", 120, seed=0, size=(48, 48))
-        for path in (work / "scans").rglob("*"):
-            os.utime(path, (0, 0))  # long ago, or their digests would not be remembered
-    home, before = work / name, work / f"{name}-before"
-    first = not home.exists()
-    config, places = load_config("quick", SETTINGS), Places(home=home)
-    cleaned = clean((work / "scans").resolve(), places)
-    store = normalize(cleaned, config, places).store
-    catalog = write_prepared(cleaned, store, config, places)
-    folder = places.trainings / training_digest(catalog, config)
-
-    def cut_off(history: History) -> None:
-        if len(history.epochs) == 2:
-            raise StoppedTraining
-
-    if first and name == CUT_OFF:
-        with contextlib.suppress(StoppedTraining):
-            train(catalog, store, config, folder, [cut_off])
-        shutil.copytree(home, before)
-    trained = train(catalog, store, config, folder)
-    judged = judge(trained, catalog, store, config)
-    seen = inspect(trained, judged, catalog, store, config)
-    if first and name == HOME:
-        shutil.copytree(home, before)
-    return {
-        "catalog": catalog.digest,
-        "rows": catalog.rows().to_csv(index=False),
-        "rejects": catalog.rejects().to_csv(index=False),
-        "losses": [epoch.val_loss for epoch in trained.history().epochs],
-        "p": judged.scores()["p_pneumonia"].tolist(),
-        "evaluation": sorted(judged.report()["metrics"]),
-        "inspection": sorted(seen.report()["metrics"]),
-        "pictures": sorted(path.name for path in [*judged.pictures(), *seen.pictures()]),
-    }
-
-
-def _scored(ledger: Path, work: Path) -> dict[str, Any]:
-    """Do what `xray score` does with a ledger: find what is known, score what is not, join; no model is asked."""
-    from datetime import UTC, datetime
-
-    from xray.data.ledger import opened, unlogged
-
-    names = [f"{number:064x}" for number in range(200)]
-    about = {"model_version": "m/1", "scored_at": datetime.now(UTC), "decision": "pneumonia", "threshold": 0.5}
-    halves = [names] if ledger.exists() else [names[:150], names]
-    for half in halves:
-        with opened(ledger) as book:
-            known = book.known(names)
-            new = [name for name in half if name not in known]
-            if new:
-                rows = [{"image": f"{name[-4:]}.png", "sha256": name, "p_pneumonia": 0.5, **about} for name in new]
-                book.add(rows)
-            if len(halves) == 2 and half is names:
-                break  # killed before it joins: a part is left
-            book.join()
-    if len(halves) == 2:
-        shutil.copytree(ledger, work / f"{LEDGER}-before")
-        return _scored(ledger, work)
-    entries = unlogged(ledger)
-    with opened(ledger) as book:
-        return {"known": sorted(book.known(names)), "counted": sum(entry.scans for entry in entries) >= len(names)}
-
-
-def _by_command(name: str, work: Path) -> Outcome:
-    settings = [part for setting in SETTINGS for part in ("--set", setting)]
-    command = [sys.executable, "-m", "flows.cli", "run", str((work / "scans").resolve()), "--home", str(work / name)]
-    done = subprocess.run(
-        [*command, "--recipe", "quick", *settings], cwd=PROJECT, check=False, capture_output=True, text=True
-    )
-    words = (done.stdout + done.stderr).splitlines()
-    said = [line.strip() for line in words if "damaged" in line or "anew" in line or line.startswith("xray: ")]
-    return Outcome(said, {} if done.returncode == 0 else None, traceback="Traceback" in done.stderr)
-
-
-def _files(home: Path) -> list[str]:
-    """List a home's own files, in a settled order; of pictures and shards of one folder the first alone."""
-    found = [path.relative_to(home).as_posix() for path in sorted(home.rglob("*")) if path.is_file()]
-    kept, seen = [], set()
-    for name in found:
-        path = Path(name)
-        group = (path.parent, path.suffix) if path.suffix == ".png" else name
-        if path.name not in SKIPPED and group not in seen:
-            kept.append(name)
-        seen.add(group)
-    return kept
-
-
-def _equal(found: Any, expected: Any) -> bool:
-    if isinstance(found, dict) and isinstance(expected, dict):
-        return found.keys() == expected.keys() and all(_equal(found[name], expected[name]) for name in found)
-    if isinstance(found, list) and isinstance(expected, list):
-        return len(found) == len(expected) and all(map(_equal, found, expected))
-    if isinstance(found, float) and isinstance(expected, float):
-        return abs(found - expected) <= CLOSE
-    return bool(found == expected)
-
-
-def _short(file: str) -> str:
-    return "/".join(part if len(part) < 24 else f"{part[:10]}…{part[-8:]}" for part in Path(file).parts)
-
-
-def _show(rows: list[Row], described: list[str]) -> None:
-    table = Table("file", "damage", "what was said", "equal", "said again", "traceback")
+def _show(rows: list["faults_damage.Row | faults_kill.Row"], below: list[str]) -> None:
+    table = Table(*(type(rows[0]).COLUMNS if rows else ()))
     for row in rows:
-        words = ("yes" if row.equal else "NO", row.again, "YES" if row.traceback else "no")
-        table.add_row(row.file, row.damage, row.said, *words)
+        table.add_row(*row.cells())
     console = Console()
     console = console if console.is_terminal else Console(width=200)
     console.print(table)
-    well = sum(row.well for row in rows)
-    console.print(f"{well} of {len(rows)} damages: nothing lost, no traceback, whole at the next pass")
-    for line in described:
+    for line in below:
         console.print(line, highlight=False, soft_wrap=True)
-
-
-def _progress(words: str) -> None:
-    sys.stderr.write(f"{words}\n")
 
 
 if __name__ == "__main__":

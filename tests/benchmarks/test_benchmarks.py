@@ -62,11 +62,12 @@ def test_a_second_run_is_timed(tmp_path: Path) -> None:
 
 @pytest.mark.system
 @pytest.mark.timeout(1200)
-def test_damage_is_said_mended_and_found_whole_afterwards(tmp_path: Path) -> None:
-    command = [sys.executable, str(BENCHMARKS / "faults.py"), "damage", "--size", "tiny", "--rows"]
+@pytest.mark.parametrize(("fault", "number"), [("damage", 10), ("kill", 3)])
+def test_a_fault_costs_nothing(fault: str, number: int, tmp_path: Path) -> None:
+    command = [sys.executable, str(BENCHMARKS / "faults.py"), fault, "--size", "tiny", "--rows"]
     done = subprocess.run([*command, str(tmp_path / "rows")], capture_output=True, text=True, check=False)
     rows = json.loads((tmp_path / "rows").read_text())
-    assert len(rows) == 10
+    assert len(rows) == number
     assert [row for row in rows if not row["well"]] == []
     assert done.returncode == 0, done.stderr
 
