@@ -32,6 +32,9 @@ SETTINGS = (
     "training.precision=float32", "evaluation.bootstrap_draws=100",
 )  # fmt: skip
 TRAINED = ("scans", "--recipe", "quick", *(part for setting in SETTINGS for part in ("--set", setting)))
+SCAN = "scan"
+"""Stands for the first test scan's file."""
+
 UP = "Ctrl-C ends"
 """The last that `xray up` says before it waits."""
 
@@ -75,11 +78,11 @@ SCENARIOS = (
     Scenario("another seed", "first run", ("run", *TRAINED, "--set", "training.seed=1")),
     Scenario("cross-validate", "first run", ("cross-validate", *TRAINED, "--set", "split.folds=2")),
     Scenario("tune", "first run", ("tune", *TRAINED, "--trials", "2")),
-    Scenario("promote", "another seed", ("promote", "1", "--force"), moves=True),
-    Scenario("promote the next", "promote", ("promote", "2", "--force"), moves=True),
+    Scenario("promote", "another seed", ("promote", "1", "--force", "--reason", "it is wanted"), moves=True),
+    Scenario("promote the next", "promote", ("promote", "2", "--force", "--reason", "it is wanted"), moves=True),
     Scenario("rollback", "promote the next", ("rollback",), moves=True),
     Scenario("score", "promote", ("score", "scans/test", "--output", "scores")),
-    Scenario("predict", "promote", ("predict", "scans/test")),
+    Scenario("predict", "promote", ("predict", SCAN)),
 )
 
 
@@ -209,7 +212,9 @@ class _Bench:
 
     def _give(self, scenario: Scenario, after: float | None = None, whole: bool = False) -> Ended:
         more = ("--prefect-port", _free_port(), "--mlflow-port", _free_port()) if scenario.serves else ()
-        return _run(self.work, (*scenario.command, *more), after, whole, UP if scenario.serves else None)
+        scan = str(min((self.work / "scans" / "test").iterdir()))
+        command = (scan if part == SCAN else part for part in scenario.command)
+        return _run(self.work, (*command, *more), after, whole, UP if scenario.serves else None)
 
     def _ready(self, ended: Ended, what: str) -> None:
         if ended.code:

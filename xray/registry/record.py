@@ -177,10 +177,11 @@ def complete(tracker: Tracker, trained: Trained, judged: Judged, catalog: Catalo
     Raises:
         RegistryError: The store cannot be reached.
     """
-    unsent = tracker.log_epochs([asdict(epoch) for epoch in trained.history().epochs])
+    epochs = [asdict(epoch) for epoch in trained.history().epochs]
+    unsent = tracker.log_epochs(epochs)
     if unsent:
-        reason = TimeoutError(f"epochs {unsent} are not sent")
-        raise RegistryError(f"every epoch must be in the run. Received: {reason}") from reason
+        reason = TimeoutError(f"{len(unsent)} of {len(epochs)} epochs are not sent")
+        raise RegistryError(f"tracking store {tracker.store.shown} must answer. Received: {reason}") from reason
     looks = count_look(tracker, judged, catalog, code_version())
     told = Story(trained, judged, inspection_of(trained, judged), catalog, config, looks)
     card = told.card()
