@@ -113,7 +113,8 @@ def _look(
         "The source read from the features": (source_probe.COLUMNS, probed.rows()),
     }
     metrics = parts.flat("slices") | changed.flat("robustness") | short.flat("shortcut")
-    metrics |= {"maps.similarity": sane.similarity, "maps.passed": float(sane.passed)}
+    if sane.similarity is not None:
+        metrics |= {"maps.similarity": sane.similarity, "maps.passed": float(bool(sane.passed))}
     report = {
         "metrics": metrics | {"maps.together": spots.together, "maps.outside": spots.outside},
         "tables": tables,
