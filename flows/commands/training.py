@@ -105,7 +105,8 @@ def prepare(
 
     rejects = catalog.rejects()["reason"].value_counts()
     show_table("Audit", ("finding", "value"), lines(catalog.findings()))
-    show_table("Left out", ("reason", "scans"), [(reason, f"{count:,}") for reason, count in rejects.items()])
+    if len(rejects):
+        show_table("Left out", ("reason", "scans"), [(reason, f"{count:,}") for reason, count in rejects.items()])
     found = f"{catalog.folder}{' (reused)' if catalog.reused else ''}"
     show_ends({"catalog": found, "train": command(*request.arguments)})
 
