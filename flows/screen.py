@@ -182,10 +182,12 @@ MOST_WRAPPED = 4
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table; the first column is what the others are about. In a file or a pipe no line is broken.
 
+    A cell may have several lines; whatever else no terminal should print is shown escaped.
+
     On a terminal that is too narrow for it the lines between columns go, then cells are broken over lines or, where
     there are many columns, each row becomes a paragraph.
     """
-    rows = [[visible(cell) for cell in row] for row in rows]
+    rows = [["\n".join(map(visible, cell.split("\n"))) for cell in row] for row in rows]
     endless = console.options.update(max_width=10_000)
     for is_plain in (False, True):
         table = _table(title, columns, rows, is_plain)

@@ -135,6 +135,13 @@ def test_a_table_cell_with_brackets_is_shown_as_it_is(shown: Callable[[], str]) 
     assert "[/bold].png" in text
 
 
+def test_a_table_cell_has_its_own_lines_and_nothing_else_that_acts_on_a_terminal(shown: Callable[[], str]) -> None:
+    screen.show_table("Runs", ("run", "recipe"), [("quick-1234\nbelow \x1b[31m5678", "quick")])
+    first, second = shown().splitlines()[-3:-1]
+    assert "quick-1234 " in first and "quick " in first
+    assert "below \\x1b[31m5678" in second
+
+
 def test_a_table_in_a_pipe_breaks_no_line(shown: Callable[[], str]) -> None:
     cells = [f"0.{number}23 (0.1 to 0.9)" for number in range(9)]
     screen.show_table("Runs", ["run", *"abcdefgh"], [cells])
