@@ -206,7 +206,8 @@ class Story:
         history, seed, seeds = self.trained.history(), self.config.training.seed, self.config.training.seeds
         if seeds > 1:
             return f"{seeds} networks averaged, seeds {seed} to {seed + seeds - 1}, {history.precision}"
-        return f"{len(history.epochs)} epochs, best epoch {history.best_epoch}, {history.precision}"
+        epochs = f"{len(history.epochs)} epoch{'' if len(history.epochs) == 1 else 's'}"
+        return f"{epochs}, best epoch {history.best_epoch}, {history.precision}"
 
     def _details(self) -> dict[str, str]:
         images = self.config.images
