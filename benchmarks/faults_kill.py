@@ -25,12 +25,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import psutil
+from faults_damage import SETTINGS
 
 PROJECT = Path(__file__).parent.parent
-SETTINGS = (
-    "images.height=32", "images.width=32", "training.epochs=3", "training.patience=0", "training.batch_size=16",
-    "training.precision=float32", "evaluation.bootstrap_draws=100",
-)  # fmt: skip
 TRAINED = ("scans", "--recipe", "quick", *(part for setting in SETTINGS for part in ("--set", setting)))
 SCAN = "scan"
 """Stands for the first test scan's file."""
@@ -165,7 +162,7 @@ class _Bench:
         self._restore(scenario.before)
         moment = part * self.seconds[scenario.name]
         first = self._give(scenario, after=moment, whole=whole)
-        again, tracebacks = "not needed", "Traceback" in first.words
+        left, again, tracebacks = first.left, "not needed", "Traceback" in first.words
         wanted = self.states[scenario.name]
         if scenario.moves:
             told = _run(self.work, ("history",))
@@ -173,6 +170,7 @@ class _Bench:
         if not scenario.moves or _in_new_process(_champion, self.home) != wanted["champion"]:
             second = self._give(scenario)
             tracebacks |= "Traceback" in second.words
+            left = [*left, *second.left]
             again = f"ended with {second.code}" + ("" if second.code == 0 else f": {_last_line(second.words)}")
         found = _in_new_process(_state, self.home)
         differ = [
@@ -184,7 +182,7 @@ class _Bench:
             scenario.name,
             "all" if whole else "alone",
             f"{moment:.1f} of {self.seconds[scenario.name]:.1f} s",
-            "; ".join(first.left),
+            "; ".join(left),
             again,
             "; ".join(differ),
             tracebacks,

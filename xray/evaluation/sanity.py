@@ -34,11 +34,14 @@ class Sanity:
     Attributes:
         similarity: 0 to 1: mean absolute rank correlation between a scan's map before and after; None where no scan has
             a map to compare.
-        passed: Whether it is below `LIMIT`; None where there is none.
     """
 
     similarity: float | None
-    passed: bool | None
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether the similarity is below `LIMIT`; None where there is none."""
+        return None if self.similarity is None else self.similarity < LIMIT
 
     def __str__(self) -> str:
         """Write what was found."""
@@ -64,9 +67,8 @@ def sanity_check(network: keras.Model, pixels: NDArray[np.uint8], seed: int, map
     before, after = maps(network, pixels), maps(randomize_top(network, seed), pixels)
     found = [_similarity(*pair) for pair in zip(before, after, strict=True) if np.ptp(pair[0]) > 0]
     if not found:
-        return Sanity(None, None)
-    similarity = math.fsum(found) / len(found)
-    return Sanity(similarity, similarity < LIMIT)
+        return Sanity(None)
+    return Sanity(math.fsum(found) / len(found))
 
 
 def randomize_top(network: keras.Model, seed: int) -> keras.Model:
