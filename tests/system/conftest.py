@@ -89,9 +89,7 @@ class Command:
             # Not child.wait(), for this says what the memory was, too.
             status, usage = os.wait4(child.pid, 0)[1:]
             child.returncode = os.waitstatus_to_exitcode(status)
-            deadline = time.monotonic() + patience
-            while (left := processes_of(child.pid)) and time.monotonic() < deadline:
-                time.sleep(0.1)
+            left = left_of(child.pid, patience)
         finally:
             if processes_of(child.pid):
                 os.killpg(child.pid, signal.SIGKILL)
@@ -104,6 +102,19 @@ def processes_of(session: int) -> list[str]:
         ["ps", "-ww", "-o", "stat=,args=", "--sid", str(session)], capture_output=True, text=True, check=False
     )
     return [line for line in listing.stdout.splitlines() if not line.startswith("Z")]
+
+
+def left_of(session: int, patience: float) -> list[str]:
+    """Wait for the processes of a session to be gone, and list those that are not.
+
+    Args:
+        session: The session's id.
+        patience: For how many seconds: what Python starts beside a process sees its end by a pipe that closes.
+    """
+    deadline = time.monotonic() + patience
+    while (left := processes_of(session)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return left
 
 
 def written_below(folder: Path) -> Sequence[str]:

@@ -13,11 +13,14 @@ from pathlib import Path
 
 from tests.docs.check import faults_in
 from tests.docs.pages import Shown, commands_of
-from tests.system.conftest import processes_of
+from tests.system.conftest import left_of, processes_of
 from tests.system.started import Started, settings_of, started
 
 SAID = re.compile(r"^\w* +((?:\S*/)?xray [\w-]+.*)$", re.MULTILINE)
 """A command of ours that a command prints, to be typed next."""
+
+PATIENCE = 20.0
+"""Seconds that a command's other processes may outlive it."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class Shell:
             )  # fmt: skip
         try:
             child.wait()
-            left = processes_of(child.pid)
+            left = left_of(child.pid, PATIENCE)
         finally:
             if processes_of(child.pid):
                 os.killpg(child.pid, signal.SIGKILL)

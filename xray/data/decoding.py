@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import closing
 from functools import partial
@@ -10,7 +10,7 @@ from functools import partial
 from xray import config
 from xray.data import scan_files
 from xray.data.images import Normalized, normalize
-from xray.data.workers import Opener, Threads, Workers, in_order
+from xray.data.workers import InOrder, Opener, Threads
 from xray.errors import ChangedError, DataError, ImageError
 from xray.s3 import READERS, DataPath, S3Path
 
@@ -61,22 +61,22 @@ def normalize_all(
     work = partial(_normalize_chunk, folder if isinstance(folder, S3Path) else folder.absolute(), images)
     with (
         workers(len(chunks)) if callable(workers) else Threads(workers or _threads(folder)) as pool,
-        closing(in_order(pool, work, chunks)) as promises,
+        closing(InOrder(pool, work, chunks)) as promises,
     ):
         for chunk, promise in promises:
             try:
                 outcomes = promise.result()
             except BrokenExecutor:
-                outcomes = _one_by_one(pool, work, chunk)
+                outcomes = _one_by_one(promises, chunk)
             yield outcomes
 
 
-def _one_by_one(pool: Workers, work: Callable[[Sequence[Scan]], list[Outcome]], chunk: Sequence[Scan]) -> list[Outcome]:
+def _one_by_one(promises: InOrder[Sequence[Scan], list[Outcome]], chunk: Sequence[Scan]) -> list[Outcome]:
     """Find the scan of a chunk that ends its workers; there is none where the chunk only lay beside another's."""
     outcomes = []
     for scan in chunk:
         try:
-            outcomes += pool.submit(work, [scan]).result()
+            outcomes += promises.alone([scan])
         except BrokenExecutor as error:
             raise DataError(f"a scan must not end the worker that decodes it. Received: {scan[0]}: {error}") from error
     return outcomes

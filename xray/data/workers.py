@@ -3,11 +3,11 @@
 import hashlib
 import importlib.metadata
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -71,29 +71,39 @@ class Threads(ThreadPoolExecutor):
         return self._count
 
 
-def in_order(
-    workers: Workers, work: Callable[[T], R], batches: Iterable[T]
-) -> Generator[tuple[T, Promise[R]], None, None]:
-    """Have batches worked through, some at a time, and give them back in their order.
+class InOrder(Generic[T, R]):
+    """Have batches worked through, some at a time, and give each with the promise of its outcome, in their order.
 
-    Args:
-        workers: Who works.
-        work: What is done with a batch.
-        batches: The batches.
-
-    Yields:
-        A batch and the promise of its outcome.
+    To be closed: what has not begun by then is done without.
     """
-    waiting: deque[tuple[T, Promise[R]]] = deque()
-    try:
-        for batch in batches:
-            waiting.append((batch, workers.submit(work, batch)))
-            if len(waiting) >= AHEAD * max(1, workers.count()):
-                yield waiting.popleft()
-        while waiting:
-            yield waiting.popleft()
-    finally:
-        for _, promise in waiting:
+
+    def __init__(self, workers: Workers, work: Callable[[T], R], batches: Iterable[T]) -> None:
+        """Say who works, what is done with a batch, and the batches."""
+        self._workers, self._work, self._batches = workers, work, batches
+        self._waiting: deque[tuple[T, Promise[R]]] = deque()
+
+    def __iter__(self) -> Iterator[tuple[T, Promise[R]]]:
+        for batch in self._batches:
+            self._waiting.append((batch, self._workers.submit(self._work, batch)))
+            if len(self._waiting) >= AHEAD * max(1, self._workers.count()):
+                yield self._waiting.popleft()
+        while self._waiting:
+            yield self._waiting.popleft()
+
+    def alone(self, batch: T) -> R:
+        """Work through a batch with nothing of ours beside it: next to one that ends its workers, any looks deadly.
+
+        Raises:
+            concurrent.futures.BrokenExecutor: It ended every process that it was given to.
+        """
+        for _, promise in self._waiting:
+            with suppress(Exception):  # who asks this promise for its outcome gets it
+                promise.result()
+        return self._workers.submit(self._work, batch).result()
+
+    def close(self) -> None:
+        """Do without what has not begun."""
+        for _, promise in self._waiting:
             promise.cancel()
 
 

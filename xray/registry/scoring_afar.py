@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from xray.data.decoding import cores
-from xray.data.workers import Opener, Promise, in_order
+from xray.data.workers import InOrder, Opener, Promise
 from xray.errors import RegistryError
 from xray.registry.guarded import Guarded
 from xray.registry.leftovers import scratch_folder
@@ -49,16 +49,22 @@ def scores_afar(model: Path, files: Sequence[Path], cluster: Opener) -> Generato
     with cluster(len(calls)) as workers:
         work = partial(score_kept, run, model.absolute(), workers.beside())
         try:
-            with closing(in_order(workers, work, calls)) as promises:
+            with closing(InOrder(workers, work, calls)) as promises:
                 for call, promise in promises:
-                    yield _answer(call, promise)
+                    yield _answer(promises, call, promise)
         finally:
             workers.everywhere(end_kept, run)
 
 
-def _answer(files: Sequence[Path], promise: Promise[pd.DataFrame]) -> pd.DataFrame:
+def _answer(
+    promises: InOrder[list[Path], pd.DataFrame], files: list[Path], promise: Promise[pd.DataFrame]
+) -> pd.DataFrame:
     try:
         return promise.result()
+    except BrokenExecutor:
+        pass
+    try:
+        return promises.alone(files)
     except BrokenExecutor as error:
         raise RegistryError(
             f"scans must not end the workers that score them. Received: {files[0]} to {files[-1]}: {error}"
