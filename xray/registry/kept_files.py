@@ -1,14 +1,20 @@
-"""Whether the files of a registered model are still where MLflow's database says."""
+"""Whether the files of a registered model are still where MLflow's database says, and the ones that were registered."""
 
 import contextlib
+import json
 import shlex
-from typing import NoReturn
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
-from xray.config import Places, Registry
+from xray.config import Places, Registry, digest_of
 from xray.errors import RegistryError
+from xray.files import file_digest
 from xray.registry.records import DIGEST_TAG
 from xray.registry.store import STORE_ERRORS, first_line, store_of
 
@@ -18,23 +24,61 @@ MODEL_FILE = "MLmodel"
 SCHEME = "models:/"
 
 
-def has_files(client: MlflowClient, version: ModelVersion) -> bool:
-    """Say whether a version's files are there, one whose model is no logged one counting as there.
+def model_digest(network: Path, settings: Mapping[str, Any]) -> str:
+    """Name a model by its content: the bytes of its `model.keras` and the scorer's settings, JSON-like.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    return digest_of({"model": file_digest(network), **settings})
+
+
+def is_kept(client: MlflowClient, model_id: str, digest: str) -> bool:
+    """Say whether a logged model's files are there, and are the ones that were logged.
+
+    Args:
+        client: The store's.
+        model_id: Which model.
+        digest: Its content, compared where its files lie on a disk that this process reads itself.
 
     Raises:
         MlflowException: The store cannot be reached.
     """
-    source = str(version.source)
-    return not source.startswith(SCHEME) or is_kept(client, source.removeprefix(SCHEME))
+    if MODEL_FILE not in {file.path for file in client.list_logged_model_artifacts(model_id)}:
+        return False
+    files = get_artifact_repository(client.get_logged_model(model_id).artifact_location)
+    return not isinstance(files, LocalArtifactRepository) or _content(Path(files.artifact_dir)) == digest
 
 
-def is_kept(client: MlflowClient, model_id: str) -> bool:
-    """Say whether a logged model's files are there.
+def is_whole(client: MlflowClient, version: ModelVersion) -> bool:
+    """Say whether a version's files are there, and are the ones that were registered.
+
+    One whose model is no logged one, or that does not name its content, is taken for whole.
 
     Raises:
         MlflowException: The store cannot be reached.
     """
-    return MODEL_FILE in {file.path for file in client.list_logged_model_artifacts(model_id)}
+    source, digest = str(version.source), version.tags.get(DIGEST_TAG)
+    return not source.startswith(SCHEME) or digest is None or is_kept(client, source.removeprefix(SCHEME), digest)
+
+
+def require_registered(places: Places, uri: str, folder: Path) -> None:
+    """Refuse a version's fetched files where they are not the ones that were registered.
+
+    Args:
+        places: Where the store that they come from lies.
+        uri: The model's address; of one that is no version, nothing is known.
+        folder: Where its files lie now.
+
+    Raises:
+        RegistryError: They differ.
+        MlflowException: The store cannot be reached.
+    """
+    client = store_of(places).client()
+    version = _version_at(client, uri)
+    digest = version.tags.get(DIGEST_TAG) if version is not None else None
+    if version is not None and digest is not None and _content(folder) != digest:
+        _refuse_damaged(client, version, places, uri, "they differ")
 
 
 def refuse(places: Places, uri: str, error: Exception) -> NoReturn:
@@ -51,13 +95,26 @@ def refuse(places: Places, uri: str, error: Exception) -> NoReturn:
     with contextlib.suppress(*STORE_ERRORS):
         client = store_of(places).client()
         version = _version_at(client, uri)
-        if version is not None and not has_files(client, version):
-            place = client.get_model_version_download_uri(version.name, version.version)
-            raise RegistryError(
-                f"model {uri} must have its files: put them back, or {_way_on(client, version, places)}. "
-                f"Received: nothing in {place}"
-            ) from None
+        if version is not None and not is_whole(client, version):
+            _refuse_damaged(client, version, places, uri, "nothing, or not all of it,")
     raise RegistryError(f"model {uri} must be loadable. Received: {first_line(error)}") from error
+
+
+def _refuse_damaged(client: MlflowClient, version: ModelVersion, places: Places, uri: str, found: str) -> NoReturn:
+    place = client.get_model_version_download_uri(version.name, version.version)
+    raise RegistryError(
+        f"model {uri} must have the files that were registered: put them back, or {_way_on(client, version, places)}. "
+        f"Received: {found} in {place}"
+    ) from None
+
+
+def _content(folder: Path) -> str | None:
+    """Name the content of a kept model's folder; None where a part of it is missing or cannot be read."""
+    kept = folder / "artifacts"
+    try:
+        return model_digest(kept / "model.keras", json.loads((kept / "settings.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def _version_at(client: MlflowClient, uri: str) -> ModelVersion | None:
@@ -75,7 +132,7 @@ def _way_on(client: MlflowClient, lost: ModelVersion, places: Places) -> str:
     digest = lost.tags.get(DIGEST_TAG)
     same = client.search_model_versions(f"name = '{lost.name}' AND tags.{DIGEST_TAG} = '{digest}'") if digest else []
     for version in sorted(same, key=lambda each: -int(each.version)):
-        if has_files(client, version):
+        if is_whole(client, version):
             named = [] if lost.name == Registry().model_name else ["--model-name", lost.name]
             words = ["xray", "promote", str(version.version), "--force", "--reason", "the same network"]
             command = shlex.join([*words, *named, "--home", str(places.home)])

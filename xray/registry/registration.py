@@ -12,10 +12,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
 from xray import config
-from xray.config import digest_of
-from xray.files import file_digest
 from xray.registry.card import SAFETY
-from xray.registry.kept_files import has_files, is_kept
+from xray.registry.kept_files import is_kept, is_whole, model_digest
 from xray.registry.leftovers import scratch_folder
 from xray.registry.model import Settings, save
 from xray.registry.owner import Owner
@@ -88,7 +86,7 @@ def register(tracker: Tracker, model: Path, settings: Settings, registration: Re
     """
     client, run_id = tracker.require()
     name = registration.registry.model_name
-    digest = digest_of({"model": file_digest(model), **settings.as_json()})
+    digest = model_digest(model, settings.as_json())
     with reached(tracker.store), tracker.store.current():
         found = _version_with(client, name, digest)
         if found is None:
@@ -131,15 +129,15 @@ def _logged(client: MlflowClient, run_id: str, digest: str) -> str | None:
     experiment = client.get_run(run_id).info.experiment_id
     words = f"source_run_id = '{run_id}' AND tags.{DIGEST_TAG} = '{digest}'"
     ready = [model for model in client.search_logged_models([experiment], words) if str(model.status) == "READY"]
-    return next((str(model.model_id) for model in ready if is_kept(client, model.model_id)), None)
+    return next((str(model.model_id) for model in ready if is_kept(client, model.model_id, digest)), None)
 
 
 def _version_with(client: MlflowClient, name: str, digest: str) -> ModelVersion | None:
     found = client.search_model_versions(f"name = '{name}' AND tags.{DIGEST_TAG} = '{digest}'")
     newest = max(found, key=lambda each: int(each.version), default=None)
-    if newest is None or has_files(client, newest):
+    if newest is None or is_whole(client, newest):
         return newest
-    logger.warning("%s version %s has lost its files, and is registered anew", name, newest.version)
+    logger.warning("%s version %s has lost its files, or they differ: it is registered anew", name, newest.version)
     return None
 
 

@@ -16,10 +16,10 @@ from mlflow.utils.yaml_utils import write_yaml
 from xray.config import Places
 from xray.data.decoding import cores
 from xray.registry.guarded import Guarded
-from xray.registry.kept_files import MODEL_FILE, refuse
+from xray.registry.kept_files import MODEL_FILE, refuse, require_registered
 from xray.registry.leftovers import scratch_folder
 from xray.registry.scorer import COLUMNS
-from xray.registry.store import store_of
+from xray.registry.store import reached, store_of
 
 BATCH = 32
 """Scans that a child is handed at a time."""
@@ -40,7 +40,7 @@ def fetched(places: Places, uri: str, folder: Path | None = None) -> Iterator[Pa
         folder: Downloaded into, after what a killed process left there was removed; else a temporary one on this disk.
 
     Raises:
-        RegistryError: There is no such model, or the store cannot be reached.
+        RegistryError: There is no such model, its files are gone or differ, or the store cannot be reached.
     """
     if Path(uri).is_dir():
         yield Path(uri)
@@ -54,6 +54,8 @@ def fetched(places: Places, uri: str, folder: Path | None = None) -> Iterator[Pa
                 refuse(places, uri, error)
             if not (model / MODEL_FILE).is_file():  # MLflow gives an empty folder for files that are gone
                 refuse(places, uri, FileNotFoundError(f"no {MODEL_FILE} in it"))
+            with reached(store), store.current():
+                require_registered(places, uri, model)
         yield model
 
 

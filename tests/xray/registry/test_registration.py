@@ -70,7 +70,7 @@ def test_a_version_whose_files_are_gone_is_registered_anew_and_the_old_one_says_
     settings = Settings.of(IMAGES, Reading.at(0.5))
     assert register(opened(), network, settings, registration()).version == "1"
     shutil.rmtree(places.mlruns / "artifacts")
-    words = f"models:/{NAME}/1 must have its files.*give the xray run again"
+    words = f"models:/{NAME}/1 must have the files that were registered.*give the xray run again.*Received: nothing"
     with pytest.raises(RegistryError, match=words) as lost, fetched(places, f"models:/{NAME}/1"):
         pass
     assert lost.value.__cause__ is None  # not tried again
@@ -81,6 +81,32 @@ def test_a_version_whose_files_are_gone_is_registered_anew_and_the_old_one_says_
     words = f"xray promote 2 --force --reason 'the same network' --model-name {NAME} --home {places.home}"
     with pytest.raises(RegistryError, match=words), fetched(places, f"models:/{NAME}/1"):
         pass
+    assert register(opened(), network, settings, registration()).version == "2"
+
+
+@pytest.mark.parametrize("damaged", ["model.keras", "settings.json"])
+def test_a_version_whose_files_differ_is_refused_and_registered_anew(
+    places: Places, opened: Callable[[], Tracker], network: Path, damaged: str
+) -> None:
+    settings = Settings.of(IMAGES, Reading.at(0.5))
+    register(opened(), network, settings, registration())
+    (kept,) = (places.mlruns / "artifacts").rglob(f"artifacts/{damaged}")
+    data = kept.read_bytes()
+    # Valid, and another model: the threshold's digit, or a byte after the archive's end.
+    kept.write_bytes(
+        data.replace(b'"threshold": 0.5', b'"threshold": 0.9') if damaged == "settings.json" else data + b"0"
+    )
+    assert kept.read_bytes() != data
+    words = (
+        f"models:/{NAME}/1 must have the files that were registered.*give the xray run again.*Received: they differ in"
+    )
+    with pytest.raises(RegistryError, match=words) as found, fetched(places, f"models:/{NAME}/1"):
+        pass
+    assert found.value.__cause__ is None
+    again = register(opened(), network, settings, registration())
+    assert (again.version, again.reused) == ("2", False)
+    with fetched(places, f"models:/{NAME}@challenger") as model:
+        assert (model / "artifacts" / damaged).read_bytes() == data
     assert register(opened(), network, settings, registration()).version == "2"
 
 
