@@ -122,20 +122,24 @@ def served(home: Path, *modules: str) -> Iterator[None]:
             work of another process and takes as long.
 
     Raises:
-        XrayError: It does not start, does not answer, or wants another password.
+        XrayError: It does not start, does not answer, or wants another password; or the home cannot be written.
     """
     import httpx
     from prefect.exceptions import PrefectHTTPStatusError
     from prefect.settings import get_current_settings
 
+    from flows.refusals import require_writable
+
     url = get_current_settings().api.url
     if url is None:
+        require_writable(home)
         _start_server(home, modules)
     else:
         _require_answer(url)
     try:
         yield
     except (httpx.TransportError, PrefectHTTPStatusError) as error:
+        require_writable(home)  # a server whose disk is full says no more than 500
         raise XrayError(f"Prefect's server must answer; given again, the command goes on. Received: {error}") from error
 
 

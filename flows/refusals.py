@@ -17,6 +17,9 @@ from xray.training.search import Search, applied
 ANSWER_SECONDS = 10.0
 """How long a scheduler is waited for."""
 
+LEAST_ROOM = 2**20
+"""Bytes that a home's disk must still take: less ends the first write of a database."""
+
 
 def checked_request(
     data: Path | str,
@@ -164,16 +167,16 @@ def require_text(path: Path | str, option: str) -> None:
 
 
 def require_writable(home: Path) -> None:
-    """Refuse a home that cannot be written; make one that is not there.
+    """Refuse a home that cannot be written, or whose disk is full; make one that is not there.
 
     Raises:
-        XrayError: It cannot be written, or its path is no text.
+        XrayError: It cannot be written, its disk has no room, or its path is no text.
     """
     require_text(home, "--home")
     try:
         home.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=home):
-            pass
+        with tempfile.TemporaryFile(dir=home) as file:
+            file.write(bytes(LEAST_ROOM))
     except OSError as error:
         raise XrayError(f"--home must be a folder that can be written. Received: {home} ({error.strerror})") from error
 

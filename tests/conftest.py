@@ -18,7 +18,9 @@ os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 import hashlib
 import logging
-from collections.abc import Iterator
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,22 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("phantoms") / "data"
     write_phantoms(folder, scans=240, seed=0, size=(64, 64))
     return folder
+
+
+@pytest.fixture
+def disk_with_room_for() -> Callable[[int], AbstractContextManager[None]]:
+    """Let no file grow beyond so many bytes, as on a full disk; it holds for root, too."""
+
+    @contextmanager
+    def limited(most_bytes: int) -> Iterator[None]:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limited
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,8 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
@@ -105,6 +107,21 @@ def test_a_server_that_is_named_and_does_not_answer_is_said_in_one_line(tmp_path
         served(tmp_path),
     ):
         pytest.fail("nothing is begun")
+
+
+def test_a_full_disk_is_said_before_a_server_starts_and_when_one_fails(
+    prefect_server: None, tmp_path: Path, disk_with_room_for: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    words = f"--home must be a folder that can be written. Received: {tmp_path}"
+    with (
+        temporary_settings(restore_defaults={PREFECT_API_URL}),
+        disk_with_room_for(500),
+        pytest.raises(XrayError, match=words),
+        served(tmp_path),
+    ):
+        pytest.fail("nothing is begun")
+    with disk_with_room_for(500), pytest.raises(XrayError, match=words), served(tmp_path):
+        httpx.get(NOBODY)
 
 
 def test_a_server_that_goes_away_is_said_in_one_line(prefect_server: None, tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """What a command refuses at once, where that takes more than its options."""
 
 import socket
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from flows.refusals import checked_request, require_cluster
+from flows.refusals import checked_request, require_cluster, require_writable
 from xray.errors import TrainingError, XrayError
 
 BACKBONE = ["model.architecture=backbone", "model.backbone=mobilenet_v2"]
@@ -45,3 +47,13 @@ def test_a_scheduler_that_answers_is_taken_and_one_that_left_is_not(protocol: st
 @pytest.mark.parametrize("dask", [None, "local"])
 def test_no_cluster_and_one_of_this_machine_need_no_scheduler(dask: str | None) -> None:
     require_cluster(dask)
+
+
+def test_a_home_whose_disk_is_full_is_refused_and_left_as_it_was(
+    tmp_path: Path, disk_with_room_for: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    (tmp_path / "kept").write_text("kept")
+    with disk_with_room_for(500), pytest.raises(XrayError, match="--home must be a folder that can be written"):
+        require_writable(tmp_path)
+    require_writable(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from tests.rights import leave_rights
 from tests.system.conftest import OUTSIDE, PROJECT, Command, Ended, processes_of
 
 SETTINGS = ["images.height=32", "images.width=32", "training.epochs=2", "evaluation.bootstrap_draws=100"]
@@ -155,3 +156,23 @@ def test_every_run_is_in_mlflow_once(resumed: Ended, xray: Command) -> None:
     runs = client.search_runs([experiment.experiment_id])
     assert len(runs) == len({run.data.tags["xray.scoring"] for run in runs}) == 2
     assert sum(run.data.metrics["scans"] for run in runs) == len(rows(xray))
+
+
+def test_in_a_home_that_may_not_be_written_a_scan_is_still_answered_and_scoring_is_refused(
+    resumed: Ended, xray: Command, inbox: Path
+) -> None:
+    home, scan = xray.folder / "home", next(iter((inbox / "monday").iterdir()))
+    modes = {path: path.stat().st_mode for path in (home, *home.rglob("*")) if not path.is_symlink()}
+    for path, mode in modes.items():
+        path.chmod(mode & ~0o222)
+    try:
+        predicted = xray("predict", str(scan), "--home", "home", before=leave_rights)
+        refused = xray(*SCORE, before=leave_rights)
+    finally:
+        for path, mode in modes.items():
+            path.chmod(mode)
+    assert (predicted.code, predicted.err) == (0, "")
+    assert scan.name in predicted.out
+    assert refused.code == 2
+    assert refused.err.startswith("xray: --home must be a folder that can be written. Received: ")
+    assert refused.err.count("\n") == 1

@@ -211,9 +211,14 @@ def reached(store: Store) -> Iterator[None]:
 
 
 def first_line(error: Any) -> str:
-    """Give the first line of an error's words, or its kind where it has none."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    """Give the first line of an error's words that says something, or its kind where there is none.
+
+    MLflow announces a list of failures, and a heading for each; what is wrong stands below.
+    """
+    lines = [line for line in str(error).strip().splitlines() if line.strip() and not line.startswith("#####")]
+    if not lines:
+        return type(error).__name__
+    return lines[1] if lines[0].endswith(":") and len(lines) > 1 else lines[0]
 
 
 def _quieten() -> None:

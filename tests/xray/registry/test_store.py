@@ -9,7 +9,7 @@ import pytest
 
 from xray.config import Places
 from xray.errors import ConfigError, RegistryError
-from xray.registry.store import Store, reached, store_of, ui_command
+from xray.registry.store import Store, first_line, reached, store_of, ui_command
 
 
 def test_it_lies_under_mlruns(places: Places) -> None:
@@ -134,3 +134,19 @@ def test_a_server_has_a_ui_of_its_own(places: Places, monkeypatch: pytest.Monkey
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@mlflow.example")
     with pytest.raises(RegistryError, match="open it in a browser. Received: http://mlflow.example"):
         ui_command(places)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("no such model\nhere", "no such model"),
+        (
+            "The following failures occurred:\n##### File a #####\n[Errno 28] No space left\n",
+            "[Errno 28] No space left",
+        ),
+        ("it ends here:", "it ends here:"),
+        ("", "ValueError"),
+    ],
+)
+def test_the_line_of_an_error_that_says_something(words: str, line: str) -> None:
+    assert first_line(ValueError(words)) == line
