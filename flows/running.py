@@ -1,7 +1,6 @@
 """Which servers `xray up` runs in a home, so that other commands there use them by themselves."""
 
 import json
-import os
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from xray.drafts import whole_file
 from xray.password import USER, kept_password, password_file
 
 SERVER_PASSWORD, CLIENT_PASSWORD = "PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING"
@@ -104,10 +104,8 @@ def open_to_others(home: Path) -> list[str]:
 
 def announce(home: Path, servers: Running) -> None:
     """Tell the other commands of a home that its servers answer."""
-    path = _announcement(home)
-    partial = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-    partial.write_text(json.dumps(asdict(servers)), encoding="utf-8")
-    partial.replace(path)
+    with whole_file(_announcement(home)) as draft:
+        draft.write_text(json.dumps(asdict(servers)), encoding="utf-8")
 
 
 @contextmanager

@@ -43,7 +43,7 @@ def whole_file(target: Path) -> Iterator[Path]:
     Raises:
         OSError: It could not be written; what was there is there still.
     """
-    draft = _draft_of(target)
+    draft = draft_of(target)
     try:
         yield draft
         if draft.exists():
@@ -67,7 +67,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
     Raises:
         OSError: It could not be written; nothing of it is left.
     """
-    draft = _draft_of(target)
+    draft = draft_of(target)
     _remove(draft)  # of this very process
     try:
         draft.mkdir()
@@ -113,7 +113,12 @@ def clear_drafts(folder: Path) -> None:
             _remove(path)
 
 
-def _draft_of(target: Path) -> Path:
+def draft_of(target: Path) -> Path:
+    """Name what is written before it takes its place; what nobody writes any more beside it is removed.
+
+    Args:
+        target: Its place.
+    """
     sweep(target.parent)
     return target.with_name(f".{target.name}.tmp-{os.getpid()}-{_born(os.getpid())}-{_place()}{target.suffix}")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from xray.drafts import whole_file
 from xray.errors import XrayError
 
 FOLDER, NAME = ".prefect", "password"
@@ -73,11 +74,7 @@ def made_password(home: Path) -> str:
 
 def _write(path: Path, line: str) -> None:
     """Write a file that nobody else could read at any time, whole or not at all."""
-    partial = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-    partial.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(line)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    with whole_file(path) as draft:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(line)

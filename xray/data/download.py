@@ -1,13 +1,13 @@
 """Fetch the public CoronaHack set from Kaggle, through kagglehub: the optional extra `download`."""
 
 import importlib
-import os
 import shutil
 import zipfile
 from pathlib import Path
 from types import ModuleType
 
 from xray.data.metadata import METADATA_NAME
+from xray.drafts import whole_folder
 from xray.errors import DataError, StoreError, XrayError
 
 DATASET = "praveengovi/coronahack-chest-xraydataset"
@@ -33,16 +33,13 @@ def download(folder: Path) -> int:
     folder = folder.resolve()
     _require_empty(folder)
     _require_network()
-    partial = folder.with_name(f"{folder.name}.tmp-{os.getpid()}")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _fetch(kagglehub, partial)
-        files = sum(path.is_file() for path in partial.rglob("*"))
-        partial.replace(folder)
+        with whole_folder(folder) as partial:
+            _fetch(kagglehub, partial)
+            files = sum(path.is_file() for path in partial.rglob("*"))
     except OSError as error:
         raise StoreError(f"{folder} must be writable. Received: {error}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return files
 
 

@@ -19,6 +19,7 @@ from PIL import Image
 
 from xray.data.chest import draw_chest
 from xray.data.metadata import COLUMNS, METADATA_NAME, SUMMARY_NAME
+from xray.drafts import draft_of
 from xray.errors import DataError, StoreError
 
 logger = logging.getLogger(__name__)
@@ -79,10 +80,10 @@ def write_phantoms(folder: Path, scans: int, seed: int = 0, size: tuple[int, int
         raise DataError(f"seed must be 0 or more. Received: seed={seed}")
     if not all(SIDES[0] <= side <= SIDES[1] for side in size):
         raise DataError(f"width and height must be {SIDES[0]} to {SIDES[1]} pixels. Received: {size[0]}x{size[1]}")
+    # Inside the folder, for a mount point cannot be renamed over. What a killed process left there is removed.
+    unfinished = draft_of(folder / "phantoms")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"phantoms need a new or an empty folder. Received: {folder}")
-    # Inside the folder, for a mount point cannot be renamed over.
-    unfinished = folder / f"phantoms.tmp-{os.getpid()}"
     try:
         _write_all(unfinished, scans, seed, size)
         for name in ("train", "test", SUMMARY_NAME, METADATA_NAME):

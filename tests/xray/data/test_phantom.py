@@ -1,7 +1,10 @@
 """Phantoms: a data set in CoronaHack's layout, the same bytes for the same seed."""
 
 import hashlib
-import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -113,15 +116,28 @@ def test_a_folder_that_holds_something_is_refused(tmp_path: Path) -> None:
         write_phantoms(tmp_path / "mine.txt", 40, size=(32, 32))
 
 
-def test_a_disk_that_takes_no_more_leaves_nothing_behind(tmp_path: Path) -> None:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (500, before[1]))
-    try:
-        with pytest.raises(StoreError, match="phantoms could not be written to .*: File too large"):
-            write_phantoms(tmp_path / "data", 40, size=(64, 64))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+def test_a_disk_that_takes_no_more_leaves_nothing_behind(
+    tmp_path: Path, disk_with_room_for: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    with (
+        disk_with_room_for(500),
+        pytest.raises(StoreError, match="phantoms could not be written to .*: File too large"),
+    ):
+        write_phantoms(tmp_path / "data", 40, size=(64, 64))
     assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_killed_midway_it_is_given_again(tmp_path: Path) -> None:
+    write = "import sys; from pathlib import Path; from xray.data.phantom import write_phantoms as write; "
+    child = subprocess.Popen([sys.executable, "-c", f"{write}write(Path({str(tmp_path / 'data')!r}), 100_000)"])
+    try:
+        while not list(tmp_path.glob("data/*/train/*")):
+            assert child.poll() is None
+    finally:
+        child.kill()
+        child.wait()
+    write_phantoms(tmp_path / "data", 40, size=(32, 32))
+    assert len(list((tmp_path / "data").iterdir())) == 4
 
 
 def test_the_metadata_index_has_gaps(small: Path) -> None:
