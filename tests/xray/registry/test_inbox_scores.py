@@ -157,7 +157,14 @@ def test_a_reference_travels_from_the_models_run(
     client, run_id = opened().require()
     client.log_artifact(run_id, str(tmp_path / "reference.parquet"))
     fetch_reference(places, f"{NAME}/{choice.version}", None, output)
-    assert (output / ".references" / f"{NAME}-1.parquet").read_bytes() == b"a reference"
+    kept = output / ".references" / f"{NAME}-1.parquet"
+    assert kept.read_bytes() == b"a reference"
+
+    kept.write_bytes(b"damaged")
+    fetch_reference(places, f"{NAME}/{choice.version}", None, output)
+    assert kept.read_bytes() == b"a reference"
+    (aside,) = kept.parent.glob("*.damaged")
+    assert aside.read_bytes() == b"damaged"
 
 
 def test_scores_outlast_an_mlflow_that_went_away(

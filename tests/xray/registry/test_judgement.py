@@ -13,7 +13,7 @@ from xray import config
 from xray.config import Places
 from xray.data.catalog import Catalog
 from xray.data.folders import MANIFEST, seal
-from xray.errors import DataError, EvaluationError, RegistryError
+from xray.errors import DamagedError, DataError, EvaluationError, RegistryError
 from xray.evaluation.report import evaluate
 from xray.files import read_json
 from xray.registry.choice import score_files
@@ -139,6 +139,19 @@ def test_a_champion_is_not_judged_on_what_it_has_learnt_from(home: Places, prepa
             judge(home, BOUT, config.Promotion(scans="validation"), DRAWS)
     finally:
         client.set_tag(str(client.get_model_version(NAME, "1").run_id), "catalog", prepared.catalog.digest)
+
+
+def test_a_damaged_catalog_judges_nothing_and_the_line_says_what_makes_it_anew(
+    home: Places, prepared: Learned, tmp_path: Path
+) -> None:
+    file = home.prepared / prepared.catalog.digest / "catalog.parquet"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    try:
+        with pytest.raises(DamagedError, match=r"catalog\.parquet.*; xray run makes the catalog anew"):
+            judge(home, BOUT, POLICY, DRAWS)
+    finally:
+        file.write_bytes(whole)
 
 
 def test_a_version_without_a_run_of_ours_or_a_catalog_here_is_refused(home: Places, prepared: Learned) -> None:

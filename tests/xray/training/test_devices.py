@@ -19,7 +19,7 @@ import json, sys
 from pathlib import Path
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 3)
 
 from xray.config import load_config
 from xray.data.catalog import Catalog
@@ -28,7 +28,15 @@ from xray.errors import TrainingError
 from xray.training.devices import choose_strategy
 from xray.training.fit import train
 
+
+class Few(Catalog):
+    def rows(self, *splits):
+        rows = Catalog.rows(self, *splits)
+        return rows[(rows["split"] != "validation") | ~rows.duplicated(["split", "label"])]
+
+
 catalog, store, folder, *settings = sys.argv[1:]
+few = Few(Path(catalog), "", Path(), True)
 config = load_config("quick", settings)
 catalog, store = Catalog(Path(catalog), "", Path(), True), PixelStore.open(Path(store))
 found = {"one": train(catalog, store, config, Path(folder, "one")).history().to_json()}
@@ -39,6 +47,11 @@ with strategy.scope():
         train(catalog, store, load_config("quick", [*settings, "training.batch_size=63"]), Path(folder, "odd"))
     except TrainingError as error:
         found["refused"] = str(error)
+with choose_strategy(["CPU:0", "CPU:1", "CPU:2"]).scope():
+    try:
+        train(few, store, load_config("quick", [*settings, "training.batch_size=63"]), Path(folder, "few"))
+    except TrainingError as error:
+        found["few"] = str(error)
 print(json.dumps({**found, "replicas": strategy.num_replicas_in_sync}))
 """
 
@@ -96,6 +109,7 @@ class TestStrategy:
         found = json.loads(child.stdout.splitlines()[-1])
         assert found["replicas"] == 2
         assert found["refused"] == "training.batch_size must be a multiple of the 2 devices. Received: 63"
+        assert found["few"] == "validation needs a scan for each of the 3 devices. Received: 2"
         one, two = found["one"]["epochs"], found["two"]["epochs"]
         assert [epoch["epoch"] for epoch in two] == [1, 2, 3]
         for name in ("loss", "val_loss"):
