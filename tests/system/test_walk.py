@@ -90,12 +90,12 @@ def test_the_demo_model_explains_and_scores(shell: Shell, documented: Documented
     assert documented.run(shell, explain).err == ""
     scans = {path.stem for path in (shell.folder / "delivered" / "test").iterdir()}
     assert {path.name for path in (shell.folder / "maps").iterdir()} == {f"{scan}-map.png" for scan in scans}
-    assert "400 phantoms" in documented.run(shell, draw_more, swap={"delivered": "brought"}).out
-    brought = len(list((shell.folder / "brought" / "test").iterdir()))
-    scored = documented.run(shell, score, swap={"delivered": "brought"})
-    assert re.search(rf"scored\W+{brought}\b", scored.out)
+    assert "400 phantoms" in documented.run(shell, draw_more).out
+    inbox = len(list((shell.folder / "inbox" / "test").iterdir()))
+    scored = documented.run(shell, score)
+    assert re.search(rf"scored\W+{inbox}\b", scored.out)
     assert "Drift, run" in scored.out
-    assert "nothing is new: no file was written" in documented.run(shell, again, swap={"delivered": "brought"}).out
+    assert "nothing is new: no file was written" in documented.run(shell, again).out
 
 
 def test_phantoms_are_drawn(shell: Shell, documented: Documented) -> None:
