@@ -75,7 +75,7 @@ def points(
         report: What `judge.Judged.report` gives.
         weak: What `weak_points.weak_points` gave, or nothing.
         evaluation: Names the rules.
-        looked: How often the TEST scans were looked at, a sentence.
+        looked: How often the TEST scans were looked at, a sentence; "" where it is the first look.
     """
     metrics = report["metrics"]
     kept = [
@@ -110,6 +110,8 @@ def _rarer(metrics: Mapping[str, float], elsewhere: Mapping[str, float]) -> str:
     there, here = estimate_of(elsewhere, f"test.ppv_where_{RARE}"), estimate_of(metrics, "test.ppv")
     if there is None or here is None or metrics["test.prevalence"] <= RARE:
         return ""
+    if there.value >= here.value:  # where no call of pneumonia was wrong, nothing is known of another share
+        return ""
     return (
         f"{metrics['test.prevalence']:.1%} of TEST is pneumonia; where it is {RARE:.0%}, of the scans called pneumonia "
         f"{there.percent()} would be, and not {here.value:.1%}."
@@ -133,7 +135,7 @@ def _uncertainty(metrics: Mapping[str, float], found: Outcomes) -> str:
     for name in ("sensitivity", "specificity"):
         each = estimate_of(metrics, f"test.{name}")
         if each is not None and each.low is not None and each.high is not None and each.high > each.low:
-            widths.append(f"{name} to about {50 * (each.high - each.low):.0f} points up and down")
+            widths.append(f"{name} to about {50 * (each.high - each.low):.1f} points up and down")
     known = f"They tell {' and '.join(widths)}: smaller differences mean nothing." if widths else ""
     patients = f"{int(metrics['test.patients']):,} patients"
     return f"TEST has {scans} of {patients}. {known}".strip()

@@ -50,7 +50,9 @@ class Promise:
     def _verdict(self, found: Estimate) -> str:
         nearer, farther = (found.low, found.high) if self.at_most else (found.high, found.low)
         if self.kept:
-            return "kept" if farther is None or self._within(farther) else "kept, though only just: see the interval"
+            if farther is None:
+                return "kept on these scans, too few to say how surely"
+            return "kept" if self._within(farther) else "kept, though only just: see the interval"
         if nearer is None or self._within(nearer):
             return "not kept on these scans, which may be chance: see the interval"
         return "not kept"

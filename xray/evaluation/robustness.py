@@ -18,7 +18,7 @@ Predict = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
 """From uint8 (n, height, width), 0 to 255, to the probability of pneumonia, float64 (n,), 0 to 1."""
 
 FIGURES = ("auc", "accuracy", "sensitivity", "specificity")
-COLUMNS = ("change", *(f"loss of {name}" for name in FIGURES))
+COLUMNS = ("change", *FIGURES)
 """What the columns of `Robustness.rows` hold. The first row has the figures of the scans as they are in their place."""
 
 UNCHANGED = "unchanged"
@@ -59,7 +59,7 @@ class Robustness:
 
     def rows(self) -> list[tuple[str, ...]]:
         """Write the losses in words, a row a change, under `COLUMNS`."""
-        first = ("none: the figures themselves", *(str(self.figures[f"{UNCHANGED}.{name}"]) for name in FIGURES))
+        first = ("none: the figures, no losses", *(str(self.figures[f"{UNCHANGED}.{name}"]) for name in FIGURES))
         return [first, *((spoken(change), *map(str, self.losses(change).values())) for change in self.changes)]
 
     def losses(self, change: str) -> dict[str, Estimate]:

@@ -40,7 +40,7 @@ def find_run(client: MlflowClient, word: str) -> Run:
         return found[0]
     if not found:
         raise RegistryError(
-            "a run is named by its id or the beginning of it, its name, or a registered version such as NAME/3; "
+            "a run is named by its id or at least 4 digits of it, its name, or a registered version such as NAME/3; "
             f"xray runs lists the last ones. Received: {word}"
         )
     named = ", ".join(shown(run) for run in found[:MOST_NAMED])

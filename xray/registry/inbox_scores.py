@@ -35,7 +35,7 @@ class Scored:
 
     Attributes:
         entry: Its files in the ledger; None where nothing was new.
-        found: Files in the inbox, those with the same bytes counted once each.
+        found: Files in the inbox; of those with the same bytes, one at most is new.
         new: Files among them that were scored or rejected now.
         adopted: Rows that an earlier, killed run had finished.
         version: The model version, `NAME/VERSION`.
@@ -53,6 +53,7 @@ class Scored:
         counts = {
             "files in the inbox": self.found,
             "new": self.new,
+            "not new: scored before, or the bytes of another": self.found - self.new,
             "finished by a run before": self.adopted,
             "scored": scans,
             **self._decided(),

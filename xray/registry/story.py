@@ -151,7 +151,8 @@ class Story:
 
     def _points(self) -> list[Point]:
         weak = {} if self.inspected is None else self.inspected.report()["weak"]
-        return points(self.judged.report(), weak, self.config.evaluation, self._looked())
+        looked = self._looked() if self.looks.total > 1 else ""
+        return points(self.judged.report(), weak, self.config.evaluation, looked)
 
     def _against(self) -> list[str]:
         """Say what speaks against the model; how often TEST was seen is among the rules."""

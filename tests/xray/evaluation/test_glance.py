@@ -72,6 +72,6 @@ def test_what_speaks_against_the_model_stands_there_and_the_broken_promise_first
     )
     assert "11.2 (7.0 to 15.0) points of 100" in said["Scores"]
     assert said["Few scans"].startswith("TEST has 50 pneumonia and 30 normal scans of 61 patients.")
-    assert "sensitivity to about 8 points up and down and specificity to about 20 points" in said["Few scans"]
+    assert "sensitivity to about 8.0 points up and down and specificity to about 20.0 points" in said["Few scans"]
     assert said["Seen before"] == LOOKED
     assert [point.weak for point in found] == [True] * 7 + [False]

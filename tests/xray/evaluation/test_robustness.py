@@ -108,7 +108,7 @@ def test_numbers_are_named_by_change_and_figure(by_hand: Robustness) -> None:
 def test_the_table_has_the_figures_first_and_then_the_losses(by_hand: Robustness) -> None:
     rows = by_hand.rows()
     assert {len(row) for row in rows} == {len(COLUMNS)}
-    assert rows[0] == ("none: the figures themselves", *["1.000 (1.000 to 1.000)"] * 4)
+    assert rows[0] == ("none: the figures, no losses", *["1.000 (1.000 to 1.000)"] * 4)
     assert rows[-1] == ("inverted", *["1.000 (1.000 to 1.000)"] * 4)
     assert [row[0] for row in rows[1:4]] == ["rotated 5 degrees", "rotated 10 degrees", "cut above and below"]
 
