@@ -39,10 +39,9 @@ def run_ids(ended: Typed) -> list[str]:
 def test_two_runs_are_compared_as_the_page_says(shell: Shell, documented: Documented) -> None:
     phantom, short, long, runs, compare = documented
     documented.run(shell, phantom)
-    ids = [
-        *run_ids(documented.run(shell, short, more="--set evaluation.bootstrap_draws=100")),
-        *run_ids(documented.run(shell, long, more="--set evaluation.bootstrap_draws=100")),
-    ]
+    both = [documented.run(shell, each, more="--set evaluation.bootstrap_draws=100") for each in (short, long)]
+    assert all("not challenger: its recipe says" in ended.out and "xray promote " in ended.out for ended in both)
+    ids = [run_id for ended in both for run_id in run_ids(ended)]
     listed = documented.run(shell, runs).out
     names = [f"quick-{digest}" for digest in re.findall(r"\bquick-(\w{8})\b", listed)][::-1]  # the newest is first
     assert len(names) == len(ids) == 2

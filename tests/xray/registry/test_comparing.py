@@ -43,6 +43,8 @@ def test_a_setting_changed_later_counts_as_the_runs_own(places: Places) -> None:
     judged_run(places, "changed", scores_of(0.2), {"evaluation.seed": 7})
     judged_run(places, "other", scores_of(0.3), {"evaluation.seed": 7})
     assert compare_runs(places, ["changed", "other"]).differing == ()
+    judged_run(places, "changed", scores_of(0.2), {"evaluation.seed": 0})  # and back again
+    assert compare_runs(places, ["changed", "other"]).differing == (("configuration", "evaluation.seed", "0", "7"),)
 
 
 def test_two_runs_as_the_product_makes_them_are_compared(
