@@ -4,6 +4,9 @@ import os
 import signal
 import sys
 from types import FrameType
+from typing import NoReturn
+
+from typer.exceptions import TyperException
 
 from flows.commands.app import app
 from xray.data.listing import visible
@@ -26,16 +29,18 @@ def main() -> None:
     os.umask(os.umask(FOR_THE_OWNER) | FOR_THE_OWNER)
     _end_as_by_ctrl_c()
     try:
-        app()
+        code = app(standalone_mode=False)  # Typer's own words for a mistyped command take five lines
+        if code == INTERRUPTED:
+            _fail_interrupted()
+        sys.exit(code or 0)
+    except TyperException as error:
+        _fail_mistyped(error)
     except XrayError as error:
         _fail(str(error), USER_ERROR)
     except OSError as error:  # a full disk, a folder taken away: the system's words name it
         _fail(f"the system refused: {error}", USER_ERROR)
-    except (KeyboardInterrupt, SystemExit) as stop:
-        # Typer answers Ctrl-C itself, with this code and no word.
-        if isinstance(stop, SystemExit) and stop.code != INTERRUPTED:
-            raise
-        _fail("interrupted; given again, the same command goes on from what is finished", INTERRUPTED)
+    except KeyboardInterrupt:
+        _fail_interrupted()
 
 
 def _end_as_by_ctrl_c() -> None:
@@ -52,7 +57,19 @@ def _end_as_by_ctrl_c() -> None:
             signal.signal(number, interrupt)
 
 
-def _fail(message: str, code: int) -> None:
+def _fail_mistyped(error: TyperException) -> NoReturn:
+    """Say what is wrong with a command's arguments; one that was given none has printed its help."""
+    words, ctx = getattr(error, "format_message", None), getattr(error, "ctx", None)
+    if words is None or type(error).__name__ == "NoArgsIsHelpError":
+        sys.exit(getattr(error, "exit_code", USER_ERROR))
+    _fail(f"{words().rstrip('.')}; {ctx.command_path if ctx else 'xray'} --help says what there is", USER_ERROR)
+
+
+def _fail_interrupted() -> NoReturn:
+    _fail("interrupted; given again, the same command goes on from what is finished", INTERRUPTED)
+
+
+def _fail(message: str, code: int) -> NoReturn:
     sys.stderr.write(f"xray: {visible(' '.join(redacted(message).split()))}\n")
     sys.exit(code)
 

@@ -372,11 +372,14 @@ def test_help_loads_nothing_heavy(helped: Helped) -> None:
     ("name", "words"),
     [("no argument", "Missing argument"), ("no such option", "--recip"), ("no command", "No such command")],
 )
-def test_a_mistyped_command_ends_with_its_usage_and_code_2(name: str, words: str, helped: Helped) -> None:
+def test_a_mistyped_command_ends_in_one_line_that_names_its_help_and_code_2(
+    name: str, words: str, helped: Helped
+) -> None:
     answer = helped[0][name]
     assert answer.code == 2
-    assert "Usage: " in answer.err
+    assert answer.err.startswith("xray: ") and answer.err.count("\n") == 1
     assert words in answer.err
+    assert answer.err.endswith(" --help says what there is\n")
 
 
 def test_phantoms_are_drawn_by_the_command(tmp_path: Path) -> None:
