@@ -59,9 +59,9 @@ def _end_as_by_ctrl_c() -> None:
 
 def _fail_mistyped(error: TyperException) -> NoReturn:
     """Say what is wrong with a command's arguments; one that was given none has printed its help."""
-    words, ctx = getattr(error, "format_message", None), getattr(error, "ctx", None)
-    if words is None or type(error).__name__ == "NoArgsIsHelpError":
-        sys.exit(getattr(error, "exit_code", USER_ERROR))
+    if type(error).__name__ == "NoArgsIsHelpError":  # Typer gives its class away as little as the others'
+        sys.exit(USER_ERROR)
+    words, ctx = getattr(error, "format_message", error.__str__), getattr(error, "ctx", None)
     _fail(f"{words().rstrip('.')}; {ctx.command_path if ctx else 'xray'} --help says what there is", USER_ERROR)
 
 

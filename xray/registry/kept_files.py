@@ -33,19 +33,22 @@ def model_digest(network: Path, settings: Mapping[str, Any]) -> str:
     return digest_of({"model": file_digest(network), **settings})
 
 
-def is_kept(client: MlflowClient, model_id: str, digest: str) -> bool:
+def is_kept(client: MlflowClient, model_id: str, digest: str | None) -> bool:
     """Say whether a logged model's files are there, and are the ones that were logged.
 
     Args:
         client: The store's.
         model_id: Which model.
-        digest: Its content, compared where its files lie on a disk that this process reads itself.
+        digest: Its content, compared where its files lie on a disk that this process reads itself; None where it is
+            not known.
 
     Raises:
         MlflowException: The store cannot be reached.
     """
     if MODEL_FILE not in {file.path for file in client.list_logged_model_artifacts(model_id)}:
         return False
+    if digest is None:
+        return True
     files = get_artifact_repository(client.get_logged_model(model_id).artifact_location)
     return not isinstance(files, LocalArtifactRepository) or _content(Path(files.artifact_dir)) == digest
 
@@ -53,13 +56,13 @@ def is_kept(client: MlflowClient, model_id: str, digest: str) -> bool:
 def is_whole(client: MlflowClient, version: ModelVersion) -> bool:
     """Say whether a version's files are there, and are the ones that were registered.
 
-    One whose model is no logged one, or that does not name its content, is taken for whole.
+    One whose model is no logged one is taken for whole; of one that does not name its content, the files must be there.
 
     Raises:
         MlflowException: The store cannot be reached.
     """
     source, digest = str(version.source), version.tags.get(DIGEST_TAG)
-    return not source.startswith(SCHEME) or digest is None or is_kept(client, source.removeprefix(SCHEME), digest)
+    return not source.startswith(SCHEME) or is_kept(client, source.removeprefix(SCHEME), digest)
 
 
 def require_registered(places: Places, uri: str, folder: Path) -> None:

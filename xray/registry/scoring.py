@@ -47,15 +47,14 @@ def fetched(places: Places, uri: str, folder: Path | None = None) -> Iterator[Pa
         return
     store = store_of(places)
     with _emptied(folder) if folder else scratch_folder("xray-model") as scratch:
-        with store.current():
+        with store.current(), reached(store):
             try:
                 model = _downloaded(uri, scratch)
             except (MlflowException, OSError) as error:
                 refuse(places, uri, error)
             if not (model / MODEL_FILE).is_file():  # MLflow gives an empty folder for files that are gone
                 refuse(places, uri, FileNotFoundError(f"no {MODEL_FILE} in it"))
-            with reached(store), store.current():
-                require_registered(places, uri, model)
+            require_registered(places, uri, model)
         yield model
 
 

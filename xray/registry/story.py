@@ -133,7 +133,7 @@ class Story:
             safety=SAFETY,
             lead=[f"{answers(report)} {self._learnt()}"],
             headline=headlines(report),
-            points=self._points(),
+            points=self._points(self._looked() if self.looks.total > 1 else ""),
             sections=[
                 Part("How it answers", ["Positive means pneumonia.", *self._rules()]),
                 Part("Figures on TEST", [], self._judged_tables(), self._pictures(JUDGED)),
@@ -149,15 +149,13 @@ class Story:
             facts={**about, **self._details()},
         )
 
-    def _points(self) -> list[Point]:
+    def _points(self, looked: str) -> list[Point]:
         weak = {} if self.inspected is None else self.inspected.report()["weak"]
-        looked = self._looked() if self.looks.total > 1 else ""
         return points(self.judged.report(), weak, self.config.evaluation, looked)
 
     def _against(self) -> list[str]:
         """Say what speaks against the model; how often TEST was seen is among the rules."""
-        weak = [point for point in self._points() if point.weak and point.words != self._looked()]
-        return [f"{point.topic}. {point.words}" for point in weak]
+        return [f"{point.topic}. {point.words}" for point in self._points("") if point.weak]
 
     @property
     def _phantoms(self) -> bool:

@@ -110,6 +110,20 @@ def test_a_version_whose_files_differ_is_refused_and_registered_anew(
     assert register(opened(), network, settings, registration()).version == "2"
 
 
+def test_a_version_that_does_not_name_its_content_must_have_its_files(
+    places: Places, opened: Callable[[], Tracker], network: Path
+) -> None:
+    register(opened(), network, Settings.of(IMAGES, Reading.at(0.5)), registration())
+    client, _ = opened().require()
+    client.delete_model_version_tag(NAME, "1", "model_digest")
+    with fetched(places, f"models:/{NAME}/1") as model:
+        assert (model / "MLmodel").is_file()
+    shutil.rmtree(places.mlruns / "artifacts")
+    words = f"models:/{NAME}/1 must have the files that were registered.*Received: nothing"
+    with pytest.raises(RegistryError, match=words), fetched(places, f"models:/{NAME}/1"):
+        pass
+
+
 def test_a_model_that_a_kill_left_half_written_is_failed_by_the_next_registration(
     opened: Callable[[], Tracker], network: Path
 ) -> None:
