@@ -16,9 +16,9 @@ import side_by_side
 from side_by_side import Options, Row, alternate, answer, scans_of, timed
 
 from xray.config import Images
-from xray.data.digests import file_digests
-from xray.data.shards import fill
-from xray.data.workers import Cluster
+from xray.data.decoding.executors import Cluster
+from xray.data.file_digests import file_digests
+from xray.data.store.fill_pixel_store import fill
 
 WANTED = "1.6 x"
 
@@ -46,7 +46,7 @@ def measure(options: Options) -> list[Row]:
         return seconds
 
     def scored(workers: Cluster) -> float:
-        from xray.registry.scoring_afar import scores_afar
+        from xray.scoring.cluster_pool import scores_afar
 
         files = [folder / path for path in paths]
         return timed(lambda: list(scores_afar(model, files, lambda _: nullcontext(workers))))

@@ -185,13 +185,13 @@ def _pass(name: str, work: Path) -> Outcome:
 def _run(name: str, work: Path) -> dict[str, Any]:
     """Take the steps of `xray run`; the first time, keep the home as it is to be damaged beside it."""
     from xray.config import Places, load_config
-    from xray.data.phantom import write_phantoms
     from xray.data.prepare import clean, normalize, write_prepared
-    from xray.evaluation.inspection import inspect
-    from xray.evaluation.judge import judge
+    from xray.data.sources.phantoms import write_phantoms
+    from xray.evaluation.evaluate import judge
+    from xray.evaluation.inspection.inspect import inspect
     from xray.training.fit import StoppedTraining, train
     from xray.training.history import History
-    from xray.training.identity import training_digest
+    from xray.training.training_digest import training_digest
 
     if not (work / "scans").exists():
         write_phantoms(work / "scans", 120, seed=0, size=(48, 48))
@@ -234,7 +234,7 @@ def _scored(ledger: Path, work: Path) -> dict[str, Any]:
     """Do what `xray score` does with a ledger: find what is known, score what is not, join; no model is asked."""
     from datetime import UTC, datetime
 
-    from xray.data.ledger import opened, unlogged
+    from xray.data.score_ledger import opened, unlogged
 
     names = [f"{number:064x}" for number in range(200)]
     about = {"model_version": "m/1", "scored_at": datetime.now(UTC), "decision": "pneumonia", "threshold": 0.5}

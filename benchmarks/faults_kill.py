@@ -301,7 +301,7 @@ def _in_new_process(work: Callable[[Path], Any], home: Path) -> Any:
 
 def _champion(home: Path) -> str | None:
     from xray.config import Places, Registry
-    from xray.registry.decisions import Book
+    from xray.promotion.decision_log import Book
 
     return Book(Places(home=home), Registry().model_name).champion()
 
@@ -311,10 +311,10 @@ def _state(home: Path) -> dict[str, Any]:
     import pandas as pd
 
     from xray.config import Places, Registry
-    from xray.registry.decisions import Book
-    from xray.registry.overview import last_runs
-    from xray.registry.records import MOVES
-    from xray.registry.versions import versions
+    from xray.models.versions import versions
+    from xray.promotion.decision_log import Book
+    from xray.promotion.decision_record import MOVES
+    from xray.tracking.lookup.list_runs import last_runs
 
     places, named = Places(home=home), Registry()
     state: dict[str, Any] = {

@@ -15,9 +15,9 @@ from PIL import Image
 from side_by_side import Options, Row, alternate, answer, scans_of
 
 from xray.config import Images
-from xray.data.digests import file_digests
-from xray.data.shards import fill
-from xray.data.store import PixelStore
+from xray.data.file_digests import file_digests
+from xray.data.store.fill_pixel_store import fill
+from xray.data.store.pixel_store import PixelStore
 
 BATCH, EPOCHS = 32, 3
 IMAGES = Images()
@@ -73,7 +73,7 @@ def _png_folder(store: PixelStore, folder: Path) -> Path:
 
 
 def _ours(folder: Path) -> list[float]:
-    from xray.data.loader import Scans, training_batches
+    from xray.data.store.loader import Scans, training_batches
 
     began = time.perf_counter()
     store = PixelStore.open(folder)

@@ -21,7 +21,7 @@ from growth_steps import RECIPE, Cost
 from many_phantoms import write_many
 from side_by_side import Options, Row, answer, scans_of
 
-from xray.data.metadata import METADATA_NAME
+from xray.data.sources.coronahack import METADATA_NAME
 
 PROJECT = Path(__file__).parent.parent
 STEPS_ALONE = Path(__file__).with_name("growth_steps.py")
@@ -68,7 +68,7 @@ def _many(drawn: Path, folder: Path, scans: int) -> Path:
 
 
 def _in_a_child(step: str, few: Path, scans: Path, home: Path) -> Cost:
-    from flows.environment import memory_settings, quiet_settings
+    from flows.servers.environment import memory_settings, quiet_settings
 
     command = [sys.executable, str(STEPS_ALONE), step, str(few), str(scans), str(home)]
     environment = os.environ | quiet_settings(home) | (memory_settings() if step == "epoch" else {})
@@ -102,7 +102,7 @@ def _draw(costs: Costs, path: Path) -> None:
     """Draw each step's time a scan and peak memory against the number of scans."""
     from matplotlib.ticker import NullLocator, StrMethodFormatter
 
-    from xray.evaluation.canvas import ACCENT, BLUE, GRAY, INK, SMALL, canvas, plain_axes
+    from xray.evaluation.plots.style import ACCENT, BLUE, GRAY, INK, SMALL, canvas, plain_axes
 
     sizes = sorted({scans for _, scans in costs})
     rounds = len(costs["clean", sizes[0]])

@@ -98,7 +98,7 @@ def _cleaned(scans: Path, home: Path) -> Any:
 
 def _store(home: Path) -> Any:
     from xray.config import Places
-    from xray.data.store import PixelStore
+    from xray.data.store.pixel_store import PixelStore
 
     return PixelStore.open(_only(Places(home=home).pixels))
 

@@ -17,9 +17,9 @@ from PIL import Image
 from side_by_side import Options, Row, alternate, answer, scans_of, timed
 
 from xray.config import Images
-from xray.data.digests import file_digests
-from xray.data.images import normalize
-from xray.data.shards import fill
+from xray.data.decoding.normalizer import normalize
+from xray.data.file_digests import file_digests
+from xray.data.store.fill_pixel_store import fill
 
 LARGE, SMALL = (1800, 1400), (224, 224)
 IMAGES = Images()

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xray import config
-from xray.evaluation.comparison import compare
+from xray.evaluation.metrics.paired_comparison import compare
 
 SIZES = {308: (205, 127), 624: (415, 234)}
 """Scans of the official TEST set at hand and in all, with their patients and normal scans."""

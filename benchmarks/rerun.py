@@ -69,7 +69,7 @@ def _run(recipe: str, folder: Path, home: Path, size: str) -> None:
 
 
 def _steps_in_a_child(recipe: str, folder: Path, home: Path, size: str) -> float:
-    from flows.environment import quiet_settings
+    from flows.servers.environment import quiet_settings
 
     command = [sys.executable, __file__, "--steps", recipe, str(folder), str(home), "--size", size]
     environment = os.environ | quiet_settings(home)
@@ -78,13 +78,13 @@ def _steps_in_a_child(recipe: str, folder: Path, home: Path, size: str) -> float
 
 
 def _steps(recipe: str, folder: Path, home: Path, settings: list[str]) -> float:
-    import xray.evaluation.inside
+    import xray.evaluation.inspection.compute_inspection
     import xray.training.epochs  # noqa: F401 - loaded before the clock starts, on both sides
     from xray.config import Places, load_config
     from xray.data.prepare import clean, normalize, write_prepared
-    from xray.evaluation.inspection import inspect
-    from xray.evaluation.judge import judge
-    from xray.registry.record import record, train_and_track
+    from xray.evaluation.evaluate import judge
+    from xray.evaluation.inspection.inspect import inspect
+    from xray.runs.training_run import record, train_and_track
 
     config, places = load_config(recipe, settings), Places(home=home)
 

@@ -59,9 +59,9 @@ def measure(options: Options) -> list[Row]:
 def models(folder: Path, pixels: int) -> tuple[Path, Path]:
     """Keep the article's network, as a file and as the registered model is kept."""
     from xray.config import load_config
-    from xray.evaluation.reading import Reading
-    from xray.registry.model import Settings, save
-    from xray.training.architectures import build
+    from xray.evaluation.decision.rule import Reading
+    from xray.models.package import Settings, save
+    from xray.training.networks.architectures import build
 
     config = load_config("article", [f"images.height={pixels}", f"images.width={pixels}"])
     folder.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ def models(folder: Path, pixels: int) -> tuple[Path, Path]:
 
 def _scored(model: Path, files: list[Path]) -> float:
     """Give the seconds a scan, counted from the first batch's answer on."""
-    from xray.registry.scoring import scores
+    from xray.scoring.local_pool import scores
 
     times, counts = [], []
     for part in scores(model, files):

@@ -83,7 +83,7 @@ def measure(options: Options, settings: list[str]) -> list[Row]:
 
 
 def _in_a_child(side: str, scans: Path, work: Path, settings: list[str]) -> Reached:
-    from flows.environment import memory_settings, quiet_settings
+    from flows.servers.environment import memory_settings, quiet_settings
 
     home = work / "time-to-auc"
     command = [sys.executable, __file__, "--side", side, "--places", str(scans), str(home)]
@@ -116,8 +116,8 @@ class _Watch:
 
     def __init__(self, folder: Path, catalog: Any, store: Any, config: Any) -> None:
         from xray.labels import SCHEMES
-        from xray.training.architectures import build
         from xray.training.export import arithmetic
+        from xray.training.networks.architectures import build
 
         rows = catalog.rows("validation")
         self.folder = folder

@@ -36,7 +36,7 @@ def main() -> None:
 
 def measure(options: Options) -> list[Row]:
     """Time steps of both sides in turn."""
-    from flows.environment import memory_settings
+    from flows.servers.environment import memory_settings
 
     steps = options.pick(1, 3, 10)
     sides = {
@@ -63,7 +63,7 @@ def _ours(pixels: int) -> Callable[[], Any]:
     from xray.config import load_config
     from xray.training.devices import choose_precision
     from xray.training.export import arithmetic
-    from xray.training.objective import compiled
+    from xray.training.optimization.objective import compiled
 
     config = load_config("article", [f"images.height={pixels}", f"images.width={pixels}"])
     with arithmetic(choose_precision(config.training.precision)):

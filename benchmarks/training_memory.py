@@ -26,7 +26,7 @@ def main() -> None:
     if options.child:
         _time_steps(options.recipe)
         return
-    from flows.environment import TRAINING_MEMORY
+    from flows.servers.environment import TRAINING_MEMORY
 
     tunables = ":".join(f"{name}={value}" for name, value in TRAINING_MEMORY.items())
     seconds: dict[str, list[float]] = {"ours": [], "rival": []}
@@ -51,7 +51,7 @@ def _time_steps(recipe: str) -> None:
     import numpy as np
 
     from xray.config import load_config
-    from xray.training.architectures import build
+    from xray.training.networks.architectures import build
 
     config = load_config(recipe)
     network = build(config.model, config.images, seed=0)

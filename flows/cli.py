@@ -9,7 +9,7 @@ from typing import NoReturn
 from typer.exceptions import TyperException
 
 from flows.commands.app import app
-from xray.data.listing import visible
+from xray.data.sources.file_listing import visible
 from xray.errors import XrayError
 from xray.secrecy import redacted
 

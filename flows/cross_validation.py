@@ -7,13 +7,13 @@ from pydantic import Field
 
 from flows.naming import run_name, tagged
 from flows.schedule import LONGEST_SECONDS, overtaken, plainly, tell_failure
+from tasks.cross_validation import cut_into_folds, learn_in_turn, learn_on_cluster, parent_run, sum_up
 from tasks.data import clean, normalize
-from tasks.folds import cut_into_folds, learn_in_turn, learn_on_cluster, parent_run, sum_up
 from tasks.policy import outcome
 from xray.config import Request
 
 if TYPE_CHECKING:
-    from xray.registry.family import Family
+    from xray.runs.cross_validation_run import Family
 
 
 @flow(

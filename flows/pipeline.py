@@ -6,17 +6,17 @@ from prefect import flow
 
 from flows.naming import run_name, tagged
 from flows.schedule import LONGEST_SECONDS, overtaken, plainly, tell_failure
+from tasks.cross_validation import learn_in_turn
 from tasks.data import audit_and_split, clean, normalize
-from tasks.folds import learn_in_turn
-from tasks.learning import combine, ensemble_run, evaluate, look_inside, repeat, train
 from tasks.policy import outcome
-from tasks.registering import register, register_seeds
+from tasks.registration import register, register_seeds
+from tasks.training import combine, ensemble_run, evaluate, look_inside, repeat, train
 from xray.config import Request
 
 if TYPE_CHECKING:
     from xray.data.catalog import Catalog
-    from xray.data.shards import PixelStore
-    from xray.registry.record import Recorded
+    from xray.data.store.fill_pixel_store import PixelStore
+    from xray.runs.training_run import Recorded
 
 
 @flow(

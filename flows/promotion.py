@@ -9,11 +9,11 @@ from pydantic import Field
 from flows.naming import run_name, tagged
 from flows.schedule import plainly, tell_failure
 from tasks.policy import asked_by, outcome
-from tasks.promoting import decide, ended, find_challenger, find_champion_before, judge, roll_back
+from tasks.promotion import decide, ended, find_challenger, find_champion_before, judge, roll_back
 from xray.config import Data, Places, Promotion, Registry
 
 if TYPE_CHECKING:
-    from xray.registry.answers import Decision
+    from xray.promotion.outcome import Decision
 
 MODEL_NAME = Registry().model_name
 POLICY = Promotion()

@@ -9,12 +9,12 @@ from flows.naming import run_name, tagged
 from flows.schedule import LONGEST_SECONDS, overtaken, plainly, tell_failure
 from tasks.data import clean
 from tasks.policy import outcome
-from tasks.trials import open_study, prepare_materials, study_run, sum_up, trials_left, try_in_turn, try_on_cluster
+from tasks.tuning import open_study, prepare_materials, study_run, sum_up, trials_left, try_in_turn, try_on_cluster
 from xray.config import Request
-from xray.training.search import Search
+from xray.tuning.search_space import Search
 
 if TYPE_CHECKING:
-    from xray.registry.searched import Searched
+    from xray.tuning.study_run import Searched
 
 
 @flow(

@@ -22,7 +22,7 @@ from xray.errors import XrayError
 if TYPE_CHECKING:
     from distributed import Client
 
-    from xray.data.workers import Opener
+    from xray.data.decoding.executors import Opener
 
 R = TypeVar("R")
 
@@ -90,7 +90,7 @@ def dask_workers(address: str, most: int) -> Iterator[DaskWorkers]:
 
 
 class DaskWorkers:
-    """A Dask cluster as `xray.data.workers.Cluster` wants it.
+    """A Dask cluster as `xray.data.decoding.executors.Cluster` wants it.
 
     The scheduler gives what a worker that died had in hand to another one, and gives up after four of them.
     """
@@ -106,7 +106,7 @@ class DaskWorkers:
         Raises:
             XrayError: A worker has other code or other libraries than this process.
         """
-        from xray.data.workers import version
+        from xray.data.decoding.executors import version
 
         with _answering(self._address):
             found = self._client.run(version, on_error="return")

@@ -14,7 +14,7 @@ from xray.config import Request
 if TYPE_CHECKING:
     from xray.data.catalog import Catalog
     from xray.data.prepare import Cleaned
-    from xray.data.shards import PixelStore
+    from xray.data.store.fill_pixel_store import PixelStore
 
 
 @step(name="clean")

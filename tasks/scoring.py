@@ -16,9 +16,9 @@ from xray.config import Drift, Places
 
 if TYPE_CHECKING:
     from xray.data.inbox import Inbox
-    from xray.evaluation.drift_report import DriftReport
-    from xray.registry.choice import Choice
-    from xray.registry.inbox_scores import Scored
+    from xray.evaluation.drift.report import DriftReport
+    from xray.scoring.score_inbox import Scored
+    from xray.scoring.select_model import Choice
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Done:
 def choose(places: Places, model_name: str) -> Choice:
     """Take the champion, else the challenger, else the newest version."""
     with doing("choosing the model"):
-        load("xray.registry.intents").settle(places, model_name)
-        choice = load("xray.registry.choice").resolve(places, model_name)
+        load("xray.promotion.protocol").settle(places, model_name)
+        choice = load("xray.scoring.select_model").resolve(places, model_name)
     return done(choice, False, f"{choice.uri} ({choice.how})")
 
 
@@ -64,7 +64,7 @@ def score_new(
     """Score what is new, on all cores or on a Dask cluster, and write the scores."""
     report, cluster = progress_of("scans"), cluster_at(dask)
     with doing("scoring"):
-        scored = load("xray.registry.inbox_scores").score_inbox(places, choice, inbox, output, rescore, report, cluster)
+        scored = load("xray.scoring.score_inbox").score_inbox(places, choice, inbox, output, rescore, report, cluster)
     report(1, 1)  # with nothing new, it is at its end
     show_rows("scored", "What lay in the inbox, and what became of it.", scored.rows())
     return done(scored, scored.new == 0, f"{scored.new:,} new of {scored.found:,} files")
@@ -74,7 +74,7 @@ def score_new(
 def report(_scored: Scored, inbox: Path, output: Path, settings: Drift) -> Sequence[DriftReport]:
     """Compare what was scored with what the model was made from."""
     with doing("comparing with the model's own scans"):
-        reports = load("xray.registry.scoring_log").write_reports(output, inbox, settings)
+        reports = load("xray.scoring.log_to_mlflow").write_reports(output, inbox, settings)
     for each in reports:
         show_rows("drift", each.values()["remark"], each.values()["rows"])
     alarms = sorted({name for each in reports for name in each.values()["alarms"]})
@@ -85,5 +85,5 @@ def report(_scored: Scored, inbox: Path, output: Path, settings: Drift) -> Seque
 def log_run(scored: Scored, reports: Sequence[DriftReport], choice: Choice, places: Places) -> Done:
     """Tell MLflow, which may be away: the scores are written."""
     with doing("telling MLflow"):
-        run_ids = load("xray.registry.scoring_log").log_entries(places, reports, flow_run_id())
+        run_ids = load("xray.scoring.log_to_mlflow").log_entries(places, reports, flow_run_id())
     return done(Done(choice, scored, reports, run_ids), not run_ids, f"{len(run_ids)} MLflow runs")

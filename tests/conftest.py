@@ -25,7 +25,7 @@ from pathlib import Path
 
 import pytest
 
-from xray.s3 import S3Path
+from xray.files.s3 import S3Path
 
 PROJECT = Path(__file__).parent.parent
 
@@ -42,7 +42,7 @@ def real_scans() -> Path:
 @pytest.fixture(scope="session")
 def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder of 240 phantoms of 64 x 64. Read only: a test that changes files makes its own."""
-    from xray.data.phantom import write_phantoms
+    from xray.data.sources.phantoms import write_phantoms
 
     folder = tmp_path_factory.mktemp("phantoms") / "data"
     write_phantoms(folder, scans=240, seed=0, size=(64, 64))

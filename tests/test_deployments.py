@@ -12,7 +12,7 @@ from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.workers.process import ProcessJobConfiguration
 
 from flows.naming import KINDS
-from flows.running import HEARTBEAT_SECONDS
+from flows.servers.server_registry import HEARTBEAT_SECONDS
 
 WHOLE: dict[str, Any] = yaml.safe_load((Path(__file__).parents[1] / "prefect.yaml").read_text(encoding="utf-8"))
 DEPLOYMENTS = {f"{each['entrypoint'].rpartition('.')[2]}/{each['name']}": each for each in WHOLE["deployments"]}

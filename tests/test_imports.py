@@ -10,7 +10,7 @@ import flows
 import tasks
 
 HEAVY = {"tensorflow", "keras", "mlflow", "optuna", "matplotlib", "sklearn", "prefect_dask", "distributed", "pyarrow"}
-GROUND_FLOOR = ["xray", "xray.config", "xray.labels", "xray.files", "xray.errors"]
+GROUND_FLOOR = ["xray", "xray.config", "xray.labels", "xray.files.damage", "xray.errors"]
 
 LOOK = """
 import importlib, json, sys
@@ -49,7 +49,12 @@ def test_the_ground_floor_loads_neither_prefect_nor_anything_heavy(tmp_path: Pat
 
 
 def test_finding_a_finished_training_its_evaluation_and_run_again_loads_no_tensorflow(tmp_path: Path) -> None:
-    rooms = ["xray.training.fit", "xray.training.ensemble", "xray.evaluation.judge", "xray.evaluation.inspection"]
-    recording = ["xray.registry.record", "xray.registry.seeds", "xray.registry.family"]
+    rooms = [
+        "xray.training.fit",
+        "xray.training.ensemble",
+        "xray.evaluation.evaluate",
+        "xray.evaluation.inspection.inspect",
+    ]
+    recording = ["xray.runs.training_run", "xray.runs.seed_ensemble", "xray.runs.cross_validation_run"]
     loaded = loaded_after([*rooms, *recording], tmp_path)
     assert loaded[recording[-1]] & {"tensorflow", "keras"} == set()

@@ -24,8 +24,8 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from xray.errors import ConfigError
+from xray.files.s3 import DataPath, S3Path, data_path
 from xray.recipe_files import Recipe, is_file, nearest, read_recipe, recipe_names
-from xray.s3 import DataPath, S3Path, data_path
 from xray.sections import (
     About,
     Augmentation,

@@ -23,7 +23,7 @@ class ImageError(XrayError):
     """A file that is no usable scan.
 
     Attributes:
-        reason: One of the words of `xray.data.images.REASONS`, for the rejects table.
+        reason: One of the words of `xray.data.decoding.normalizer.REASONS`, for the rejects table.
         detail: What was seen, for a person.
     """
 

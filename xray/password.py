@@ -7,8 +7,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from xray.drafts import whole_file
 from xray.errors import XrayError
+from xray.files.atomic import whole_file
 
 FOLDER, NAME = ".prefect", "password"
 USER = "xray"

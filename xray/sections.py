@@ -60,7 +60,7 @@ class Model(Section):
     added = frozenset({"backbone", "weights", "standardize", "views"})
 
     architecture: Literal["article", "quick", "residual", "backbone"] = Field(
-        "article", description="A name in xray.training.architectures, or a backbone."
+        "article", description="A name in xray.training.networks.architectures, or a backbone."
     )
     backbone: Literal[
         "none", "mobilenet_v2", "mobilenet_v3_small", "efficientnet_v2_b0", "densenet121", "resnet50_v2"

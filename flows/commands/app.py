@@ -86,8 +86,8 @@ def settled(home: Path, trains: bool = False) -> None:
     Raises:
         XrayError: The home's path is no text.
     """
-    from flows.environment import settle
-    from flows.refusals import require_text
+    from flows.preflight import require_text
+    from flows.servers.environment import settle
 
     require_text(home, "--home")
     settle(home.resolve(), trains)
@@ -116,7 +116,7 @@ def command(*words: object, home: Path = Path()) -> str:
 
 def show_ends(ends: Mapping[str, str]) -> None:
     """Print what a command leaves and what goes on from it: a word and an address, a path or a command each."""
-    from flows.screen import console
+    from flows.console import console
 
     for word, end in ends.items():
         if end:
@@ -141,7 +141,7 @@ def pages(places: "Places", run_id: str, home: Path) -> dict[str, str]:
     """
     from tasks.libraries import load
 
-    page = load("xray.registry.whereabouts").page_of(places, run_id)
+    page = load("xray.tracking.page_address").page_of(places, run_id)
     prefect = os.environ.get("PREFECT_API_URL", "").removesuffix("/api")
     return {"MLflow": page or command("ui", home=home), "Prefect": prefect or command("up", home=home)}
 

@@ -23,15 +23,15 @@ def runs(
     home: Home = Path(),
 ) -> None:
     """List the last runs with the figures that matter; a search or a cross-validation is one of them."""
-    from flows.refusals import require_store
+    from flows.preflight import require_store
 
     require_store(home)
     settled(home)
-    from flows.screen import console, show_table
+    from flows.console import console, show_table
     from tasks.libraries import load
     from xray.config import Places
 
-    overview = load("xray.registry.overview")
+    overview = load("xray.tracking.lookup.list_runs")
     found = overview.last_runs(Places(home=home.resolve()), experiment, last, ADDRESS, below)
     if as_json:
         write_json([run.as_json() for run in found.runs])
@@ -54,17 +54,17 @@ def compare(
     home: Home = Path(),
 ) -> None:
     """Compare each later run with the first: what differs, by how much, and whether that is real."""
-    from flows.refusals import require_store
+    from flows.preflight import require_store
 
     if len(runs) < 2:
         raise XrayError(f"two or more runs are compared. Received: {' '.join(runs)}")
     require_store(home)
     settled(home)
-    from flows.screen import console, show_table
+    from flows.console import console, show_table
     from tasks.libraries import load
     from xray.config import Places
 
-    found = load("xray.registry.comparing").compare_runs(Places(home=home.resolve()), runs, shared)
+    found = load("xray.tracking.lookup.compare_runs").compare_runs(Places(home=home.resolve()), runs, shared)
     if as_json:
         write_json(found.as_json())
         return
@@ -72,7 +72,7 @@ def compare(
         show_table("What differs", ("", "", *found.names), found.differing)
     else:
         console.print("Nothing differs in configuration, data and code.")
-    from xray.evaluation.comparison import CAUTION, COLUMNS
+    from xray.evaluation.metrics.paired_comparison import CAUTION, COLUMNS
 
     for each in found.compared:
         show_table(each.title, COLUMNS, each.comparison.rows())

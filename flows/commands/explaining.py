@@ -14,7 +14,7 @@ from flows.commands.predicting import Address, Files, chosen, require_model
 from xray.errors import XrayError
 
 if TYPE_CHECKING:
-    from xray.registry.explaining import Explained
+    from xray.scoring.explain_files import Explained
 
 
 @app.command(epilog="Example: [bold]xray explain scan.jpeg other.png --output maps[/bold]")
@@ -26,19 +26,19 @@ def explain(
 ) -> None:
     """Draw where in each scan the model finds evidence for pneumonia, beside what it answers."""
     pictures = _pictures(files, output)
-    from flows.given import contents
+    from flows.input_files import contents
 
     scans = contents(files)
     require_model(model, home)
     settled(home)
-    from flows.screen import console, show_table
+    from flows.console import console, show_table
     from tasks.libraries import load
     from xray.config import Places
-    from xray.data.listing import printable
-    from xray.registry.card import SAFETY
+    from xray.data.sources.file_listing import printable
+    from xray.evaluation.reporting.model_card import SAFETY
 
     places = Places(home=home.resolve())
-    explaining = load("xray.registry.explaining")
+    explaining = load("xray.scoring.explain_files")
     choice = chosen(places, model)
     names = [printable(str(path)) for path in files]
     explained = explaining.explain_files(places, choice.uri, dict(zip(names, scans, strict=True)))
@@ -68,7 +68,7 @@ def _draw(explained: "Mapping[str, Explained]", pictures: Mapping[str, Path], ur
     """Write all pictures or, where one cannot be drawn, none."""
     from tasks.libraries import load
 
-    draw = load("xray.evaluation.figures_maps").scan_explanation
+    draw = load("xray.evaluation.inspection.saliency_plots").scan_explanation
     folder = next(iter(pictures.values())).parent
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".maps-", dir=folder) as scratch, warnings.catch_warnings():

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from flows.commands.app import app, command
-from xray.data.listing import visible
+from xray.data.sources.file_listing import visible
 from xray.errors import XrayError
 
 
@@ -18,7 +18,7 @@ def phantom(
     size: Annotated[str, typer.Option("--size", metavar="WxH", help="Width and height, in pixels.")] = "224x224",
 ) -> None:
     """Draw a synthetic data set in CoronaHack's layout."""
-    from xray.data.phantom import write_phantoms
+    from xray.data.sources.phantoms import write_phantoms
 
     width, _, height = size.partition("x")
     if not (width.isdecimal() and height.isdecimal()):
@@ -33,7 +33,7 @@ def download(
     folder: Annotated[Path, typer.Argument(help="A folder that is not there yet.", show_default=False)],
 ) -> None:
     """Fetch the public CoronaHack scans from Kaggle."""
-    from xray.data.download import download as fetch
+    from xray.data.sources.download import download as fetch
 
     fetch(folder)
     typer.echo(f"the scans are in {visible(str(folder))}")

@@ -10,7 +10,7 @@ from xray.errors import XrayError
 
 if TYPE_CHECKING:
     from xray.config import Places
-    from xray.registry.choice import Choice
+    from xray.scoring.select_model import Choice
 
 Files = Annotated[list[Path], typer.Argument(help="Image files; - is standard input.", show_default=False)]
 Address = Annotated[str | None, typer.Option("--model", help="A model's address, such as models:/NAME/1.")]
@@ -19,18 +19,18 @@ Address = Annotated[str | None, typer.Option("--model", help="A model's address,
 @app.command(epilog="Example: [bold]xray predict scan.jpeg other.png --json[/bold]")
 def predict(files: Files, model: Address = None, as_json: AsJson = False, home: Home = Path()) -> None:
     """Give the probability of pneumonia, a decision and the model's version for each file."""
-    from flows.given import given
+    from flows.input_files import given
 
     with given(files) as paths:
         require_model(model, home)
         settled(home)
         from tasks.libraries import load
         from xray.config import Places
-        from xray.data.listing import printable
+        from xray.data.sources.file_listing import printable
 
         places = Places(home=home.resolve())
         choice = chosen(places, model)
-        scores = load("xray.registry.choice").score_files(places, choice.uri, paths)
+        scores = load("xray.scoring.select_model").score_files(places, choice.uri, paths)
     rows = [
         {"file": printable(str(path)), **row, "model": choice.uri, "chosen": choice.how}
         for path, row in zip(files, scores, strict=True)
@@ -42,8 +42,8 @@ def predict(files: Files, model: Address = None, as_json: AsJson = False, home: 
 
 
 def _show(rows: list[dict[str, Any]], title: str, as_json: bool) -> None:
-    from flows.screen import console, show_table
-    from xray.registry.card import SAFETY
+    from flows.console import console, show_table
+    from xray.evaluation.reporting.model_card import SAFETY
 
     if as_json:
         write_json(rows)
@@ -67,7 +67,7 @@ def require_model(model: str | None, home: Path) -> None:
     Raises:
         XrayError: The model lies in a store, and the home holds none.
     """
-    from flows.refusals import require_store
+    from flows.preflight import require_store
 
     if model is None or model.startswith(("models:", "runs:")):
         require_store(home)
@@ -82,6 +82,6 @@ def chosen(places: "Places", model: str | None) -> "Choice":
     from tasks.libraries import load
     from xray.config import Registry
 
-    models = load("xray.registry.choice")
+    models = load("xray.scoring.select_model")
     choice: Choice = models.Choice(model, None, "as asked") if model else models.resolve(places, Registry().model_name)
     return choice

@@ -10,7 +10,7 @@ from flows.commands.app import DEFAULT_NAME, AsJson, Home, app, command, settled
 from xray.errors import XrayError
 
 if TYPE_CHECKING:
-    from xray.registry.answers import Decision
+    from xray.promotion.outcome import Decision
 
 NOT_MOVED = 1
 """Exit code of a move that was refused or withdrawn: an answer, where 2 says that there is none."""
@@ -23,13 +23,13 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept in the hi
 def models(home: Home = Path(), model_name: ModelName = DEFAULT_NAME, as_json: AsJson = False) -> None:
     """List the versions of a model, the newest first: aliases, figures on TEST, data and recipe."""
     _ready(home)
-    from flows.screen import console, show_table
+    from flows.console import console, show_table
     from tasks.libraries import load
     from xray.config import Places
 
     places = Places(home=home.resolve())
-    load("xray.registry.intents").settle(places, model_name)
-    room = load("xray.registry.versions")
+    load("xray.promotion.protocol").settle(places, model_name)
+    room = load("xray.models.versions")
     found = room.versions(places, model_name)
     if as_json:
         write_json([each.as_json() for each in found])
@@ -64,19 +64,19 @@ def promote(
 
     Ends with 0 where it is champion now, with 1 where it was refused or another promotion was first.
     """
-    from flows.refusals import checked_policy
-    from xray.s3 import data_path
+    from flows.preflight import checked_policy
+    from xray.files.s3 import data_path
 
     policy = checked_policy(settings or [], force, reason)
     scans = None if data is None else data_path(data)
     if isinstance(scans, Path) and not scans.is_dir():
         raise XrayError(f"--data must be an existing folder. Received: {data}")
     _ready(home)
-    from flows.environment import served
+    from flows.console import working
     from flows.promotion import promote as promote_flow
-    from flows.screen import working
+    from flows.servers.environment import served
 
-    with working(served(home, "xray.registry.promotion")):
+    with working(served(home, "xray.promotion.promote")):
         require_challenger(home, model_name, version)
         decision = promote_flow(version, force, reason, scans, policy, model_name, home.resolve())
     _tell(decision, home)
@@ -86,11 +86,11 @@ def promote(
 def rollback(reason: Reason = "", home: Home = Path(), model_name: ModelName = DEFAULT_NAME) -> None:
     """Make the champion before this one champion again; done twice it goes two back."""
     _ready(home)
-    from flows.environment import served
+    from flows.console import working
     from flows.promotion import rollback as rollback_flow
-    from flows.screen import working
+    from flows.servers.environment import served
 
-    with working(served(home, "xray.registry.promotion")):
+    with working(served(home, "xray.promotion.promote")):
         require_champion_before(home, model_name)
         decision = rollback_flow(reason, model_name, home.resolve())
     _tell(decision, home)
@@ -100,13 +100,13 @@ def rollback(reason: Reason = "", home: Home = Path(), model_name: ModelName = D
 def history(home: Home = Path(), model_name: ModelName = DEFAULT_NAME, as_json: AsJson = False) -> None:
     """Print every decision about a model, the last one first, refusals included."""
     _ready(home)
-    from flows.screen import show_table
+    from flows.console import show_table
     from tasks.libraries import load
     from xray.config import Places
 
     places = Places(home=home.resolve())
-    load("xray.registry.intents").settle(places, model_name)
-    records = load("xray.registry.decisions").Book(places, model_name).records()[::-1]
+    load("xray.promotion.protocol").settle(places, model_name)
+    records = load("xray.promotion.decision_log").Book(places, model_name).records()[::-1]
     if as_json:
         write_json([record.as_json() for record in records])
         return
@@ -119,7 +119,7 @@ def history(home: Home = Path(), model_name: ModelName = DEFAULT_NAME, as_json: 
 
 
 def _ready(home: Path) -> None:
-    from flows.refusals import require_store
+    from flows.preflight import require_store
 
     require_store(home)
     settled(home)
@@ -142,14 +142,14 @@ def require_challenger(home: Path, model_name: str, version: int | None) -> None
 
     places = Places(home=home.resolve())
     with doing("looking up the versions"):
-        found = load("xray.registry.versions").versions(places, model_name)
+        found = load("xray.models.versions").versions(places, model_name)
         if version is None and found and not any("challenger" in each.aliases for each in found):
             newest = command("promote", found[0].version, *_named(model_name), home=home)
             raise XrayError(
                 f"a version must bear the alias challenger, or be named, such as {newest}. "
                 f"Received: none of {model_name} does"
             )
-        load("xray.registry.promotion").bout(places, model_name, version)
+        load("xray.promotion.promote").bout(places, model_name, version)
 
 
 def require_champion_before(home: Path, model_name: str) -> None:
@@ -163,7 +163,7 @@ def require_champion_before(home: Path, model_name: str) -> None:
     from xray.config import Places
 
     with doing("looking up the versions"):
-        load("xray.registry.promotion").bout_of_return(Places(home=home.resolve()), model_name)
+        load("xray.promotion.promote").bout_of_return(Places(home=home.resolve()), model_name)
 
 
 def _named(model_name: str) -> list[str]:
@@ -171,7 +171,7 @@ def _named(model_name: str) -> list[str]:
 
 
 def _tell(decision: "Decision", home: Path) -> None:
-    from flows.screen import console, show_table
+    from flows.console import console, show_table
 
     if decision.judgement is not None:
         show_table(decision.scans(), ("rule", "seen", "held"), decision.rows())

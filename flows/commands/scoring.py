@@ -19,7 +19,7 @@ def score(
     home: Home = Path(),
 ) -> None:
     """Score the scans that are new in a folder, and say whether they differ from the model's own."""
-    from flows.refusals import require_cluster, require_store, require_text
+    from flows.preflight import require_cluster, require_store, require_text
     from xray.data.inbox import require_outside
 
     if not folder.is_dir():
@@ -30,17 +30,17 @@ def score(
     require_store(home)
     require_cluster(dask)
     settled(home)
-    from flows.environment import served
+    from flows.console import console, show_table, working
     from flows.scoring import score as flow
-    from flows.screen import console, show_table, working
+    from flows.servers.environment import served
     from tasks.libraries import load
     from xray.config import Places
 
-    with working(served(home, "xray.registry.inbox_scores")):
+    with working(served(home, "xray.scoring.score_inbox")):
         # Refused here, it does not stand among Prefect's failed runs.
-        load("xray.registry.choice").resolve(Places(home=home.resolve()), model_name)
+        load("xray.scoring.select_model").resolve(Places(home=home.resolve()), model_name)
         ended = flow(folder, output, rescore=rescore, model_name=model_name, home=home, dask=dask)
-    from xray.registry.card import SAFETY
+    from xray.evaluation.reporting.model_card import SAFETY
 
     scored = ended.scored
     show_table(

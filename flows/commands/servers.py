@@ -29,9 +29,9 @@ def up(
     home: Home = Path(),
 ) -> None:
     """Run Prefect's server, MLflow's server and a worker until Ctrl-C, all on 127.0.0.1 alone."""
-    from flows.refusals import require_file, require_writable
-    from flows.servers import Plan
-    from flows.servers import up as run_servers
+    from flows.preflight import require_file, require_writable
+    from flows.servers.up import Plan
+    from flows.servers.up import up as run_servers
 
     require_file(deployments, "--deployments")
     require_writable(home)
@@ -43,8 +43,8 @@ def ui(
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="A free port.")] = 5000, home: Home = Path()
 ) -> None:
     """Start MLflow's own UI on the store under mlruns/, on 127.0.0.1 alone; where xray up runs it, say where."""
-    from flows.refusals import require_free, require_store
-    from flows.running import access, running
+    from flows.preflight import require_free, require_store
+    from flows.servers.server_registry import access, running
 
     servers = running(home.resolve())
     if servers is not None:
@@ -55,8 +55,8 @@ def ui(
     require_store(home)
     settled(home)
     from xray.config import Places
-    from xray.registry.overview import pages
-    from xray.registry.store import ui_command
+    from xray.tracking.lookup.list_runs import pages
+    from xray.tracking.store import ui_command
 
     places, address = Places(home=home.resolve()), f"http://127.0.0.1:{port}"
     command = ui_command(places, port)

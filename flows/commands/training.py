@@ -24,7 +24,7 @@ from flows.commands.app import (
 
 if TYPE_CHECKING:
     from xray.config import Request
-    from xray.registry.record import Recorded
+    from xray.runs.training_run import Recorded
 
 DEMO_SCANS = 600
 
@@ -54,18 +54,18 @@ def cross_validate(
 ) -> None:
     """Train on every fold, for mean, spread and out-of-fold scores. No model is registered."""
     settled(home, trains=True)
-    from flows.refusals import checked_request, require_cluster
+    from flows.preflight import checked_request, require_cluster
 
     require_cluster(dask)
     request = checked_request(data, recipe, settings or [], home, trains=True, prepared=prepared)
     show_recipe(request)
+    from flows.console import console, show_table, working
     from flows.cross_validation import cross_validate as flow
-    from flows.environment import served
-    from flows.screen import console, show_table, working
+    from flows.servers.environment import served
 
-    with working(served(home, "xray.data.prepare", "xray.registry.family")):
+    with working(served(home, "xray.data.prepare", "xray.runs.cross_validation_run")):
         family = flow(request, seeds=seeds, dask=dask)
-    from xray.registry.card import SAFETY
+    from xray.evaluation.reporting.model_card import SAFETY
 
     for title, (columns, rows) in family.summary.tables().items():
         show_table(f"{request.config.recipe}, {title}", columns, rows)
@@ -90,14 +90,14 @@ def prepare(
 ) -> None:
     """Go as far as the catalog and the pixel store, and print the counts and the audit's findings."""
     settled(home)
-    from flows.refusals import checked_request, require_cluster
+    from flows.preflight import checked_request, require_cluster
 
     require_cluster(dask)
     request = checked_request(data, recipe, settings or [], home, trains=False, prepared=prepared)
     show_recipe(request)
-    from flows.environment import served
+    from flows.console import show_table, working
     from flows.pipeline import prepare as prepare_flow
-    from flows.screen import show_table, working
+    from flows.servers.environment import served
 
     with working(served(home, "xray.data.prepare")):
         catalog = prepare_flow(request, dask=dask)
@@ -116,11 +116,11 @@ def demo(home: Home = Path()) -> None:
     """Make a phantom data set and run the whole pipeline on it, in under three minutes."""
     settled(home, trains=True)
     data = home / "data" / "demo-phantoms"
-    from xray.data.metadata import METADATA_NAME
-    from xray.data.phantom import write_phantoms
+    from xray.data.sources.coronahack import METADATA_NAME
+    from xray.data.sources.phantoms import write_phantoms
 
     if not (data / METADATA_NAME).is_file():  # it comes last
-        from flows.screen import watching
+        from flows.console import watching
         from tasks.progress import doing
 
         shutil.rmtree(data, ignore_errors=True)  # what a demo left that was killed
@@ -133,20 +133,20 @@ def _run(
     data: str, recipe: str, settings: list[str], home: Path, dask: str | None = None, prepared: str | None = None
 ) -> None:
     settled(home, trains=True)
-    from flows.refusals import checked_request, require_cluster
+    from flows.preflight import checked_request, require_cluster
 
     require_cluster(dask)
     request = checked_request(data, recipe, settings, home, trains=True, prepared=prepared)
     show_recipe(request)
-    from flows.environment import served
+    from flows.console import console, show_table, working
     from flows.pipeline import pipeline
-    from flows.screen import console, show_table, working
+    from flows.servers.environment import served
 
-    with working(served(home, "xray.data.prepare", "xray.registry.record")):
+    with working(served(home, "xray.data.prepare", "xray.runs.training_run")):
         recorded = pipeline(request, dask=dask)
-    from xray.evaluation.report import COLUMNS
-    from xray.registry.card import SAFETY
-    from xray.registry.seeds import Repeated
+    from xray.evaluation.metrics.split_metrics import COLUMNS
+    from xray.evaluation.reporting.model_card import SAFETY
+    from xray.runs.seed_ensemble import Repeated
 
     report = recorded.judged.report()
     show_table(f"{request.config.recipe}, on TEST", COLUMNS, report["rows"])
@@ -159,7 +159,7 @@ def _run(
 def _ends(request: "Request", recorded: "Recorded", home: Path) -> dict[str, str]:
     from tasks.libraries import load
 
-    version, report = recorded.registered, load("xray.registry.pages").REPORT
+    version, report = recorded.registered, load("xray.runs.report_page").REPORT
     named = [] if version.name == DEFAULT_NAME else ["--model-name", version.name]
     alias = ", challenger" if version.challenger else ""
     return {
@@ -167,7 +167,7 @@ def _ends(request: "Request", recorded: "Recorded", home: Path) -> dict[str, str
         "": f"not challenger: {version.withheld}" if version.withheld else "",
         "promote": command("promote", version.version, *named, home=home),
         "run": recorded.run_id,
-        "report": load("xray.registry.whereabouts").file_of(request.places, recorded.run_id, report),
+        "report": load("xray.tracking.page_address").file_of(request.places, recorded.run_id, report),
         "scores": str(recorded.judged.folder / "scores.parquet"),
         **pages(request.places, recorded.run_id, home),
     }

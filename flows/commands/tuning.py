@@ -22,7 +22,7 @@ from flows.commands.app import (
 
 if TYPE_CHECKING:
     from xray.config import Request
-    from xray.registry.searched import Searched
+    from xray.tuning.study_run import Searched
 
 
 @app.command(epilog="Example: [bold]xray tune ../coronahack --recipe quick --trials 20 --set training.epochs=5[/bold]")
@@ -58,8 +58,8 @@ def tune(
 ) -> None:
     """Search a recipe's best values by VALIDATION scans, and prune trials that lag. TEST is not looked at."""
     settled(home, trains=True)
-    from flows.refusals import checked_request, require_cluster
-    from xray.training.search import DEFAULT_SPACE, Search, load_space
+    from flows.preflight import checked_request, require_cluster
+    from xray.tuning.search_space import DEFAULT_SPACE, Search, load_space
 
     require_cluster(dask)
     search = Search(
@@ -73,18 +73,18 @@ def tune(
     show_recipe(request)
     from pydantic import SecretStr
 
-    from flows.environment import served
-    from flows.screen import working
+    from flows.console import working
+    from flows.servers.environment import served
     from flows.tuning import tune as flow
 
-    with working(served(home, "xray.data.prepare", "xray.registry.study")):
+    with working(served(home, "xray.data.prepare", "xray.tuning.study")):
         searched = flow(request, search=search, storage=SecretStr(storage) if storage else None, dask=dask)
     _show(searched, request, home)
 
 
 def _show(searched: "Searched", request: "Request", home: Path) -> None:
-    from flows.screen import console, show_table
-    from xray.registry.card import SAFETY
+    from flows.console import console, show_table
+    from xray.evaluation.reporting.model_card import SAFETY
 
     counts = ", ".join(f"{count} {word}" for word, count in searched.counts.items())
     show_table(f"{request.config.recipe}, best trials on VALIDATION", *searched.table())

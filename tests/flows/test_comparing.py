@@ -5,9 +5,9 @@ import json
 import pytest
 
 from tests.flows.test_cli import Answer, called
-from tests.xray.registry.judged_runs import EXPERIMENT, judged_run, scores_of
+from tests.xray.tracking.judged_runs import EXPERIMENT, judged_run, scores_of
 from xray.config import Places
-from xray.evaluation.comparison import FIGURES
+from xray.evaluation.metrics.paired_comparison import FIGURES
 
 
 @pytest.fixture(scope="module")

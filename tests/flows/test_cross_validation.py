@@ -90,7 +90,7 @@ def test_prefect_shows_the_folds_and_the_out_of_fold_figures(first: Run) -> None
 
 
 def test_nothing_is_registered(first: Run, request_of: Request) -> None:
-    from xray.registry.store import store_of
+    from xray.tracking.store import store_of
 
     assert list(store_of(request_of.places).client().search_registered_models()) == []
 

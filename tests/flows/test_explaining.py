@@ -13,11 +13,11 @@ from PIL import Image
 
 from tests.flows.test_cli import Answer, called
 from xray.config import Images, Model
-from xray.data.phantom import write_phantoms
-from xray.evaluation.reading import Reading
-from xray.registry.card import SAFETY
-from xray.registry.model import Settings, save
-from xray.training.architectures import build
+from xray.data.sources.phantoms import write_phantoms
+from xray.evaluation.decision.rule import Reading
+from xray.evaluation.reporting.model_card import SAFETY
+from xray.models.package import Settings, save
+from xray.training.networks.architectures import build
 
 IMAGES = Images(height=48, width=40)
 LATIN = "r\udcf6\x1b[31m\nb.jpeg"

@@ -78,7 +78,7 @@ def run_of(request: Request, least: int = len(TASKS)) -> Run:
 @pytest.fixture(scope="module")
 def request_of(tmp_path_factory: pytest.TempPathFactory) -> Request:
     """Phantoms of 64 x 64, one of them spoilt, and a home of their own."""
-    from xray.data.phantom import write_phantoms
+    from xray.data.sources.phantoms import write_phantoms
 
     root = tmp_path_factory.mktemp("pipeline")
     write_phantoms(root / "scans", scans=SCANS, seed=0, size=(64, 64))
@@ -145,7 +145,7 @@ def test_prefect_points_to_the_mlflow_run(first: Run) -> None:
 
 
 def test_the_mlflow_run_names_its_flow_run(first: Run, second: Run, request_of: Request) -> None:
-    from xray.registry.store import store_of
+    from xray.tracking.store import store_of
 
     run = store_of(request_of.places).client().get_run(first.result.run_id)
     assert run.data.tags["prefect_flow_run"] == str(first.id) != str(second.id)
@@ -170,7 +170,7 @@ def test_with_seeds_it_trains_the_others_and_registers_one_ensemble(with_seeds: 
 def test_with_seeds_prefect_shows_their_spread_and_mlflow_names_the_flow_run(
     with_seeds: Run, request_of: Request
 ) -> None:
-    from xray.registry.store import store_of
+    from xray.tracking.store import store_of
 
     assert "test auc" in str(with_seeds.artifacts["seeds"].data)
     tags = store_of(request_of.places).client().get_run(with_seeds.result.run_id).data.tags

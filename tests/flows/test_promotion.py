@@ -10,10 +10,10 @@ from prefect.client.schemas.objects import State
 
 from flows.commands.promoting import require_challenger
 from flows.promotion import promote, rollback
-from tests.xray.registry.contenders import NAME, prejudiced
+from tests.xray.promotion.contenders import NAME, prejudiced
 from xray.config import Places, Promotion
 from xray.errors import DataError, RegistryError, XrayError
-from xray.registry.decisions import Book
+from xray.promotion.decision_log import Book
 
 pytestmark = [pytest.mark.usefixtures("prefect_server"), pytest.mark.timeout(600)]
 

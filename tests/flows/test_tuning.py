@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from flows.tuning import tune
 from xray.config import Request, load_config
-from xray.training.search import Choices, Range, Search
+from xray.tuning.search_space import Choices, Range, Search
 
 SETTINGS = ["images.height=32", "images.width=32", "training.epochs=1", "registry.experiment=a-test"]
 SEARCH = Search(

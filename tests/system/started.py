@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from flows.running import MLFLOW_PASSWORD, MLFLOW_USER
+from flows.servers.server_registry import MLFLOW_PASSWORD, MLFLOW_USER
 from tests.system.conftest import OUTSIDE, PROJECT
 from xray.password import password_file
 

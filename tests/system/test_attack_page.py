@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 TEMPORARY = """
 import sys, time
 from pathlib import Path
-from flows.environment import served, settle
+from flows.servers.environment import served, settle
 home = Path(sys.argv[1])
 settle(home, trains=False)
 with served(home):

@@ -19,8 +19,9 @@ from tests.system.conftest import PROJECT, Command
 from tests.system.started import Started, free_ports, settings_of, started, until
 from tests.system.typed import Documented
 from xray.config import Images
-from xray.data import decoding, shards
-from xray.data.shards import PixelStore, fill
+from xray.data.decoding import parallel_decode
+from xray.data.store import fill_pixel_store
+from xray.data.store.fill_pixel_store import PixelStore, fill
 from xray.errors import DataError, XrayError
 
 SMALL = Images(height=32, width=40)
@@ -35,8 +36,8 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 @pytest.fixture(autouse=True)
 def many_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several shards, and many calls to the cluster, where 200 scans would make one of each."""
-    monkeypatch.setattr(shards, "SHARD_ROWS", 48)
-    monkeypatch.setattr(decoding, "MOST_AFAR", 4)
+    monkeypatch.setattr(fill_pixel_store, "SHARD_ROWS", 48)
+    monkeypatch.setattr(parallel_decode, "MOST_AFAR", 4)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def here(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """What threads of this process write."""
     with pytest.MonkeyPatch.context() as smaller:
-        smaller.setattr(shards, "SHARD_ROWS", 48)
+        smaller.setattr(fill_pixel_store, "SHARD_ROWS", 48)
         return contents(fill(scans, digests(scans), SMALL, tmp_path_factory.mktemp("here")).store)
 
 
@@ -135,7 +136,7 @@ def test_a_scan_that_ends_each_worker_is_named_in_one_line_and_what_is_finished_
     preload.write_text(
         "import os, signal\n"
         "from xray.data import decoding\n"
-        "from xray.data.images import normalize as plain\n"
+        "from xray.data.decoding.normalizer import normalize as plain\n"
         "def normalize(data, images):\n"
         f"    return os.kill(os.getpid(), signal.SIGKILL) if data == {DEADLY!r} else plain(data, images)\n"
         "decoding.normalize = normalize\n"

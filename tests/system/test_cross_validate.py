@@ -16,7 +16,7 @@ import psutil
 import pytest
 from prefect import flow
 
-from tasks.folds import learn_on_cluster
+from tasks.cross_validation import learn_on_cluster
 from tests.system.conftest import OUTSIDE, PROJECT, processes_of
 from xray.config import Places, Request, load_config
 from xray.data.folds import cut
@@ -101,7 +101,7 @@ def runs_of(home: Path) -> tuple[Any, list[Any]]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with phantoms in it."""
-    from xray.data.phantom import write_phantoms
+    from xray.data.sources.phantoms import write_phantoms
 
     folder = tmp_path_factory.mktemp("cross-validate")
     write_phantoms(folder / "phantoms", scans=120, seed=0, size=(64, 64))

@@ -17,10 +17,10 @@ import psutil
 import pytest
 import yaml
 
-from flows.automations import SILENT_SECONDS
-from flows.environment import lasting_settings
-from flows.running import CLIENT_PASSWORD, MLFLOW_PASSWORD, MLFLOW_USER, SERVER_PASSWORD
-from tasks.turns import LEASE_SECONDS
+from flows.servers.automations import SILENT_SECONDS
+from flows.servers.environment import lasting_settings
+from flows.servers.server_registry import CLIENT_PASSWORD, MLFLOW_PASSWORD, MLFLOW_USER, SERVER_PASSWORD
+from tasks.training_slot import LEASE_SECONDS
 from tests.system.conftest import PROJECT, Command
 from tests.system.started import (
     Prefect,
@@ -36,7 +36,7 @@ from tests.system.started import (
 from xray.config import Request
 from xray.data.catalog import Catalog
 from xray.password import USER, made_password
-from xray.training.identity import training_digest
+from xray.training.training_digest import training_digest
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(1200)]
 
@@ -85,7 +85,7 @@ class House:
                 lambda: answers(f"{self.mlflow_address}/health"),
             ),
             "worker": (
-                ["-m", "flows.worker", str(home), prefect, self.mlflow_address, *self._files(), ""],
+                ["-m", "flows.servers.worker", str(home), prefect, self.mlflow_address, *self._files(), ""],
                 lambda: self.processes["worker"].said("Worker 'xray' started"),
             ),
         }[name]

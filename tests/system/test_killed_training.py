@@ -33,8 +33,8 @@ import sys
 from pathlib import Path
 from xray.config import Places, load_config
 from xray.data.catalog import Catalog
-from xray.data.store import PixelStore
-from xray.registry.record import train_and_track
+from xray.data.store.pixel_store import PixelStore
+from xray.runs.training_run import train_and_track
 
 home, catalog, store, *settings = sys.argv[1:]
 catalog = Catalog(Path(catalog), Path(catalog).name, Path("phantoms"), True)

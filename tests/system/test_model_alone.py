@@ -20,13 +20,13 @@ from PIL import Image
 from tests.system.conftest import PROJECT, Command
 from xray import config
 from xray.config import Places
-from xray.evaluation.reading import Reading
-from xray.registry.choice import resolve, score_files
-from xray.registry.model import Settings, example_image, save
-from xray.registry.registration import Registration, register
-from xray.registry.runs import DataSet, RunFacts
-from xray.registry.store import store_of
-from xray.registry.tracking import open_run
+from xray.evaluation.decision.rule import Reading
+from xray.models.package import Settings, example_image, save
+from xray.models.register import Registration, register
+from xray.scoring.select_model import resolve, score_files
+from xray.tracking.run_identity import DataSet, RunFacts
+from xray.tracking.store import store_of
+from xray.tracking.tracker import open_run
 
 SCORE = """
 import json, sys

@@ -11,17 +11,17 @@ from pathlib import Path
 import httpx
 import pytest
 
-from flows.running import MLFLOW_PASSWORD, MLFLOW_USER
+from flows.servers.server_registry import MLFLOW_PASSWORD, MLFLOW_USER
 from tests.system.conftest import Command
 from tests.system.started import credentials
 from tests.system.typed import Documented
-from tests.xray.registry.contenders import NAME, prejudiced
-from tests.xray.registry.promoters import NAME as EMPTY
-from tests.xray.registry.promoters import carried_out, plan, with_versions
+from tests.xray.promotion.contenders import NAME, prejudiced
+from tests.xray.promotion.promoters import NAME as EMPTY
+from tests.xray.promotion.promoters import carried_out, plan, with_versions
 from xray.config import Places
-from xray.registry.decisions import Book
-from xray.registry.records import PROMOTED, WITHDRAWN
-from xray.registry.store import ui_command
+from xray.promotion.decision_log import Book
+from xray.promotion.decision_record import PROMOTED, WITHDRAWN
+from xray.tracking.store import ui_command
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 

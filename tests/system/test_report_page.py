@@ -18,13 +18,13 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from playwright.sync_api import Page as Tab
 
 from xray import config
-from xray.data.chest import draw_chest
-from xray.evaluation import figures
-from xray.evaluation.figures_scans import choose_scans, scan_grid
-from xray.evaluation.outcomes import Outcomes
-from xray.evaluation.page import Headline, Link, Page, Part, Picture, Point, write_page
-from xray.evaluation.page_tables import Table
-from xray.evaluation.report import COLUMNS, Evaluation, evaluate
+from xray.data.sources.phantom_drawing import draw_chest
+from xray.evaluation.decision.outcomes import Outcomes
+from xray.evaluation.metrics.split_metrics import COLUMNS, Evaluation, evaluate
+from xray.evaluation.plots import binary as figures
+from xray.evaluation.plots.scan_grid import choose_scans, scan_grid
+from xray.evaluation.reporting.page import Headline, Link, Page, Part, Picture, Point, write_page
+from xray.evaluation.reporting.tables import Table
 from xray.labels import decide
 
 pytestmark = [pytest.mark.system]

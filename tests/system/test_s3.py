@@ -8,8 +8,8 @@ import pytest
 from tests.conftest import send
 from tests.system.conftest import Command
 from tests.system.typed import Documented, Shell, Typed
-from xray.data.phantom import write_phantoms
-from xray.s3 import S3Path
+from xray.data.sources.phantoms import write_phantoms
+from xray.files.s3 import S3Path
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 

@@ -90,7 +90,7 @@ def killed(xray: Command, inbox: Path, renamed: Ended) -> int:
         child.wait()
     # Prefect's own server ends by itself when it hears no more of the command; the scoring processes at once.
     deadline = time.monotonic() + 60
-    while any("alone.py" in line for line in processes_of(child.pid)):
+    while any("model_process_main.py" in line for line in processes_of(child.pid)):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     if processes_of(child.pid):
@@ -151,7 +151,7 @@ def test_other_pictures_raise_the_alarm(resumed: Ended) -> None:
 
 def test_every_run_is_in_mlflow_once(resumed: Ended, xray: Command) -> None:
     from xray.config import Places
-    from xray.registry.store import store_of
+    from xray.tracking.store import store_of
 
     client = store_of(Places(home=xray.folder / "home")).client()
     experiment = client.get_experiment_by_name("xray-scoring")

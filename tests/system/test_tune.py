@@ -84,7 +84,7 @@ def drawn(home: Path) -> dict[int, tuple[float, float]]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with phantoms and a space in it."""
-    from xray.data.phantom import write_phantoms
+    from xray.data.sources.phantoms import write_phantoms
 
     folder = tmp_path_factory.mktemp("tune")
     write_phantoms(folder / "phantoms", scans=120, seed=0, size=(64, 64))

@@ -1,14 +1,31 @@
-"""One small training on phantoms, for every test that needs a finished one."""
+"""What the rooms' tests share: one small training on phantoms, a tiny network, and MLflow stores copied from one.
 
+Nothing heavy is imported before a fixture asks for it: most tests of the lower rooms need no TensorFlow and no MLflow.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from xray.config import Config, Places, load_config
 from xray.data.catalog import Catalog
 from xray.data.prepare import clean, normalize, write_prepared
-from xray.data.store import PixelStore
+from xray.data.store.pixel_store import PixelStore
+
+if TYPE_CHECKING:
+    from xray.evaluation.evaluate import Judged
+    from xray.evaluation.inspection.inspect import Inspected
+    from xray.runs.training_run import Recorded
+    from xray.tracking.run_identity import RunFacts
+    from xray.tracking.tracker import Tracker
+    from xray.training.fit import Trained
+
+SIDE = 32
+"""Rows and columns of the tiny network's scans."""
 
 TINY = [
     "images.height=32",
@@ -40,3 +57,156 @@ def prepared(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Learne
     cleaned = clean(phantoms, places)
     store = normalize(cleaned, config, places).store
     return Learned(places, config, write_prepared(cleaned, store, config, places), store)
+
+
+@pytest.fixture(scope="module")
+def small_pictures() -> Iterator[None]:
+    """Draw pictures a third as wide: each test that evaluates draws nine, and few look at them."""
+    from xray.evaluation.plots import style
+
+    with pytest.MonkeyPatch.context() as small:
+        small.setattr(style, "DPI", 50)
+        yield
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database with its tables and nothing else; making one takes seconds."""
+    from xray.tracking.store import store_of
+
+    places = Places(home=tmp_path_factory.mktemp("migrated"))
+    places.mlruns.mkdir()
+    store_of(places).client()
+    return places.mlruns / "mlflow.db"
+
+
+@pytest.fixture
+def places(tmp_path: Path, migrated: Path) -> Places:
+    """A home with an empty store."""
+    places = Places(home=tmp_path / "home")
+    places.mlruns.mkdir(parents=True)
+    shutil.copy(migrated, places.mlruns / "mlflow.db")
+    return places
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A training folder."""
+    folder = tmp_path / "home" / "data" / "trainings" / "abc"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def facts() -> "RunFacts":
+    """What a run is told of itself."""
+    from xray.tracking.run_identity import DataSet, RunFacts
+
+    return RunFacts(
+        experiment="xray-test",
+        name="quick-abc",
+        params={"training.epochs": 3, "images.fit": "stretch"},
+        tags={"recipe": "quick", "catalog": "0123456789abcdef", "git_commit": None},
+        data=DataSet("coronahack", "0123456789abcdef", "/somewhere/scans", {"label": "string"}, {"train": 80}),
+    )
+
+
+@pytest.fixture
+def opened(places: Places, folder: Path, facts: "RunFacts") -> "Callable[[], Tracker]":
+    """Open the training's run, as a process that starts anew does."""
+    from xray.tracking.tracker import open_run
+
+    return lambda: open_run(places, folder, facts)
+
+
+@pytest.fixture(scope="session")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `model.keras` of a tiny network with random weights: uint8 (n, 32, 32, 1) in, P(normal) out."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((SIDE, SIDE, 1), dtype="uint8"),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(4, 3, activation="relu"),
+            keras.layers.MaxPooling2D(4),
+            keras.layers.Flatten(),
+            keras.layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    path = tmp_path_factory.mktemp("network") / "model.keras"
+    model.save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Places:
+    """The home that holds the trainings and evaluations below."""
+    return Places(home=tmp_path_factory.mktemp("recorded"))
+
+
+@pytest.fixture(scope="session")
+def trained(home: Places, prepared: Learned) -> "Trained":
+    """A training of the phantoms."""
+    from xray.runs.training_run import train_and_track
+
+    return train_and_track(prepared.catalog, prepared.store, prepared.config, home, flow_run="a-flow-run")
+
+
+@pytest.fixture(scope="session")
+def judged(trained: "Trained", prepared: Learned) -> "Judged":
+    """Its evaluation."""
+    from xray.evaluation.evaluate import judge
+
+    return judge(trained, prepared.catalog, prepared.store, prepared.config)
+
+
+@pytest.fixture(scope="session")
+def inspected(trained: "Trained", judged: "Judged", prepared: Learned) -> "Inspected":
+    """What was seen on looking into it."""
+    from xray.evaluation.inspection.inspect import inspect
+
+    return inspect(trained, judged, prepared.catalog, prepared.store, prepared.config)
+
+
+@pytest.fixture(scope="session")
+def recorded(
+    trained: "Trained", judged: "Judged", inspected: "Inspected", home: Places, prepared: Learned
+) -> "Recorded":
+    """Where it was recorded, as version 1."""
+    from xray.runs.training_run import record
+
+    return record(trained, judged, prepared.catalog, prepared.config, home)
+
+
+@pytest.fixture(scope="session")
+def strict(prepared: Learned) -> Config:
+    """The same training's settings with another threshold rule, for scans of which few are pneumonia."""
+    evaluation = prepared.config.evaluation.model_copy(update={"threshold": "sensitivity>=0.98", "prevalence": 0.1})
+    return prepared.config.model_copy(update={"evaluation": evaluation})
+
+
+@pytest.fixture(scope="session")
+def recorded_strictly(
+    recorded: "Recorded", trained: "Trained", strict: Config, home: Places, prepared: Learned
+) -> "Recorded":
+    """The same training, evaluated once more by other rules and recorded as version 2."""
+    from xray.evaluation.evaluate import judge
+    from xray.runs.training_run import record
+
+    judged = judge(trained, prepared.catalog, prepared.store, strict)
+    return record(trained, judged, prepared.catalog, strict, home)
+
+
+@pytest.fixture(scope="session")
+def recorded_second(recorded_strictly: "Recorded", home: Places, prepared: Learned) -> "Recorded":
+    """Another training, with another seed, recorded as version 3."""
+    from xray.evaluation.evaluate import judge
+    from xray.runs.training_run import record, train_and_track
+
+    training = prepared.config.training.model_copy(update={"seed": 1})
+    config = prepared.config.model_copy(update={"training": training})
+    trained = train_and_track(prepared.catalog, prepared.store, config, home)
+    judged = judge(trained, prepared.catalog, prepared.store, config)
+    return record(trained, judged, prepared.catalog, config, home)

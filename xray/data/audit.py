@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from xray.config import Split
-from xray.data.patients import RULES, patient_ids
+from xray.data.sources.patient_ids import RULES, patient_ids
 
 _REJECT_COLUMNS = ["image_id", "path", "reason", "detail"]
 

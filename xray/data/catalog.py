@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 
 from xray.config import digest_of
-from xray.data.folders import kept_json, kept_table, write_folder
 from xray.errors import DamagedError
-from xray.files import read_json, read_parquet
-from xray.s3 import DataPath
+from xray.files.artifact_folder import kept_json, kept_table, write_folder
+from xray.files.damage import read_json, read_parquet
+from xray.files.s3 import DataPath
 
 COLUMNS = [
     "image_id",

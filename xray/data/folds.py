@@ -6,7 +6,7 @@ from pathlib import Path
 from xray.config import Config, Places
 from xray.data.catalog import Catalog
 from xray.data.prepare import Cleaned, write_prepared
-from xray.data.store import PixelStore
+from xray.data.store.pixel_store import PixelStore
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from xray.config import Places
-from xray.data.digests import file_digests
-from xray.data.listing import list_files
-from xray.data.scan_files import why_not
+from xray.data.decoding.scan_files import why_not
+from xray.data.file_digests import file_digests
+from xray.data.sources.file_listing import list_files
 from xray.errors import DataError
 
 UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".crdownload", ".download")

@@ -11,17 +11,17 @@ import pandas as pd
 from xray.config import Config, Places, digest_of
 from xray.data.audit import audit
 from xray.data.catalog import REJECT_COLUMNS, Catalog, write_catalog
-from xray.data.digests import file_digests, forget
-from xray.data.folders import kept_table, require_whole, write_folder
-from xray.data.metadata import read_coronahack
-from xray.data.mirror import share_folder
-from xray.data.scan_files import why_not
-from xray.data.shards import Filled, PixelStore, fill
+from xray.data.decoding.executors import Opener
+from xray.data.decoding.scan_files import why_not
+from xray.data.file_digests import file_digests, forget
+from xray.data.sources.coronahack import read_coronahack
 from xray.data.splits import assign_folds
-from xray.data.workers import Opener
+from xray.data.store.fill_pixel_store import Filled, PixelStore, fill
+from xray.data.store.s3_mirror import share_folder
 from xray.errors import ChangedError, DamagedError
-from xray.files import read_parquet, reading
-from xray.s3 import DataPath, S3Path
+from xray.files.artifact_folder import kept_table, require_whole, write_folder
+from xray.files.damage import read_parquet, reading
+from xray.files.s3 import DataPath, S3Path
 
 ROWS, REJECTS, NOTES = "rows.parquet", "rejects.parquet", "notes.json"
 """The files of cleaned metadata, beside their manifest."""

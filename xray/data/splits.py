@@ -8,7 +8,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from xray.config import Split
-from xray.data.splittable import require_both_labels, require_splittable
+from xray.data.split_checks import require_both_labels, require_splittable
 from xray.errors import TrainingError
 
 TEST_FOLD = -1

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from xray.data import scan_files
+from xray.data.decoding import scan_files
 from xray.errors import DataError, ImageError
-from xray.s3 import READERS, DataPath, S3Path
+from xray.files.s3 import READERS, DataPath, S3Path
 
 Named = tuple[str, str]
 """A path relative to the data folder, and the SHA-256 of the file there."""

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xray.data.folders import MANIFEST, adopt, digests_of, require_readable, require_whole, seal
-from xray.drafts import clear_drafts, whole_folder
 from xray.errors import DamagedError, StoreError
-from xray.files import set_aside, write_json
+from xray.files.artifact_folder import MANIFEST, adopt, digests_of, require_readable, require_whole, seal
+from xray.files.atomic import clear_drafts, whole_folder
+from xray.files.damage import set_aside, write_json
 from xray.training.history import History
 
 if TYPE_CHECKING:

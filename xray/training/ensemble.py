@@ -1,6 +1,5 @@
 """Several trainings averaged into one network, in a folder that looks like a training's."""
 
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,12 +9,9 @@ from xray.config import Config, digest_of
 from xray.errors import StoreError, TrainingError
 from xray.libraries import quiet_import
 from xray.training.fit import Trained, is_finished
-from xray.training.history import Epoch, History
 
 ENSEMBLE_VERSION = 1
 """Raised when a change of code makes another network of the same members."""
-
-MEANS = ("loss", "accuracy", "val_loss", "val_accuracy", "val_auc")
 
 
 def ensemble(members: Sequence[Trained], config: Config, root: Path) -> Trained:
@@ -31,7 +27,7 @@ def ensemble(members: Sequence[Trained], config: Config, root: Path) -> Trained:
         root: Folder of the trainings. A `run.json` may lie in the ensemble's own folder already.
 
     Returns:
-        The ensemble. No epoch was trained for it; what its epochs mean says `mean_history`.
+        The ensemble. No epoch was trained for it; what its epochs mean says `History.mean`.
 
     Raises:
         TrainingError: There are fewer than two members.
@@ -46,7 +42,7 @@ def ensemble(members: Sequence[Trained], config: Config, root: Path) -> Trained:
         with FileLock(folder / "lock"):
             if not is_finished(folder, exactly=True):
                 with quiet_import():
-                    from xray.training.average import write_average
+                    from xray.training.build_ensemble import write_average
                 write_average(folder, members, config)
     except OSError as error:
         raise StoreError(f"the folder {folder} must be writable and have room. Received: {error}") from error
@@ -60,29 +56,3 @@ def ensemble_digest(members: Sequence[str]) -> str:
         members: The trainings' digests, in order of their seeds.
     """
     return digest_of({"version": ENSEMBLE_VERSION, "members": list(members)})
-
-
-def mean_history(histories: Sequence[History]) -> History:
-    """Average the epochs of several trainings, up to the last epoch that all of them have.
-
-    It shows how such a training runs, and no network stands for one of its points: each member has the weights of its
-    own best epoch. Later epochs are left out, since a mean over those that went on would be one over the slower half.
-
-    Args:
-        histories: One a member.
-
-    Returns:
-        Means of the figures; `seconds` is the sum over the members, `ended_ms` the time of the last one.
-    """
-    shared = zip(*(history.epochs for history in histories), strict=False)
-    epochs = tuple(
-        Epoch(
-            epoch=number,
-            ended_ms=max(epoch.ended_ms for epoch in together),
-            seconds=round(sum(epoch.seconds for epoch in together), 2),
-            **{name: statistics.fmean(getattr(epoch, name) for epoch in together) for name in MEANS},
-        )
-        for number, together in enumerate(shared, start=1)
-    )
-    keep = "last" if all(history.keep == "last" for history in histories) else "best"
-    return History(epochs, ", ".join(sorted({history.precision for history in histories})), keep)

@@ -11,18 +11,17 @@ import numpy as np
 
 from xray.config import Config
 from xray.data.catalog import Catalog
-from xray.data.loader import Augment, Scans, evaluation_batches, store_errors, training_batches
-from xray.data.store import PixelStore
+from xray.data.store.loader import Augment, Scans, evaluation_batches, store_errors, training_batches
+from xray.data.store.pixel_store import PixelStore
 from xray.errors import DivergedError, TrainingError
 from xray.labels import SCHEMES
 from xray.training.augmentation import COLUMNS, changes, draw_transforms
 from xray.training.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from xray.training.devices import choose_precision, choose_strategy
 from xray.training.export import arithmetic, export
-from xray.training.fit import OnEpoch
-from xray.training.history import Epoch, History
+from xray.training.history import Epoch, History, OnEpoch
 from xray.training.interrupts import interrupts_held
-from xray.training.objective import class_weights, compiled
+from xray.training.optimization.objective import class_weights, compiled
 
 log = logging.getLogger(__name__)
 

@@ -8,15 +8,15 @@ from typing import Any
 import keras
 
 from xray.config import Config
-from xray.data.folders import seal
-from xray.drafts import whole_file
 from xray.errors import StoreError
-from xray.files import write_json
+from xray.files.artifact_folder import seal
+from xray.files.atomic import whole_file
+from xray.files.damage import write_json
 from xray.labels import SCHEMES
-from xray.training.architectures import build
 from xray.training.checkpoint import Checkpoint
-from xray.training.fit import HISTORY, MODEL
-from xray.training.views import averaged_over_views
+from xray.training.history import HISTORY, MODEL
+from xray.training.networks.architectures import build
+from xray.training.networks.test_time_augmentation import averaged_over_views
 
 
 @contextmanager

@@ -12,27 +12,17 @@ from filelock import FileLock, Timeout
 
 from xray.config import Config
 from xray.data.catalog import Catalog
-from xray.data.folders import MANIFEST, adopt, kept_json, require_readable, require_whole
-from xray.data.store import PixelStore
+from xray.data.store.pixel_store import PixelStore
 from xray.errors import DamagedError, StoreError, TrainingError
-from xray.files import ASIDE, reading, set_aside
+from xray.files.artifact_folder import MANIFEST, adopt, kept_json, require_readable, require_whole
+from xray.files.damage import ASIDE, reading, set_aside
 from xray.libraries import quiet_import
 from xray.training.checkpoint import drop_checkpoints
-from xray.training.history import History
+from xray.training.history import HISTORY, MODEL, History, OnEpoch
 
 log = logging.getLogger(__name__)
 
-MODEL, HISTORY = "model.keras", "history.json"
-"""The files of a finished training, beside its manifest."""
-
 LOCK = "lock"
-
-OnEpoch = Callable[[History], None]
-"""Called after each epoch that was saved, with all epochs so far. It may raise `StoppedTraining`."""
-
-
-class StoppedTraining(Exception):
-    """Ends a training before its time, which is no failure; its last checkpoint stays."""
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,18 @@
 """What a training has seen, an entry an epoch; early stopping is read off it, so no other state is kept."""
 
+import statistics
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from xray.files import read_json, reading
+from xray.files.damage import read_json, reading
+
+MODEL, HISTORY = "model.keras", "history.json"
+"""The files of a finished training, beside its manifest."""
+
+MEANS = ("loss", "accuracy", "val_loss", "val_accuracy", "val_auc")
+"""The metrics of an epoch that are averaged over several trainings."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,41 @@ class History:
         epochs = tuple(Epoch(**epoch) for epoch in values["epochs"])
         return cls(epochs, values["precision"], values.get("keep", "best"))
 
+    @classmethod
+    def mean(cls, histories: "Sequence[History]") -> "History":
+        """Average the epochs of several trainings, up to the last epoch that all of them have.
+
+        It shows how such a training runs, and no network stands for one of its points: each member has the weights of
+        its own best epoch. Later epochs are left out, since a mean over those that went on would be one over the slower
+        half.
+
+        Args:
+            histories: One a member.
+
+        Returns:
+            Means of the metrics; `seconds` is the sum over the members, `ended_ms` the time of the last one.
+        """
+        shared = zip(*(history.epochs for history in histories), strict=False)
+        epochs = tuple(
+            Epoch(
+                epoch=number,
+                ended_ms=max(epoch.ended_ms for epoch in together),
+                seconds=round(sum(epoch.seconds for epoch in together), 2),
+                **{name: statistics.fmean(getattr(epoch, name) for epoch in together) for name in MEANS},
+            )
+            for number, together in enumerate(shared, start=1)
+        )
+        keep = "last" if all(history.keep == "last" for history in histories) else "best"
+        return cls(epochs, ", ".join(sorted({history.precision for history in histories})), keep)
+
     def with_epoch(self, epoch: Epoch) -> "History":
         """Add one epoch at the end."""
         return replace(self, epochs=(*self.epochs, epoch))
+
+
+OnEpoch = Callable[[History], None]
+"""Called after each epoch that was saved, with all epochs so far. It may raise `StoppedTraining`."""
+
+
+class StoppedTraining(Exception):
+    """Ends a training before its time, which is no failure; its last checkpoint stays."""

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from xray.data.catalog import COLUMNS, REJECT_COLUMNS, Catalog, write_catalog
-from xray.data.folders import digests_of
 from xray.errors import DamagedError
+from xray.files.artifact_folder import digests_of
 
 
 @pytest.fixture

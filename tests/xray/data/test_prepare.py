@@ -9,13 +9,13 @@ import pytest
 
 from tests.conftest import send
 from xray.config import Config, Places, load_config
-from xray.data import digests
+from xray.data import file_digests
 from xray.data.catalog import Catalog
-from xray.data.metadata import METADATA_NAME, SUMMARY_NAME
-from xray.data.phantom import write_phantoms
 from xray.data.prepare import clean, normalize, write_prepared
+from xray.data.sources.coronahack import METADATA_NAME, SUMMARY_NAME
+from xray.data.sources.phantoms import write_phantoms
 from xray.errors import DataError
-from xray.s3 import DataPath, S3Path
+from xray.files.s3 import DataPath, S3Path
 
 SMALL = ["images.height=32", "images.width=32"]
 
@@ -157,7 +157,7 @@ class TestAtAServer:
     def test_a_second_home_reads_and_decodes_no_scan(
         self, phantoms: Path, bucket: S3Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(digests, "SETTLED_NS", -60_000_000_000)  # as if written long ago
+        monkeypatch.setattr(file_digests, "SETTLED_NS", -60_000_000_000)  # as if written long ago
         address, config = send(phantoms, bucket / "data"), load_config("quick", SMALL)
         first, _ = prepare(address, config, tmp_path / "first", bucket / "shared")
         read: list[str] = []

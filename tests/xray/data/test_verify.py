@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import send
 from xray.data.verify import verified_files
 from xray.errors import DataError
-from xray.s3 import S3Path
+from xray.files.s3 import S3Path
 
 
 @pytest.fixture

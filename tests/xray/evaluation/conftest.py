@@ -10,7 +10,7 @@ from tests.xray.conftest import Learned
 from xray.labels import decide
 
 if TYPE_CHECKING:  # most tests here need no TensorFlow
-    from xray.evaluation.judge import Judged
+    from xray.evaluation.evaluate import Judged
     from xray.training.fit import Trained
 
 
@@ -44,7 +44,7 @@ def decided(scored: pd.DataFrame) -> pd.DataFrame:
 def trained(prepared: Learned, tmp_path_factory: pytest.TempPathFactory) -> "Trained":
     """A finished training on the phantoms. Read only."""
     from xray.training.fit import train
-    from xray.training.identity import training_digest
+    from xray.training.training_digest import training_digest
 
     folder = tmp_path_factory.mktemp("judged") / training_digest(prepared.catalog, prepared.config)
     return train(prepared.catalog, prepared.store, prepared.config, folder)
@@ -53,6 +53,6 @@ def trained(prepared: Learned, tmp_path_factory: pytest.TempPathFactory) -> "Tra
 @pytest.fixture(scope="session")
 def judged(trained: "Trained", prepared: Learned) -> "Judged":
     """Its evaluation. Read only."""
-    from xray.evaluation.judge import judge
+    from xray.evaluation.evaluate import judge
 
     return judge(trained, prepared.catalog, prepared.store, prepared.config)

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import pytest
 
-from xray.data.folders import digests_of
-from xray.drafts import whole_folder
 from xray.errors import DamagedError, StoreError
+from xray.files.artifact_folder import digests_of
+from xray.files.atomic import whole_folder
 from xray.training.checkpoint import Checkpoint, drop_checkpoints, newest_checkpoint, save_checkpoint
 from xray.training.history import Epoch, History
 

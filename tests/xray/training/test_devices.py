@@ -23,7 +23,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 
 from xray.config import load_config
 from xray.data.catalog import Catalog
-from xray.data.store import PixelStore
+from xray.data.store.pixel_store import PixelStore
 from xray.errors import TrainingError
 from xray.training.devices import choose_strategy
 from xray.training.fit import train

@@ -12,13 +12,13 @@ import pytest
 
 from tests.xray.conftest import TINY, Learned
 from xray.config import Config, load_config
-from xray.data.folders import MANIFEST
 from xray.errors import StoreError, TrainingError
-from xray.training.architectures import build
-from xray.training.ensemble import ensemble, ensemble_digest, mean_history
+from xray.files.artifact_folder import MANIFEST
+from xray.training.ensemble import ensemble, ensemble_digest
 from xray.training.fit import Trained
 from xray.training.history import Epoch, History
-from xray.training.identity import training_digest
+from xray.training.networks.architectures import build
+from xray.training.training_digest import training_digest
 
 CONFIG = load_config("quick", TINY)
 
@@ -153,7 +153,7 @@ def test_one_member_is_no_ensemble(tmp_path: Path) -> None:
 def test_its_epochs_are_means_up_to_the_last_that_all_have() -> None:
     longer = History((epoch(1, 0.9, 2.0, 0.8), epoch(2, 0.5, 2.0, 0.4), epoch(3, 0.1, 2.0)), "float32")
     shorter = History((epoch(1, 0.7, 1.0, 0.6), epoch(2, 0.6, 1.0, 0.2)), "mixed_bfloat16")
-    mean = mean_history([longer, shorter])
+    mean = History.mean([longer, shorter])
     assert [each.epoch for each in mean.epochs] == [1, 2]
     assert [each.val_loss for each in mean.epochs] == pytest.approx([0.8, 0.55])
     assert [each.loss for each in mean.epochs] == pytest.approx([0.7, 0.3])
@@ -173,7 +173,7 @@ def test_it_has_stopped_early_where_all_members_have(
     made = ensemble(members, config, tmp_path)
     told = json.loads((made.folder / "history.json").read_text())
     assert (told["stopped_early"], told["mean_of"]) == (early, ["a", "b"])
-    assert made.history() == mean_history([each.history() for each in members])
+    assert made.history() == History.mean([each.history() for each in members])
 
 
 def test_the_number_of_seeds_names_no_training_and_the_seed_does(prepared: Learned) -> None:

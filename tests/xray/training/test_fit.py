@@ -16,13 +16,13 @@ import pytest
 from tests.xray.conftest import TINY, Learned
 from xray.config import Config, load_config
 from xray.data.catalog import Catalog, write_catalog
-from xray.data.folders import digests_of
-from xray.data.store import PixelStore
+from xray.data.store.pixel_store import PixelStore
 from xray.errors import DamagedError, StoreError, TrainingError
-from xray.training.fit import OnEpoch, Trained, is_finished, train
-from xray.training.history import History
-from xray.training.identity import training_digest
+from xray.files.artifact_folder import digests_of
+from xray.training.fit import Trained, is_finished, train
+from xray.training.history import History, OnEpoch
 from xray.training.predict import predict
+from xray.training.training_digest import training_digest
 
 FINISHED = ["history.json", "lock", "manifest.json", "model.keras"]
 STOPS_EARLY = ("training.epochs=30", "training.patience=2", "training.learning_rate=0.03")

@@ -6,7 +6,7 @@ import pytest
 
 from xray.config import Images, Model
 from xray.labels import SCHEMES
-from xray.training.architectures import build
+from xray.training.networks.architectures import build
 from xray.training.predict import predict
 
 

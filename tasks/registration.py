@@ -1,0 +1,67 @@
+"""Tasks that put a judged network into MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from tasks.artifacts import show_table, show_text
+from tasks.libraries import load
+from tasks.policy import done, flow_run_id, flow_run_page, step
+from tasks.progress import doing
+from xray.config import Request
+from xray.errors import RegistryError
+
+if TYPE_CHECKING:
+    from xray.data.catalog import Catalog
+    from xray.evaluation.evaluate import Judged
+    from xray.runs.cross_validation_run import FoldRun
+    from xray.runs.seed_ensemble import Repeated
+    from xray.runs.training_run import Recorded
+    from xray.training.fit import Trained
+
+R = TypeVar("R", bound="Recorded")
+
+SEEDS = "The registered network's figures beside the mean, spread and values of the seeds it was made of."
+REGISTERED = "Where MLflow has the run, and which version of the model was registered."
+
+
+@step(name="register")
+def register(trained: Trained, judged: Judged, catalog: Catalog, request: Request) -> Recorded:
+    """Complete the MLflow run and register the model, once."""
+    with _told_how_later(trained, request):
+        recorded = load("xray.runs.training_run").record(
+            trained, judged, catalog, request.config, request.places, flow_run_id()
+        )
+    return _registered(recorded, request)
+
+
+@step(name="register")
+def register_seeds(
+    runs: Sequence[FoldRun], trained: Trained, judged: Judged, catalog: Catalog, request: Request
+) -> Repeated:
+    """Complete the run above the seeds' with their spread, and register one model, once."""
+    with _told_how_later(trained, request):
+        repeated = load("xray.runs.seed_ensemble").record_seeds(
+            runs, trained, judged, catalog, request.config, request.places, flow_run_id()
+        )
+    show_table("seeds", SEEDS, *repeated.table())
+    return _registered(repeated, request)
+
+
+@contextmanager
+def _told_how_later(trained: Trained, request: Request) -> Iterator[None]:
+    try:
+        with doing("registering"):
+            yield
+    except RegistryError as error:
+        later = f"The model is safe in {trained.folder}; this registers it later: {request.command}"
+        raise RegistryError(f"{error}. {later}") from error.__cause__
+
+
+def _registered(recorded: R, request: Request) -> R:
+    load("xray.tracking.flow_run_link").link(request.places, recorded.run_id, flow_run_page())
+    show_text("mlflow-run", REGISTERED, recorded.markdown())
+    version = recorded.registered
+    return done(recorded, version.reused, f"{version.name} version {version.version}")

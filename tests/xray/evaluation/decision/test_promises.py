@@ -1,0 +1,58 @@
+"""What a rule promises on validation, and what TEST says to it."""
+
+from typing import Any
+
+import pytest
+
+from xray import config
+from xray.evaluation.decision.promises import Promise, promises
+from xray.evaluation.decision.rule import Reading
+from xray.evaluation.metrics.bootstrap import Estimate
+
+
+def promise(value: float, low: float | None, high: float | None, at_most: bool = True) -> Promise:
+    return Promise("at most 2.0% are wrong", 0.02, at_most, 0.018, Estimate(value, low, high))
+
+
+@pytest.mark.parametrize(
+    ("found", "kept", "words"),
+    [
+        (promise(0.273, 0.17, 0.39), False, "on TEST it is 27.3% (17.0 to 39.0%): not kept"),
+        (promise(0.04, 0.01, 0.08), False, "not kept on these scans, which may be chance"),
+        (promise(0.01, 0.0, 0.04), True, "kept, though only just"),
+        (promise(0.01, 0.005, 0.02), True, "on TEST it is 1.0% (0.5 to 2.0%): kept"),
+        (promise(0.0, None, None), True, "0.0% (no interval): kept on these scans, too few to say how surely"),
+        (promise(0.3, None, None), False, "30.0% (no interval): not kept"),
+        (promise(0.3, 0.2, 0.4, at_most=False), True, "(20.0 to 40.0%): kept"),
+        (promise(0.01, 0.005, 0.019, at_most=False), False, "(0.5 to 1.9%): not kept"),
+    ],
+)
+def test_test_says_whether_it_is_kept(found: Promise, kept: bool, words: str) -> None:
+    assert found.kept is kept
+    assert words in str(found)
+    assert str(found).startswith("chosen so that on validation scans at most 2.0% are wrong (there: 1.8%)")
+
+
+def test_where_test_has_no_such_scan_nothing_is_said_to_be_kept() -> None:
+    found = Promise("at most 2.0% are wrong", 0.02, True, None, None)
+    assert found.kept is None
+    assert str(found).endswith("on TEST there is no such scan")
+
+
+def report(reading: Reading, **metrics: float) -> dict[str, Any]:
+    sick, well = {"pneumonia": 70, "normal": 1, "refer": 9}, {"pneumonia": 0, "normal": 29, "refer": 5}
+    outcomes = {"validation": {"pneumonia": sick, "normal": well}}
+    return {"reading": reading.as_json(), "metrics": metrics, "outcomes": outcomes}
+
+
+def test_the_band_promises_few_errors_and_a_bounded_threshold_what_it_is_bounded_by() -> None:
+    given = report(
+        Reading(0.5, 0.4, 0.6), **{"test.error_decided": 0.1, "validation.sensitivity": 0.96, "test.sensitivity": 0.9}
+    )
+    first, second = promises(given, config.Evaluation(threshold="sensitivity>=0.95", most_error=0.02))
+    assert (first.bound, first.at_most, first.validation, first.kept) == (0.95, False, 0.96, False)
+    assert (second.bound, second.at_most, second.validation, second.kept) == (0.02, True, 1 / 100, False)
+
+
+def test_where_nothing_is_referred_and_no_bound_is_named_nothing_is_promised() -> None:
+    assert promises(report(Reading.at(0.5)), config.Evaluation(threshold="youden")) == []

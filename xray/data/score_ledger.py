@@ -1,0 +1,273 @@
+"""The ledger of scored scans: a folder of Parquet files, one of scores and one of rejects a run, never changed later.
+
+A run writes what it has finished as parts below a hidden folder that bears the run's name, and joins them at its end.
+Files are named by that name, so that joining them again, after a kill in between, writes the same files once more: no
+scan is lost and none is there twice. A run that finds an unfinished one goes on under its name.
+"""
+
+import re
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+
+from xray.errors import DamagedError, StoreError
+from xray.files.atomic import clear_drafts, whole_file
+from xray.files.damage import reading, set_aside
+
+PARTS, JOINED, LOGGED = ".unfinished", ".joined", ".logged"
+KINDS = ("scores", "rejects")
+DIGEST = "model_digest"
+_ABOUT = [("image", pa.string()), ("sha256", pa.string())]
+_BY = [("model_version", pa.string()), (DIGEST, pa.string()), ("scored_at", pa.timestamp("us", tz="UTC"))]
+SCORES = pa.schema(
+    [*_ABOUT, ("p_pneumonia", pa.float64()), ("decision", pa.string()), ("threshold", pa.float64()), *_BY]
+)
+"""A row a scan: its path in the inbox, the digest of its bytes, 0 to 1, "pneumonia" or "normal", 0 to 1, by what, when.
+
+`model_digest` names the content of the version, whose number another model may be given after a deletion; it is null
+where that is not known, and missing in files that are older than it.
+"""
+REJECTS = pa.schema([*_ABOUT, ("reason", pa.string()), ("detail", pa.string()), *_BY])
+"""A row a file that is no scan; `sha256` is null where the file could not be read."""
+
+_OURS = re.compile(r"part-\d+\.parquet|(scores|rejects)-\d{8}T\d{6}Z-[0-9a-f]{8}\.parquet")
+"""What a run of ours calls its files; a file of another hand is left where it is, and named."""
+
+_PART = pa.unify_schemas([SCORES, REJECTS])
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A finished run in the ledger.
+
+    Attributes:
+        name: UTC time of its first start and some letters, which its files bear.
+        folder: The ledger.
+        scans: Rows of `scores-NAME.parquet`; there is no such file where it is 0.
+        rejected: Rows of `rejects-NAME.parquet`, likewise.
+    """
+
+    name: str
+    folder: Path
+    scans: int
+    rejected: int
+
+    @property
+    def scores(self) -> Path:
+        """The scores' file."""
+        return self.folder / f"scores-{self.name}.parquet"
+
+    @property
+    def rejects(self) -> Path:
+        """The rejects' file."""
+        return self.folder / f"rejects-{self.name}.parquet"
+
+    @property
+    def version(self) -> str:
+        """The model version that it ended with, `NAME/VERSION`."""
+        return str(self._by()["model_version"])
+
+    @property
+    def digest(self) -> str | None:
+        """The content of that version, where it is known."""
+        return self._by()[DIGEST]
+
+    def _by(self) -> dict[str, str | None]:
+        rows = _read(self.scores if self.scans else self.rejects, ["model_version", DIGEST])
+        last: dict[str, str | None] = rows.slice(len(rows) - 1).to_pylist()[0]
+        return last
+
+    def mark_logged(self, run_id: str) -> None:
+        """Remember the MLflow run that tells of it.
+
+        Raises:
+            StoreError: That could not be written.
+        """
+        with _one_line_for_os_errors(self.folder):
+            (self.folder / LOGGED).mkdir(exist_ok=True)
+            with whole_file(self.folder / LOGGED / self.name) as draft:
+                draft.write_text(run_id, encoding="utf-8")
+
+
+def unlogged(folder: Path) -> list[Entry]:
+    """List the finished runs of a ledger that no MLflow run tells of yet, the oldest first.
+
+    Raises:
+        StoreError: A file of the ledger cannot be read.
+    """
+    names = {path.stem.partition("-")[2] for path in finished(folder)}
+    return [_entry(folder, name) for name in sorted(names) if not (folder / LOGGED / name).exists()]
+
+
+def finished(folder: Path) -> list[Path]:
+    """List the files of a ledger's finished runs."""
+    return [path for kind in KINDS for path in folder.glob(f"{kind}-*.parquet")]
+
+
+class Ledger:
+    """The ledger while a run has it to itself; see `opened`."""
+
+    def __init__(self, folder: Path) -> None:
+        """Find what an earlier run left unfinished."""
+        self.folder = folder
+        for place in (folder, folder / LOGGED):
+            clear_drafts(place)
+        for draft in folder.glob(".*.parquet.tmp-*"):  # as earlier versions named them
+            draft.unlink(missing_ok=True)
+        for joined in (folder / PARTS).glob(f"*{JOINED}"):
+            shutil.rmtree(joined)
+        unfinished = sorted(path for path in (folder / PARTS).glob("*") if path.is_dir())
+        self.name = unfinished[0].name if unfinished else _new_name()
+        self.adopted = sum(len(rows) for rows in _whole_ones(self._parts(), _PART.names))
+
+    def known(self, names: Iterable[str], version: str | None = None, digest: str | None = None) -> set[str]:
+        """Choose what needs no scoring any more; the ledger's own names are compared in Arrow, never made Python's.
+
+        Args:
+            names: Digests of scans and rejects, and paths of unreadable files as the ledger writes them.
+            version: Only what this model version has seen; None counts every version.
+            digest: The version's content: what another model has seen under the same number does not count.
+
+        Raises:
+            StoreError: A file is none of ours, or the disk does not give it. One that is damaged is set aside, and its
+                scans are not known.
+        """
+        asked, found = pa.array(names, pa.string()), set()
+        wanted = ["image", "sha256", "model_version", DIGEST]
+        for table in _whole_ones([*finished(self.folder), *self._parts()], wanted):
+            name = pc.coalesce(table["sha256"], table["image"])
+            chosen = pc.is_in(name, asked)
+            if version is not None:
+                chosen = pc.and_(chosen, pc.equal(table["model_version"], version))
+            if digest is not None:
+                chosen = pc.and_(chosen, pc.fill_null(pc.equal(table[DIGEST], digest), True))
+            found |= set(name.filter(chosen).to_pylist())
+        return found
+
+    def add(self, rows: Iterable[dict]) -> None:
+        """Keep rows of scores or rejects, at once and whole.
+
+        Raises:
+            StoreError: They could not be written.
+        """
+        table = pa.Table.from_pylist(list(rows), schema=_PART)
+        place = self.folder / PARTS / self.name
+        with _one_line_for_os_errors(self.folder):
+            place.mkdir(parents=True, exist_ok=True)
+            last = int(self._parts()[-1].stem.partition("-")[2]) if self._parts() else -1
+            with whole_file(place / f"part-{last + 1:06d}.parquet") as draft:
+                pq.write_table(table, draft, write_page_checksum=True)
+
+    def join(self) -> Entry | None:
+        """Make the parts this run's two files; None where there is no part.
+
+        Raises:
+            StoreError: They could not be written; the parts stay.
+        """
+        parts = self._parts()
+        if not parts:
+            return None
+        with _one_line_for_os_errors(self.folder):
+            draft = Entry(self.name, self.folder, 0, 0)
+            _join(parts, draft.scores, SCORES, rejects=False)
+            _join(parts, draft.rejects, REJECTS, rejects=True)
+            place = parts[0].parent
+            gone = place.with_name(place.name + JOINED)  # in one step, for half of the parts would replace the whole
+            place.rename(gone)
+            shutil.rmtree(gone)
+        return _entry(self.folder, self.name)
+
+    def _parts(self) -> list[Path]:
+        return sorted((self.folder / PARTS / self.name).glob("part-*.parquet"))
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Ledger]:
+    """Have a ledger to oneself for as long as the block lasts.
+
+    Args:
+        folder: The ledger; made if it is not there.
+
+    Raises:
+        StoreError: Another run has it, or it cannot be written.
+    """
+    with _one_line_for_os_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            # from None: a cause that has to do with time would be tried again
+            raise StoreError(f"one run at a time may write scores. Received: another one writes to {folder}") from None
+    try:
+        yield Ledger(folder)
+    finally:
+        lock.release()
+
+
+def _join(parts: list[Path], target: Path, schema: pa.Schema, rejects: bool) -> None:
+    count = 0
+    with whole_file(target) as draft:
+        with pq.ParquetWriter(draft, schema, write_page_checksum=True) as writer:
+            for part in parts:
+                table = _read(part, _PART.names)
+                is_reject = pc.is_valid(table.column("reason"))
+                chosen = table.filter(is_reject if rejects else pc.invert(is_reject)).select(schema.names)
+                writer.write_table(chosen.cast(schema))
+                count += len(chosen)
+        if not count:
+            draft.unlink()
+
+
+def _entry(folder: Path, name: str) -> Entry:
+    paths = [folder / f"{kind}-{name}.parquet" for kind in KINDS]
+    scans, rejected = (len(_read(path, ["image"])) if path.exists() else 0 for path in paths)
+    return Entry(name, folder, scans, rejected)
+
+
+def _read(path: Path, columns: list[str]) -> pa.Table:
+    """Read columns of a file; one that is older than digests has none."""
+    with reading(path):
+        try:
+            written = pq.read_schema(path).names
+            asked = [name for name in columns if name != DIGEST or name in written]
+            table = pq.read_table(path, columns=asked, page_checksum_verification=True)
+        except (pa.ArrowException, MemoryError) as error:  # a damaged footer may ask for any number of bytes
+            raise ValueError(str(error)) from error
+        if table.column_names != asked:
+            raise ValueError(f"columns {', '.join(columns)} must be there")
+        if asked != columns:
+            table = table.append_column(DIGEST, pa.nulls(len(table), pa.string()))
+        return table.select(columns)
+
+
+def _whole_ones(paths: Iterable[Path], columns: list[str]) -> Iterator[pa.Table]:
+    """Read files one after the other; one that is damaged is set aside, so that its scans count as new."""
+    for path in paths:
+        try:
+            yield _read(path, columns)
+        except DamagedError as damage:
+            if not _OURS.fullmatch(path.name):
+                raise StoreError(f"{path} must be a file of scores or rejects. Received: {damage.reason}") from damage
+            set_aside(path, damage.reason, "its scans are scored again, as far as they still lie in the inbox")
+
+
+@contextmanager
+def _one_line_for_os_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{folder} must be a folder that can be written. Received: {error}") from error
+
+
+def _new_name() -> str:
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"

@@ -1,0 +1,265 @@
+"""CoronaHack's metadata: from the public CSV and its folders to rows and rejects.
+
+One reader of a catalog's rows; other sources will have readers of their own beside it. The files as listed and
+the rows as written are both taken as they are: names are looked up in the listing and never opened here, so no
+name, however odd, can fail.
+"""
+
+import csv
+import difflib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import pandera.pandas as pa
+
+from xray.data.sources.file_listing import Listing, list_files, printable, stays_inside
+from xray.data.sources.patient_ids import patient_ids, source_of
+from xray.errors import DataError, S3Error
+from xray.files.s3 import DataPath
+from xray.labels import CAUSE_OF_SUBTYPE, LABELS, NORMAL, PNEUMONIA
+
+METADATA_NAME = "Chest_xray_Corona_Metadata.csv"
+SUMMARY_NAME = "Chest_xray_Corona_dataset_Summary.csv"
+NESTED = "Coronahack-Chest-XRay-Dataset"
+CATEGORIES = ["Label", "Label_1_Virus_category", "Label_2_Virus_category"]
+COLUMNS = ["X_ray_image_name", "Dataset_type", *CATEGORIES]
+ROW_COLUMNS = ["image_id", "path", "label", "subtype", "source", "patient_id", "official"]
+REJECT_COLUMNS = ["image_id", "path", "reason", "detail"]
+MOST_REJECTED = 0.05
+"""The share of rows with an unknown label or type from which on the metadata is refused."""
+
+_OFFICIAL = {"train": "train", "test": "test"}
+# The public CSV spells it Pnemonia: corrected here, once.
+_LABELS = {"normal": NORMAL, "pnemonia": PNEUMONIA, "pneumonia": PNEUMONIA}
+_SUBTYPES = {
+    ("normal", "", ""): "normal",
+    ("pneumonia", "bacteria", ""): "bacterial",
+    ("pneumonia", "bacteria", "streptococcus"): "streptococcus",
+    ("pneumonia", "virus", ""): "viral",
+    ("pneumonia", "virus", "covid-19"): "covid-19",
+    ("pneumonia", "virus", "sars"): "sars",
+    ("pneumonia", "stress-smoking", "ards"): "ards",
+}
+
+LEGAL = pa.DataFrameSchema(
+    {
+        "image_id": pa.Column(checks=pa.Check.str_length(min_value=1)),
+        "label": pa.Column(checks=pa.Check.isin(LABELS)),
+        "official": pa.Column(checks=pa.Check.isin(list(_OFFICIAL.values()))),
+        "subtype": pa.Column(checks=pa.Check.isin(list(CAUSE_OF_SUBTYPE))),
+    }
+)
+"""What a row may hold once its words are read."""
+
+_REASONS = {"image_id": "no-name", "label": "unknown-label", "official": "unknown-type", "subtype": "unknown-subtype"}
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a source says of its scans.
+
+    Attributes:
+        rows: A row a scan whose file exists: image_id, path, label, subtype, source, patient_id, official, all str.
+        rejects: A row a scan or file that is left out: image_id, path, reason, detail, all str.
+        notes: What a person should know, in words: repeated rows, differences from the Summary file.
+    """
+
+    rows: pd.DataFrame
+    rejects: pd.DataFrame
+    notes: list[str]
+
+
+def read_coronahack(folder: DataPath) -> Metadata:
+    """Read a folder in CoronaHack's layout.
+
+    Args:
+        folder: Holds `Chest_xray_Corona_Metadata.csv`, perhaps its Summary, and `train/` and `test/`, directly or
+            below `Coronahack-Chest-XRay-Dataset/` once or twice.
+
+    Returns:
+        Rows in the order of the metadata, rejects in the order of the checks.
+
+    Raises:
+        DataError: The folder or the metadata is missing or cannot be read, a column is missing, or more than
+            `MOST_REJECTED` of the rows bear a label or type that is not known.
+        S3Error: The server cannot be reached or refuses.
+    """
+    if not folder.is_dir():
+        raise DataError(f"data folder must be an existing folder. Received: {folder}")
+    table = _read_table(folder / METADATA_NAME, COLUMNS)
+    if table.empty:
+        raise DataError(f"{folder / METADATA_NAME} must hold at least one row. Received: a header alone")
+    scans = _find_scans(folder)
+    rows, illegal = _legal_rows(table, folder / METADATA_NAME, scans)
+    rows, conflicting, repeated = _one_row_a_file(rows)
+    files = list_files(folder, list(scans.values()))
+    rows, missing = _rows_with_a_file(rows, files)
+    known = set(rows["path"]) | {reject["path"] for reject in [*illegal, *conflicting, *missing]}
+    rowless = [
+        {"image_id": path.rpartition("/")[2], "path": path, "reason": "no-row", "detail": "not in the metadata"}
+        for path in sorted(printable(path) for path in files.paths - known)
+    ]
+    rowless += [
+        {"image_id": path.rpartition("/")[2], "path": path, "reason": "unreadable", "detail": why}
+        for path, why in sorted((printable(path), why) for path, why in files.unreadable.items() if path not in known)
+    ]
+    notes = [f"{repeated} rows repeat another row and are kept once"] if repeated else []
+    rejects = pd.DataFrame([*illegal, *conflicting, *missing, *rowless], columns=REJECT_COLUMNS, dtype="str")
+    return Metadata(rows[ROW_COLUMNS].reset_index(drop=True), rejects, notes + _summary_notes(table, folder))
+
+
+def _read_table(path: DataPath, columns: Sequence[str]) -> pd.DataFrame:
+    """Read a CSV strictly, all text; the index is the line a row ends on."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise DataError(f"data folder must hold {path.name}. Received: {path.parent}") from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise DataError(f"{path} must be UTF-8. Received: {error.reason} in line {line}") from error
+    except OSError as error:
+        raise DataError(f"{path} must be readable. Received: {error.strerror}") from error
+    if not text.strip():
+        raise DataError(f"{path} must be a CSV with a header. Received: an empty file")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    lines: list[int] = []
+    records: list[list[str]] = []
+    try:
+        header = [name.strip() for name in next(reader)]
+        _check_columns(path, header, columns)
+        for record in reader:
+            if record and len(record) != len(header):
+                where = f"{path}, line {reader.line_num}"
+                raise DataError(f"{where} must have {len(header)} fields. Received: {len(record)}")
+            if record:
+                lines.append(reader.line_num)
+                records.append(record)
+    except csv.Error as error:
+        raise DataError(f"{path} must be CSV. Received: {error} in line {reader.line_num}") from error
+    return pd.DataFrame(records, columns=header, index=pd.Index(lines), dtype="str")[list(columns)]
+
+
+def _check_columns(path: DataPath, header: Sequence[str], columns: Sequence[str]) -> None:
+    for column in columns:
+        if header.count(column) > 1:
+            raise DataError(f"{path} must have one column {column}. Received: {header.count(column)}")
+        if column not in header:
+            others = [name for name in header if name and name not in columns]
+            near = difflib.get_close_matches(column, others, n=1)
+            seen = f"{near[0]} (misspelled?)" if near else ", ".join(name for name in header if name)[:200]
+            raise DataError(f"{path} must have the column {column}. Received: {seen}")
+
+
+def _find_scans(folder: DataPath) -> dict[str, str]:
+    """Find `train` and `test`, as paths relative to the folder."""
+    for prefix in ("", f"{NESTED}/", f"{NESTED}/{NESTED}/"):
+        if any((folder / prefix / official).is_dir() for official in _OFFICIAL.values()):
+            return {official: f"{prefix}{official}" for official in _OFFICIAL.values()}
+    raise DataError(f"data folder must hold train/ and test/, directly or below {NESTED}/. Received: {folder}")
+
+
+def _words(column: pd.Series) -> pd.Series:
+    return column.str.strip().str.lower()
+
+
+def _legal_rows(
+    table: pd.DataFrame, path: DataPath, scans: dict[str, str]
+) -> tuple[pd.DataFrame, list[dict[str, str]]]:
+    """Read each row's words and set apart the rows that `LEGAL` does not allow."""
+    label = _words(table["Label"]).map(lambda word: _LABELS.get(word, word))
+    categories = zip(label, *(_words(table[name]) for name in CATEGORIES[1:]), strict=True)
+    rows = pd.DataFrame({"image_id": table["X_ray_image_name"], "label": label})
+    rows["official"] = _words(table["Dataset_type"]).map(lambda word: _OFFICIAL.get(word, word))
+    rows["subtype"] = [_SUBTYPES.get(words, " / ".join(words)) for words in categories]
+    rows["path"] = [
+        f"{scans.get(official, official)}/{name}"
+        for official, name in zip(rows["official"], rows["image_id"], strict=True)
+    ]
+    rows["source"] = rows["image_id"].map(source_of)
+    rows["patient_id"] = patient_ids(rows["image_id"].tolist(), "merged")
+    failures = _failures(rows)
+    rejects = [
+        {
+            "image_id": str(rows.at[line, "image_id"]),
+            "path": str(rows.at[line, "path"]),
+            "reason": _REASONS[column],
+            "detail": f"line {line}: {rows.at[line, column]}",
+        }
+        for line, column in failures.items()
+    ]
+    if len(rejects) > MOST_REJECTED * len(rows):
+        first = f"{rejects[0]['reason']}, {rejects[0]['detail']}"
+        raise DataError(
+            f"{path}: at most {MOST_REJECTED:.0%} of the rows may have an unknown label or type. "
+            f"Received: {len(rejects)} of {len(rows)}, first {first}"
+        )
+    return rows.drop(index=list(failures)), rejects
+
+
+def _failures(rows: pd.DataFrame) -> dict[int, str]:
+    """Name the first column that `LEGAL` does not allow, for each line that has one."""
+    try:
+        LEGAL.validate(rows, lazy=True)
+    except pa.errors.SchemaErrors as error:
+        cases = error.failure_cases.dropna(subset=["index"])
+        first: dict[int, str] = {}
+        for column in LEGAL.columns:
+            for line in cases.loc[cases["column"] == column, "index"]:
+                first.setdefault(int(line), column)
+        return dict(sorted(first.items()))
+    return {}
+
+
+def _one_row_a_file(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, str]], int]:
+    """Keep agreeing rows of a file once; reject a file whose rows do not agree."""
+    distinct = rows.drop_duplicates(["path", "label", "subtype"])
+    clashing = distinct["path"].duplicated(keep=False)
+    rejects = [
+        {
+            "image_id": group["image_id"].iloc[0],
+            "path": path,
+            "reason": "conflicting-labels",
+            "detail": " and ".join(f"line {line}: {subtype}" for line, subtype in group["subtype"].items()),
+        }
+        for path, group in distinct[clashing].groupby("path", sort=False)
+    ]
+    return distinct[~clashing], rejects, len(rows) - len(distinct)
+
+
+def _rows_with_a_file(rows: pd.DataFrame, files: Listing) -> tuple[pd.DataFrame, list[dict[str, str]]]:
+    """Keep the rows whose file is there; reject names that lead out of the folder and names without a file."""
+    reasons = pd.Series("", index=rows.index, dtype="str")
+    # Plain sets, for a listed name need not be UTF-8, which pandas would refuse.
+    reasons[[path not in files.paths for path in rows["path"]]] = "no-file"
+    reasons[[path in files.leaving for path in rows["path"]]] = "unsafe-name"
+    reasons[[not stays_inside(name) for name in rows["image_id"]]] = "unsafe-name"
+    reasons[[path in files.unreadable for path in rows["path"]]] = "unreadable"
+    details = {"no-file": "no such file", "unsafe-name": "the name or its link leads out of the folder"}
+    words = [
+        details.get(reason, files.unreadable.get(path, "")) for reason, path in zip(reasons, rows["path"], strict=True)
+    ]
+    gone = rows.assign(reason=reasons, detail=words)[reasons != ""]
+    return rows[reasons == ""], gone[REJECT_COLUMNS].to_dict("records")
+
+
+def _summary_notes(table: pd.DataFrame, folder: DataPath) -> list[str]:
+    """Compare the counts over all rows with the Summary file's, in words."""
+    path = folder / SUMMARY_NAME
+    if not path.exists():
+        return []
+    try:
+        summary = _read_table(path, [*CATEGORIES, "Image_Count"])
+        said = {key: int(count) for *key_words, count in summary.itertuples(index=False) for key in [tuple(key_words)]}
+    except S3Error:
+        raise
+    except (DataError, ValueError) as error:
+        # Named without its folder: what is prepared must not depend on where the scans lie.
+        return [f"{SUMMARY_NAME} could not be compared: {str(error).replace(str(path), SUMMARY_NAME)}"]
+    counted = {key: len(group) for key, group in table.groupby(CATEGORIES)}
+    return [
+        f"{' / '.join(filter(None, key))}: Summary says {said.get(key, 0)}, metadata has {counted.get(key, 0)}"
+        for key in sorted(said | counted)
+        if said.get(key, 0) != counted.get(key, 0)
+    ]

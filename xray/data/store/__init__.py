@@ -1,0 +1,1 @@
+"""The pixel store: filled, read, fed to a training and shared through S3."""

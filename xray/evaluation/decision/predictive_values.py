@@ -1,0 +1,53 @@
+"""What an answer is worth: how many of the scans called pneumonia are (PPV), and how many called normal are (NPV).
+
+Both depend on how common pneumonia is among the scans, so they are carried to other shares of pneumonia by Bayes: among
+the sick and among the well scans, the same shares are called pneumonia, called normal and referred as here. That holds
+as far as sick and well scans look there as they do here.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xray.errors import EvaluationError
+from xray.evaluation.decision.referral import Band
+from xray.evaluation.metrics.binary import ratio
+
+PREVALENCES = (0.05, 0.1, 0.2, 0.5)
+"""Shares of pneumonia, from few to half of the scans, that a reader may have where the model is used."""
+
+VALUES = ("ppv", "npv")
+
+
+def predictive_values(
+    y: NDArray[np.bool_],
+    p: NDArray[np.float64],
+    band: Band,
+    threshold: float,
+    weights: NDArray[np.float64],
+    prevalence: float | None = None,
+) -> dict[str, NDArray[np.float64]]:
+    """Compute what each answer is worth; a referred scan is no answer.
+
+    Args:
+        y: bool (n,), True is pneumonia.
+        p: float64 (n,), the probability of pneumonia, 0 to 1.
+        band: The scores that are referred.
+        threshold: 0 to 1, within the band.
+        weights: float64 (draws, n), 0 or more, with a positive sum in each draw.
+        prevalence: Share of pneumonia where the model is used, 0 to 1; None takes that of the weighted scans.
+
+    Returns:
+        `ppv` and `npv`, float64 (draws,), 0 to 1, NaN in draws where a label is missing or nothing is called so.
+
+    Raises:
+        EvaluationError: The prevalence is out of bounds.
+    """
+    if prevalence is not None and not 0 <= prevalence <= 1:
+        raise EvaluationError(f"prevalence must be within 0 to 1. Received: prevalence={prevalence}")
+    answered = ~band.referred(p)
+    called, cleared = answered & (p >= threshold), answered & (p < threshold)
+    sick, well = weights @ y, weights @ ~y
+    share = sick / (sick + well) if prevalence is None else np.full_like(sick, prevalence)
+    found, alarmed = share * ratio(weights @ (called & y), sick), (1 - share) * ratio(weights @ (called & ~y), well)
+    missed, spared = share * ratio(weights @ (cleared & y), sick), (1 - share) * ratio(weights @ (cleared & ~y), well)
+    return {"ppv": ratio(found, found + alarmed), "npv": ratio(spared, spared + missed)}

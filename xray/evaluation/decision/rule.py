@@ -1,0 +1,138 @@
+"""How a network's outputs are read: calibrated, carried to the prevalence of use, decided or referred.
+
+Everything here is chosen on validation scans, stored with the model, and used from then on by `predict`, `score` and
+serving alike.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from xray import config
+from xray.errors import EvaluationError
+from xray.evaluation.decision.prior_shift import correct
+from xray.evaluation.decision.referral import Band, choose_band
+from xray.evaluation.decision.temperature_scaling import fit_temperature, temper
+from xray.evaluation.decision.thresholds import choose_threshold
+from xray.labels import LABELS, NORMAL, Scheme, class_columns, decide, likeliest, p_pneumonia
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is stored with a model beside its weights.
+
+    Attributes:
+        classes: In the order of the network's outputs.
+        threshold: 0 to 1; a scan is called pneumonia from there on.
+        low: From here on, below `high`, a scan is referred to a person; 0 to `threshold`.
+        high: Where that ends; `threshold` to 1.
+        temperature: Above 0; 1 leaves the outputs as they are.
+        prior: Share of pneumonia among the validation scans, above 0 and below 1.
+        prevalence: Share of pneumonia where the model is used; None takes `prior`.
+    """
+
+    threshold: float
+    low: float
+    high: float
+    classes: tuple[str, ...] = LABELS
+    temperature: float = 1.0
+    prior: float = 0.5
+    prevalence: float | None = None
+
+    @classmethod
+    def at(cls, threshold: float) -> "Reading":
+        """Read the outputs as they are, and decide every scan at a threshold."""
+        return cls(threshold, threshold, threshold)
+
+    @classmethod
+    def of_json(cls, values: Mapping[str, Any]) -> "Reading":
+        """Read back what `as_json` gave."""
+        return cls(**{**values, "classes": tuple(values["classes"])})
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it as JSON-like values."""
+        return {**asdict(self), "classes": list(self.classes)}
+
+    @property
+    def band(self) -> Band:
+        """The scores that are referred."""
+        return Band(self.low, self.high)
+
+    def read(self, probabilities: NDArray[np.float64]) -> pd.DataFrame:
+        """Read class probabilities as they came from the network.
+
+        Args:
+            probabilities: float64 (n, k), one column a class, 0 to 1.
+
+        Returns:
+            A row a scan: `p_pneumonia` (0 to 1, calibrated), `p_pneumonia_raw` (as it came),
+            `likeliest_class` (which decides nothing), `decision` (pneumonia, normal or refer) and, with more classes
+            than two, `p_CLASS` for each.
+        """
+        calibrated = self._calibrated(probabilities)
+        p = p_pneumonia(calibrated, self.classes)
+        return pd.DataFrame(
+            {
+                "p_pneumonia": p,
+                "p_pneumonia_raw": p_pneumonia(probabilities, self.classes),
+                "likeliest_class": likeliest(calibrated, self.classes),
+                "decision": decide(p, self.threshold, self.low, self.high),
+                **{name: calibrated[:, place] for place, name in enumerate(class_columns(self.classes))},
+            }
+        )
+
+    def _calibrated(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+        tempered = temper(probabilities, self.temperature)
+        if self.prevalence is None:
+            return tempered
+        before = p_pneumonia(tempered, self.classes)
+        after = correct(before, self.prior, self.prevalence)
+        sick = np.divide(after, before, out=np.ones_like(after), where=before > 0)
+        carried = tempered * sick[:, np.newaxis]
+        carried[:, self.classes.index(NORMAL)] = 1 - after
+        return carried
+
+
+def fit_reading(
+    probabilities: NDArray[np.float64], rows: pd.DataFrame, scheme: Scheme, evaluation: config.Evaluation
+) -> Reading:
+    """Choose temperature, threshold and band on validation scans.
+
+    The threshold and the band are chosen on calibrated scores. A stated prevalence then carries them over together with
+    the scores, so it changes what a score means and no decision.
+
+    Args:
+        probabilities: float64 (n, k), as the network gave them.
+        rows: The n validation scans, with label and subtype.
+        scheme: What the network tells apart.
+        evaluation: Names the rules.
+
+    Raises:
+        EvaluationError: A class is missing, or the threshold's rule is out of reach.
+    """
+    y = (rows["label"] != NORMAL).to_numpy(dtype=bool)
+    index = scheme.class_index(rows["subtype"])
+    temperature = fit_temperature(probabilities, index) if evaluation.temperature else 1.0
+    p = p_pneumonia(temper(probabilities, temperature), scheme.classes)
+    threshold = choose_threshold(y, p, evaluation)
+    band = _band(y, p, threshold, evaluation.most_error)
+    prior, cuts = float(y.mean()), np.array([threshold, band.low, band.high])
+    if evaluation.prevalence is not None:
+        cuts = correct(cuts, prior, evaluation.prevalence)
+    threshold, low, high = map(float, cuts)
+    return Reading(threshold, low, high, scheme.classes, temperature, prior, evaluation.prevalence)
+
+
+def _band(y: NDArray[np.bool_], p: NDArray[np.float64], threshold: float, most_error: float) -> Band:
+    try:
+        return choose_band(y, p, threshold, most_error)
+    except EvaluationError:
+        log.warning("no band keeps the errors on validation scans to %g: every score below 1 is referred", most_error)
+        return Band(0.0, 1.0)

@@ -1,0 +1,110 @@
+"""What a model's own scans look like and score: kept with its run, so that new scans can be compared anywhere.
+
+A row bears no name and no digest: which split it is from, how it looks, and its score where the model did not learn
+from it.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from xray import config
+from xray.data.decoding.image_statistics import Appearance, appearance
+from xray.data.decoding.normalizer import normalizer_digest
+from xray.data.store.pixel_store import PixelStore
+from xray.errors import StoreError
+from xray.files.damage import reading
+
+FEATURES = ("brightness", "contrast", "sharpness", "width", "height", "p_pneumonia")
+"""What is compared, in the order of tables and figures."""
+
+FILE = "reference.parquet"
+"""Its name, among an evaluation's files and a run's artifacts."""
+
+_ABOUT = b"xray"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The scans that a model was made from.
+
+    Attributes:
+        rows: `split` and `FEATURES`, float64, a row a scan; `p_pneumonia` is NaN where the split is train.
+        images: The size and fit of the scans that were measured.
+        normalizer: Digest of what made them.
+    """
+
+    rows: pd.DataFrame
+    images: config.Images
+    normalizer: str
+
+    def values(self, feature: str) -> np.ndarray:
+        """Give what new scans are compared with, float64 (n,): training scans, or validation scans for the score."""
+        split = "validation" if feature == "p_pneumonia" else "train"
+        return self.rows.loc[self.rows["split"] == split, feature].to_numpy()
+
+    def test(self) -> pd.DataFrame:
+        """Give the TEST scans' rows: they are known to differ, so a comparison has to find it."""
+        return self.rows[self.rows["split"] == "test"]
+
+    @classmethod
+    def read(cls, path: Path) -> "Reference":
+        """Read what `write_reference` wrote.
+
+        Raises:
+            DamagedError: It is missing or is none.
+            StoreError: The disk does not give it.
+        """
+        with reading(path):
+            try:
+                table = pq.read_table(path, page_checksum_verification=True)
+            except (pa.ArrowException, MemoryError) as error:
+                raise ValueError(str(error)) from error
+            about = json.loads(table.schema.metadata[_ABOUT])
+            return cls(table.to_pandas(), config.Images(**about["images"]), about["normalizer"])
+
+
+def write_reference(
+    path: Path, rows: pd.DataFrame, scores: pd.DataFrame, store: PixelStore, images: config.Images
+) -> None:
+    """Measure every scan of a catalog and write the reference.
+
+    Args:
+        path: Where to.
+        rows: The catalog's rows: sha256, split, width, height.
+        scores: sha256 and p_pneumonia of validation and TEST scans.
+        store: The scans' pixels.
+        images: Their size and fit.
+
+    Raises:
+        StoreError: The store does not hold every scan, or a shard cannot be read.
+    """
+    measured = _measured(set(rows["sha256"]), store)
+    absent = set(rows["sha256"]) - set(measured)
+    if absent:
+        raise StoreError(
+            f"{store.folder} must hold every scan of the catalog. Received: {len(absent)} it does not hold"
+        )
+    looks = pd.DataFrame([measured[digest] for digest in rows["sha256"]])
+    score = scores.drop_duplicates("sha256").set_index("sha256")["p_pneumonia"]
+    table = rows[["split", "width", "height"]].reset_index(drop=True).join(looks)
+    table["p_pneumonia"] = rows["sha256"].map(score).where(rows["split"] != "train").to_numpy()
+    table = table.astype(dict.fromkeys(FEATURES, "float64"))[["split", *FEATURES]]
+    about = {"images": images.model_dump(), "normalizer": normalizer_digest(images)}
+    content = pa.Table.from_pandas(table, preserve_index=False)
+    pq.write_table(content.replace_schema_metadata({_ABOUT: json.dumps(about)}), path, write_page_checksum=True)
+
+
+def _measured(wanted: set[str], store: PixelStore) -> dict[str, Appearance]:
+    """Measure scans, reading each row group once."""
+    return {
+        digest: appearance(pixels)
+        for group in store.row_groups(wanted)
+        for digest, pixels in zip(*store.read_row_group(group), strict=True)
+        if digest in wanted
+    }

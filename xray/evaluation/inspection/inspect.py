@@ -1,0 +1,85 @@
+"""Look into a judged network, or find what was seen, which takes no TensorFlow; kept beside its evaluation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xray.config import Config, digest_of
+from xray.data.catalog import Catalog
+from xray.data.store.pixel_store import PixelStore
+from xray.evaluation.evaluate import Judged
+from xray.files.artifact_folder import is_whole, kept_json, write_folder
+from xray.libraries import quiet_import
+from xray.training.fit import Trained
+
+INSPECTION_VERSION = 3
+"""Raised when a change of code changes a figure or a picture."""
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A finished inspection on disk.
+
+    Attributes:
+        folder: Holds `inspection.json`, `figures/*.png` and `manifest.json`.
+        reused: Whether the folder was there already.
+    """
+
+    folder: Path
+    reused: bool
+
+    def report(self) -> dict[str, Any]:
+        """Read what was found.
+
+        Returns:
+            `metrics`, name to number; `tables` by title, each with its columns and rows; `verdicts`, sentences.
+        """
+        return kept_json(self.folder, "inspection.json")
+
+    def pictures(self) -> list[Path]:
+        """List the pictures, PNG files, in alphabetical order."""
+        return sorted((self.folder / "figures").glob("*.png"))
+
+
+def inspect(
+    trained: Trained,
+    judged: Judged,
+    catalog: Catalog,
+    store: PixelStore,
+    config: Config,
+    said: Callable[[str], None] | None = None,
+) -> Inspected:
+    """Look into a judged network, or find what was seen.
+
+    Args:
+        trained: The training.
+        judged: Its evaluation, whose TEST scores and reading are taken.
+        catalog: The scans.
+        store: Their pixels.
+        config: Seeds and draws.
+        said: Called with the part of the look that begins.
+
+    Raises:
+        EvaluationError: The scores are not those of this network.
+        StoreError: The outcome could not be written.
+    """
+    folder = _folder(trained, judged)
+
+    def fill(draft: Path) -> dict[str, Any]:
+        with quiet_import():
+            from xray.evaluation.inspection.compute_inspection import write_look
+        write_look(draft, trained, judged, catalog, store, config, said or (lambda part: None))
+        return {"evaluation": judged.digest}
+
+    return Inspected(folder, reused=not write_folder(folder, fill))
+
+
+def inspection_of(trained: Trained, judged: Judged) -> Inspected | None:
+    """Find what was seen on looking into a judged network; None where nobody did."""
+    folder = _folder(trained, judged)
+    return Inspected(folder, reused=True) if is_whole(folder, then="it is left out") else None
+
+
+def _folder(trained: Trained, judged: Judged) -> Path:
+    return trained.folder / f"inspection-{digest_of([INSPECTION_VERSION, judged.digest])}"

@@ -1,0 +1,1 @@
+"""Plots of a model's scores, and the style that all plots share."""

@@ -1,0 +1,146 @@
+"""What a reader must know at a first glance: what TEST shows, and what speaks against trusting it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from xray import config
+from xray.evaluation.decision.outcomes import Outcomes
+from xray.evaluation.decision.promises import promises
+from xray.evaluation.metrics.bootstrap import Estimate, estimate_of
+from xray.evaluation.reporting.page import Headline, Point
+from xray.labels import NORMAL, PNEUMONIA, REFER
+
+CARDS = {
+    "sensitivity": ("Sensitivity", "of the pneumonia scans, called pneumonia, were every scan decided"),
+    "specificity": ("Specificity", "of the normal scans, called normal, were every scan decided"),
+    "referred": ("Referred", "of the scans, left to a person"),
+    "error_decided": ("Wrong", "of the scans that are decided"),
+    "ppv": ("PPV", "of the {called} scans called pneumonia, are"),
+    "npv": ("NPV", "of the {cleared} scans called normal, are"),
+    "auc": ("AUC", "pneumonia scores above normal; 0.5 is guessing"),
+    "calibration_error": ("Calibration error", "from score to truth, on average; 0 is best"),
+}
+"""Figures on TEST that stand on top of the page, with their names and what each says."""
+
+PROMISE = "Promise"
+RARE = 0.1
+"""The share of pneumonia that a reader is told of beside TEST's own; one of `predictive.PREVALENCES`."""
+
+NUMBERS = ("auc", "calibration_error")
+"""Those of them that are no share of scans."""
+
+
+def headlines(report: Mapping[str, Any]) -> list[Headline]:
+    """Write the figures of `CARDS`, those that there are.
+
+    Args:
+        report: What `judge.Judged.report` gives.
+    """
+    metrics, cards = report["metrics"], []
+    counts = Outcomes(report["outcomes"]["test"]).counts.values()
+    called, cleared = (f"{sum(row[decision] for row in counts):,}" for decision in (PNEUMONIA, NORMAL))
+    for name, (title, meaning) in CARDS.items():
+        found = estimate_of(metrics, f"test.{name}")
+        if found is None:
+            continue
+        if name in NUMBERS:
+            between = "no interval" if found.low is None else f"{found.low:.3f} to {found.high:.3f}"
+            cards.append(Headline(title, f"{found.value:.3f}", between, meaning))
+        else:
+            said = meaning.format(called=called, cleared=cleared)
+            cards.append(Headline(title, f"{found.value:.1%}", found.between(), said))
+    return cards
+
+
+def answers(report: Mapping[str, Any]) -> str:
+    """Say in a sentence what became of the TEST scans.
+
+    Args:
+        report: What `judge.Judged.report` gives.
+    """
+    found = Outcomes(report["outcomes"]["test"])
+    decided = f"{found.right:,} are decided rightly and {found.wrong:,} wrongly" if found.decided else "none is decided"
+    return (
+        f"Of {found.scans:,} official TEST scans, which it has not learnt from, {decided}; {found.referred:,} are "
+        "referred to a person."
+    )
+
+
+def points(
+    report: Mapping[str, Any], weak: Mapping[str, str], evaluation: config.Evaluation, looked: str
+) -> list[Point]:
+    """List what speaks against trusting the figures, and whether the rules' promises hold on TEST.
+
+    Args:
+        report: What `judge.Judged.report` gives.
+        weak: What `weak_points.weak_points` gave, or nothing.
+        evaluation: Names the rules.
+        looked: How often the TEST scans were looked at, a sentence; "" where it is the first look.
+    """
+    metrics = report["metrics"]
+    kept = [
+        Point(f"{PROMISE} not kept" if each.kept is False else PROMISE, sentence(str(each)), each.kept is False)
+        for each in promises(report, evaluation)
+    ]
+    found = {
+        "Normal scans": _alarms(metrics, Outcomes(report["outcomes"]["test"])),
+        **{topic: sentence(words) for topic, words in weak.items()},
+        "Where pneumonia is rarer": _rarer(metrics, report["elsewhere"]),
+        "Scores": _scores(metrics),
+        "Few scans": _uncertainty(metrics, Outcomes(report["outcomes"]["test"])),
+        "Seen before": looked,
+    }
+    spoken_against = [Point(*each, True) for each in found.items() if each[1]]
+    return sorted([*kept, *spoken_against], key=lambda point: (not point.weak, not point.topic.startswith(PROMISE)))
+
+
+def _alarms(metrics: Mapping[str, float], found: Outcomes) -> str:
+    specificity = estimate_of(metrics, "test.specificity")
+    if specificity is None:
+        return ""
+    low, high = (None if end is None else 1 - end for end in (specificity.high, specificity.low))
+    alarms = Estimate(1 - specificity.value, low, high)
+    row = found.counts[NORMAL]
+    called = f"{row[PNEUMONIA]:,} of {found.of_label(NORMAL):,} are called pneumonia and {row[REFER]:,} are referred"
+    return f"{called}; were every scan decided, {alarms.percent()} would be called pneumonia."
+
+
+def _rarer(metrics: Mapping[str, float], elsewhere: Mapping[str, float]) -> str:
+    """Say what a call of pneumonia is worth where a tenth is, unless TEST has no more."""
+    there, here = estimate_of(elsewhere, f"test.ppv_where_{RARE}"), estimate_of(metrics, "test.ppv")
+    if there is None or here is None or metrics["test.prevalence"] <= RARE:
+        return ""
+    if there.value >= here.value:  # where no call of pneumonia was wrong, nothing is known of another share
+        return ""
+    return (
+        f"{metrics['test.prevalence']:.1%} of TEST is pneumonia; where it is {RARE:.0%}, of the scans called pneumonia "
+        f"{there.percent()} would be, and not {here.value:.1%}."
+    )
+
+
+def _scores(metrics: Mapping[str, float]) -> str:
+    found = estimate_of(metrics, "test.calibration_error")
+    if found is None:
+        return ""
+    ends = "" if found.low is None or found.high is None else f" ({100 * found.low:.1f} to {100 * found.high:.1f})"
+    return (
+        f"A score is no certainty: on average it lies {100 * found.value:.1f}{ends} points of 100 from the share of "
+        "such scans that is pneumonia."
+    )
+
+
+def _uncertainty(metrics: Mapping[str, float], found: Outcomes) -> str:
+    scans = f"{found.of_label(PNEUMONIA):,} pneumonia and {found.of_label(NORMAL):,} normal scans"
+    widths = []
+    for name in ("sensitivity", "specificity"):
+        each = estimate_of(metrics, f"test.{name}")
+        if each is not None and each.low is not None and each.high is not None and each.high > each.low:
+            widths.append(f"{name} to about {50 * (each.high - each.low):.1f} points up and down")
+    known = f"They tell {' and '.join(widths)}: smaller differences mean nothing." if widths else ""
+    patients = f"{int(metrics['test.patients']):,} patients"
+    return f"TEST has {scans} of {patients}. {known}".strip()
+
+
+def sentence(words: str) -> str:
+    """Begin words with a capital letter, and end them with a full stop."""
+    return f"{words[:1].upper()}{words[1:]}."

@@ -1,0 +1,1 @@
+"""The kept model: the package that scores by itself, its files, and its versions in the registry."""

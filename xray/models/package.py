@@ -1,0 +1,111 @@
+"""The model as it is kept: a pyfunc that holds all it needs of this project, and pins the rest."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import mlflow.pyfunc
+import numpy as np
+import pandas as pd
+from mlflow.models import Model, ModelSignature
+from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+from PIL import Image
+
+import xray
+from xray import config
+from xray.data.decoding.normalizer import normalizer_digest
+from xray.evaluation.decision.rule import Reading
+from xray.labels import class_columns
+from xray.tracking.leftovers import scratch_folder
+
+REQUIREMENTS = ("mlflow", "tensorflow", "keras", "numpy", "pandas", "pillow", "pydantic")
+"""What loading and scoring imports; each is pinned at the version that is installed."""
+
+
+def signature(classes: Sequence[str]) -> ModelSignature:
+    """Say what a model takes and gives: with more classes than two, it gives the probability of each.
+
+    Args:
+        classes: In the order of the network's outputs.
+    """
+    double, text = DataType.double, DataType.string
+    columns = [("p_pneumonia", double), ("p_pneumonia_raw", double), ("likeliest_class", text), ("decision", text)]
+    columns += [("error", text), ("threshold", double), ("model_version", text)]
+    columns += [(name, double) for name in class_columns(classes)]
+    outputs: list[ColSpec | TensorSpec] = [ColSpec(kind, name, required=name == "threshold") for name, kind in columns]
+    return ModelSignature(inputs=Schema([ColSpec(DataType.binary, "image")]), outputs=Schema(outputs))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the scorer needs beside the network; lies in the model as JSON.
+
+    Attributes:
+        height: Rows of a normalized scan.
+        width: Columns of a normalized scan.
+        fit: "stretch" or "pad".
+        normalizer: Digest of the normalizer, checked on loading.
+        reading: How the network's outputs are read; chosen on validation.
+    """
+
+    height: int
+    width: int
+    fit: str
+    normalizer: str
+    reading: Reading
+
+    @classmethod
+    def of(cls, images: config.Images, reading: Reading) -> "Settings":
+        """Gather the settings of a configuration and what validation chose."""
+        return cls(images.height, images.width, images.fit, normalizer_digest(images), reading)
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it as JSON-like values."""
+        return {**asdict(self), "reading": self.reading.as_json()}
+
+
+def pinned_requirements() -> list[str]:
+    """Pin what the model imports at the versions that are installed here."""
+    return [f"{name}=={version(name)}" for name in REQUIREMENTS]
+
+
+def example_image(side: int = 64) -> bytes:
+    """Draw a gray PNG for the input example: two dark ovals on a lighter ground, no one's scan."""
+    y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
+    lungs = ((np.abs(x) - 0.42) / 0.3) ** 2 + (y / 0.7) ** 2 < 1
+    buffer = BytesIO()
+    Image.fromarray(np.where(lungs, 60, 170).astype(np.uint8)).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def save(folder: Path, model: Path, settings: Settings, about: Model | None = None) -> None:
+    """Write the pyfunc into a folder that is empty or not there: network, settings, `xray`'s code, pins.
+
+    Args:
+        folder: Where to.
+        model: `model.keras`.
+        settings: What the scorer needs beside it.
+        about: MLflow's record of run and model, when it is logged.
+    """
+    with scratch_folder("xray-model") as scratch:
+        settings_file = scratch / "settings.json"
+        settings_file.write_text(json.dumps(settings.as_json(), indent=2), encoding="utf-8")
+        package = Path(xray.__file__).parent
+        code = scratch / "xray"
+        shutil.copytree(package, code, ignore=shutil.ignore_patterns("__pycache__", "*.tmp-*"))
+        mlflow.pyfunc.save_model(
+            str(folder),
+            mlflow_model=about,
+            python_model=str(package / "models" / "pyfunc.py"),
+            artifacts={"model": str(model), "settings": str(settings_file)},
+            code_paths=[str(code)],
+            signature=signature(settings.reading.classes),
+            input_example=pd.DataFrame({"image": [example_image()]}),
+            pip_requirements=pinned_requirements(),
+            metadata={"classes": list(settings.reading.classes), "threshold": settings.reading.threshold},
+        )

@@ -1,0 +1,69 @@
+"""Versions that learnt from phantoms: they are to try things with, and never stand before a model of real scans."""
+
+from pathlib import Path
+
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+
+from xray import config
+from xray.config import Places
+from xray.data.catalog import Catalog
+from xray.data.sources.phantoms import has_phantoms
+
+TAG = "xray.phantoms"
+"""Of a version: whether it learnt from phantoms, `true` or `false`; missing where it is older than the tag."""
+
+
+def phantom_tag(catalog: Catalog) -> dict[str, str]:
+    """Give the tag of a version that learnt from a catalog."""
+    return {TAG: str(has_phantoms(catalog.rows()["image_id"])).lower()}
+
+
+def is_of_phantoms(version: ModelVersion, places: Places) -> bool:
+    """Say whether a version learnt from phantoms, as far as its tag or its catalog under the home tells."""
+    if TAG in version.tags:
+        return bool(version.tags[TAG] == "true")
+    path = places.prepared / version.tags.get("catalog", "") / "catalog.parquet"
+    return path.is_file() and has_phantoms(_image_ids(path))
+
+
+def real_ones(client: MlflowClient, model_name: str, places: Places) -> list[str]:
+    """List the versions of a registered model that learnt from real scans.
+
+    Raises:
+        MlflowException: The store cannot be reached.
+    """
+    found = client.search_model_versions(f"name = '{model_name}'")
+    return [str(each.version) for each in found if not is_of_phantoms(each, places)]
+
+
+def without_alias(
+    client: MlflowClient, registry: config.Registry, catalog: Catalog, places: Places
+) -> tuple[config.Registry, str]:
+    """Keep the alias `challenger` from a version of phantoms, where the model has versions of real scans.
+
+    Args:
+        client: A connected client.
+        registry: Under which name it is to be registered, and whether it takes the alias.
+        catalog: What it learnt from.
+        places: Where catalogs lie.
+
+    Returns:
+        The same, without the alias where that is so, and why, in words.
+
+    Raises:
+        MlflowException: The store cannot be reached.
+    """
+    real = real_ones(client, registry.model_name, places) if has_phantoms(catalog.rows()["image_id"]) else []
+    if not real:
+        return registry, ""
+    words = (
+        f"it learnt from phantoms and takes no alias beside version {real[0]}, which learnt from real scans; "
+        "give phantoms a name of their own with --set registry.model_name=NAME"
+    )
+    return registry.model_copy(update={"challenger": False}), words
+
+
+def _image_ids(path: Path) -> list[str]:
+    return [str(name) for name in pd.read_parquet(path, columns=["image_id"])["image_id"]]

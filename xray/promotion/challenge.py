@@ -1,0 +1,246 @@
+"""A challenger judged against the champion: both scored anew on the same scans, held against the policy.
+
+Nothing here moves an alias or writes a record.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from xray import config
+from xray.config import Places
+from xray.data.catalog import Catalog
+from xray.data.verify import verified_files
+from xray.errors import DamagedError, EvaluationError, RegistryError
+from xray.evaluation.metrics.bootstrap import flat_estimates
+from xray.evaluation.metrics.paired_comparison import Comparison, compare
+from xray.evaluation.metrics.split_metrics import Evaluation, evaluate
+from xray.files.artifact_folder import MANIFEST
+from xray.files.s3 import DataPath, data_path
+from xray.promotion.decision_record import Bout
+from xray.promotion.policy import Check, check_all
+from xray.scoring.local_pool import fetched, score_alone
+from xray.tracking.store import reached, store_of
+from xray.tracking.test_set_use import scans_digest
+
+COLUMNS = ["image_id", "path", "sha256", "patient_id", "label", "subtype", "split"]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a challenger was found to be worth.
+
+    Attributes:
+        bout: Who was judged.
+        catalog: Digest of the catalog that names the scans.
+        scans: Digest of the scans themselves.
+        challenger: The challenger's figures, at its own threshold.
+        champion: The champion's, at its own; None where there is none.
+        comparison: Champion first, challenger second; None where there is no champion.
+        policy: What was asked.
+        evaluation: How the intervals were drawn.
+        checks: Each rule of it, and whether it held.
+    """
+
+    bout: Bout
+    catalog: str
+    scans: str
+    challenger: Evaluation
+    champion: Evaluation | None
+    comparison: Comparison | None
+    policy: config.Promotion
+    evaluation: config.Evaluation
+    checks: list[Check]
+
+    @property
+    def holds(self) -> bool:
+        """Whether every rule of the policy holds."""
+        return all(check.held for check in self.checks)
+
+    def metrics(self) -> dict[str, float]:
+        """Name every figure, with its interval, as a record keeps it: `challenger.auc`, `difference.auc_low`."""
+        numbers: dict[str, float] = {"scans": self.challenger.scans, "patients": self.challenger.patients}
+        for who, evaluation in (("challenger", self.challenger), ("champion", self.champion)):
+            if evaluation is not None:
+                numbers[f"{who}.threshold"] = evaluation.chosen.threshold
+                numbers |= flat_estimates(who, {**evaluation.ranking, **evaluation.chosen.figures})
+        if self.comparison is not None:
+            found = {name: each.difference for name, each in self.comparison.differences.items()}
+            numbers |= flat_estimates("difference", found)
+        return numbers
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the whole judgement, JSON-like."""
+        mcnemar = asdict(self.comparison.mcnemar) if self.comparison is not None else None
+        return {
+            "bout": asdict(self.bout),
+            "catalog": self.catalog,
+            "scans": self.scans,
+            "split": self.challenger.split,
+            "policy": self.policy.model_dump(mode="json"),
+            "evaluation": self.evaluation.model_dump(mode="json"),
+            "holds": self.holds,
+            "checks": [asdict(check) for check in self.checks],
+            "metrics": self.metrics(),
+            "mcnemar": mcnemar,
+        }
+
+
+@dataclass(frozen=True)
+class Unjudged:
+    """A challenger that could not be judged.
+
+    Attributes:
+        why: The reason, in words.
+    """
+
+    why: str
+
+
+def judge(
+    places: Places,
+    bout: Bout,
+    policy: config.Promotion,
+    evaluation: config.Evaluation,
+    data: DataPath | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Judgement:
+    """Score both models on the challenger's own scans, from their files, and hold the outcome against the policy.
+
+    Args:
+        places: Where catalogs and MLflow's store lie.
+        bout: Who against whom.
+        policy: Which scans judge, floors and margins.
+        evaluation: Seed and draws of the bootstrap.
+        data: Where the scans lie now; None for where the challenger's run found them.
+        progress: Called with (scans scored, of how many), over both models.
+
+    Raises:
+        RegistryError: A version has no run of ours, cannot be loaded, or the store cannot be reached.
+        DataError: A scan is missing or was changed.
+        S3Error: The server that has the scans cannot be reached or refuses.
+        EvaluationError: The champion has learnt from the scans, a model cannot read one, or they cannot be judged.
+    """
+    run = _run_of(places, bout.model_name, bout.challenger)
+    if run is None:
+        raise RegistryError(
+            "a version that is judged must come from a run of this pipeline. "
+            f"Received: {bout.model_name} version {bout.challenger}"
+        )
+    rows, place = _scans(places, run, policy, data)
+    versions = [bout.challenger, *([] if bout.champion is None else [bout.champion])]
+    tables, thresholds = [], []
+    with verified_files(place, zip(rows["path"], rows["sha256"], strict=True)) as files:
+        if bout.champion is not None:
+            _require_unseen(places, bout, rows)
+        for number, version in enumerate(versions):
+            report = _shifted(progress, number, len(versions))
+            table, threshold = _scored(places, f"models:/{bout.model_name}/{version}", rows, files, report)
+            tables.append(table)
+            thresholds.append(threshold)
+    found = [evaluate(table, at, evaluation) for table, at in zip(tables, thresholds, strict=True)]
+    alone = bout.champion is None
+    comparison = None if alone else compare(tables[1], tables[0], (thresholds[1], thresholds[0]), evaluation)
+    return Judgement(
+        bout=bout,
+        catalog=run.data.tags["catalog"],
+        scans=scans_digest(rows["sha256"]),
+        challenger=found[0],
+        champion=None if alone else found[1],
+        comparison=comparison,
+        policy=policy,
+        evaluation=evaluation,
+        checks=check_all(found[0], comparison, policy, _is_marked(run)),
+    )
+
+
+def _is_marked(run: Run) -> bool | None:
+    """Say whether the challenger's own run marks it as one that hardly needs the lungs; None where it is silent."""
+    marked = run.data.metrics.get("shortcut.marked")
+    return None if marked is None else bool(marked)
+
+
+def _run_of(places: Places, model_name: str, version: str) -> Run | None:
+    """Find the run of ours that a version comes from, if it comes from one."""
+    store = store_of(places)
+    client: MlflowClient = store.client()
+    with reached(store):
+        run_id = client.get_model_version(model_name, version).run_id
+        try:
+            run = client.get_run(run_id) if run_id else None
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return None
+    return run if run is not None and "catalog" in run.data.tags else None
+
+
+def _scans(places: Places, run: Run, policy: config.Promotion, data: DataPath | None) -> tuple[pd.DataFrame, DataPath]:
+    catalog = _catalog(places, run)
+    if catalog is None:
+        raise RegistryError(
+            "the challenger's catalog must lie under --home, where its run prepared it. Received: no folder "
+            f"{places.prepared / run.data.tags['catalog']}"
+        )
+    try:
+        return catalog.rows(policy.scans)[COLUMNS], data or catalog.data
+    except DamagedError as damage:
+        raise DamagedError(damage.path, f"{damage.reason}; xray run makes the catalog anew") from damage
+
+
+def _catalog(places: Places, run: Run) -> Catalog | None:
+    digest = run.data.tags.get("catalog", "")
+    folder = places.prepared / digest
+    if not (folder / MANIFEST).is_file():
+        return None
+    inputs = run.inputs.dataset_inputs if run.inputs is not None else []
+    sources = [entry.dataset.source for entry in inputs if entry.dataset.digest == digest]
+    return Catalog(folder, digest, data_path(json.loads(sources[0])["uri"] if sources else ""), reused=True)
+
+
+def _require_unseen(places: Places, bout: Bout, rows: pd.DataFrame) -> None:
+    """Refuse scans that the champion has learnt from, as far as its catalog is still there to tell."""
+    run = _run_of(places, bout.model_name, str(bout.champion))
+    catalog = None if run is None else _catalog(places, run)
+    learnt = set() if catalog is None else set(catalog.rows("train")["sha256"])
+    seen = int(rows["sha256"].isin(learnt).sum())
+    if seen:
+        raise EvaluationError(
+            "scans that judge must not be scans that the champion has learnt from; set promotion.scans=test. "
+            f"Received: {seen:,} of {len(rows):,}, which version {bout.champion} has learnt from"
+        )
+
+
+def _scored(
+    places: Places, uri: str, rows: pd.DataFrame, files: list[Path], progress: Callable[[int, int], None] | None
+) -> tuple[pd.DataFrame, float]:
+    with fetched(places, uri) as folder:
+        answer = score_alone(folder, files, progress)
+    unread = answer[answer["p_pneumonia"].isna()]
+    if len(unread):
+        first = unread.index[0]
+        raise EvaluationError(
+            f"both models must read every scan that judges. Received: {uri} on {files[first]}: "
+            f"{unread['error'][first]}, and {len(unread) - 1:,} others"
+        )
+    # joined by the digest of the bytes that were scored: copies of a file have one score
+    p = answer.drop_duplicates("sha256").set_index("sha256")["p_pneumonia"]
+    scored = rows.assign(p_pneumonia=rows["sha256"].map(p))
+    if scored["p_pneumonia"].isna().any():
+        path = rows["path"][scored["p_pneumonia"].isna()].iloc[0]
+        raise EvaluationError(f"scans must not change while they are scored. Received: {path}")
+    return scored, float(answer["threshold"].iloc[0])
+
+
+def _shifted(progress: Callable[[int, int], None] | None, place: int, models: int) -> Callable[[int, int], None] | None:
+    """Count the scans of one model among those of all."""
+    if progress is None:
+        return None
+    return lambda done, total: progress(place * total + done, models * total)

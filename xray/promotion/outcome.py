@@ -1,0 +1,61 @@
+"""What a promotion or a rollback answers: the record with the judgement behind it, in words."""
+
+from dataclasses import dataclass
+
+from xray.promotion.challenge import Judgement
+from xray.promotion.decision_record import MOVES, Record
+
+COLUMNS = ("rule", "seen", "held")
+"""What the columns of `Decision.rows` hold."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided, with the judgement behind it.
+
+    Attributes:
+        model_name: The registered model.
+        record: The closed record.
+        judgement: None where nothing was judged: a rollback, or a promotion forced without.
+    """
+
+    model_name: str
+    record: Record
+    judgement: Judgement | None = None
+
+    @property
+    def moved(self) -> bool:
+        """Whether the champion is another version now."""
+        return self.record.verdict in MOVES
+
+    @property
+    def message(self) -> str:
+        """Say what came of it, in one line."""
+        draft = self.record.draft
+        why = self.record.outcome or draft.reason
+        return f"{self.model_name} version {draft.after} {self.record.verdict}{f': {why}' if why else ''}"
+
+    def rows(self) -> list[tuple[str, str, str]]:
+        """Write each rule of the policy, what was seen and whether it held, under `COLUMNS`."""
+        checks = [] if self.judgement is None else self.judgement.checks
+        return [(check.rule, check.seen, "yes" if check.held else "no") for check in checks]
+
+    @property
+    def looks(self) -> int:
+        """How often these scans have been looked at so far, by evaluations and judgements, this one included."""
+        return int(self.record.metrics.get("looks", 0))
+
+    def scans(self) -> str:
+        """Say which scans judged, in words."""
+        if self.judgement is None:
+            return "nothing was judged"
+        found = self.judgement.challenger
+        return f"{found.scans:,} {found.split} scans of {found.patients:,} patients, look {self.looks} at them"
+
+    def markdown(self) -> str:
+        """Write the decision for Prefect's UI."""
+        lines = [f"**{self.message}**", f"Champion before: {self.record.draft.before or 'none'}. By {self.record.by}."]
+        if self.judgement is not None:
+            table = [COLUMNS, ("---",) * len(COLUMNS), *self.rows()]
+            lines += [self.scans().capitalize() + ".", "\n".join(f"| {' | '.join(row)} |" for row in table)]
+        return "\n\n".join([*lines, f"MLflow run {self.record.run_id}, experiment {self.model_name}-decisions."])

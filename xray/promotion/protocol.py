@@ -1,0 +1,198 @@
+"""One move of the champion at a time, over a store whose alias write cannot compare.
+
+Whoever wants to move writes an open record, the intent, and then looks for others. Of two that are open, one at least
+sees the other: the later in the order of intents withdraws, the earlier waits until it has. What a dead process left
+open is finished by whoever comes next. Why this holds: docs/decisions/0006-promotion-protocol.md.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+
+from xray.config import Places
+from xray.errors import RegistryError
+from xray.promotion.decision_log import Book
+from xray.promotion.decision_record import EXTERNAL, MOVES, PROMOTED, RETURNED, WITHDRAWN, Draft, Record, last_move
+
+PATIENCE_SECONDS = 60.0
+"""Longest wait for another move, which takes a few writes."""
+
+ABANDONED_SECONDS = 600.0
+"""An intent of another machine, whose processes cannot be seen from here, counts as dead after this."""
+
+ATTEMPTS = 10
+
+_in_flight: set[str] = set()
+"""Intents that this very process is carrying out: one that it left behind is dead although the process lives."""
+
+
+def settle(places: Places, model_name: str) -> None:
+    """Bring the history of a model up to what is so: every command that reads or moves the champion calls it first.
+
+    What a dead process left open is finished: as done where the alias was moved, else as withdrawn. A champion that
+    another hand than ours has set is recorded once, as `external`.
+
+    Args:
+        places: Where MLflow's store lies.
+        model_name: The registered model.
+
+    Raises:
+        RegistryError: There is no such model, or the store cannot be reached.
+    """
+    settle_book(Book(places, model_name))
+
+
+def settle_book(book: Book) -> None:
+    """Settle, as `settle` does, on a book that is open already."""
+    for _ in range(ATTEMPTS):
+        records = book.records()
+        for record in records:
+            if not record.closed and not is_alive(record):
+                finish(book, record)
+        if any(record.is_intent and is_alive(record) for record in records):
+            return  # The champion is being moved just now, by somebody who will say so.
+        found = _move_by_hand(book)
+        if found is None:
+            return
+        _note_external(book, found)
+
+
+def carry_out(book: Book, draft: Draft, describe: Callable[[Record], None] | None = None) -> Record:
+    """Open a record and take it to its verdict.
+
+    A draft that plans a move moves the champion, unless another was first or the champion has changed meanwhile.
+
+    Args:
+        book: The model's decisions.
+        draft: What is decided.
+        describe: Puts evidence into the record, before anything moves.
+
+    Returns:
+        The record with its verdict.
+
+    Raises:
+        RegistryError: The store cannot be reached. The record is then closed later, as what it came to.
+    """
+    record = book.open(draft)
+    _in_flight.add(record.run_id)
+    try:
+        if describe is not None:
+            describe(record)
+        if draft.planned in MOVES:
+            obstacle = _await_turn(book, record) or _change(book, record)
+            if obstacle is not None:
+                return book.close(record, WITHDRAWN, obstacle)
+            book.move(str(draft.after))
+        return _complete(book, record)
+    except BaseException:
+        with contextlib.suppress(RegistryError):
+            finish(book, record)
+        raise
+    finally:
+        _in_flight.discard(record.run_id)
+
+
+def finish(book: Book, record: Record) -> Record:
+    """Give a record that nobody is working on the verdict that is true of it."""
+    # The alias is read while the record is open: nobody else moves before the record is closed.
+    champion = book.champion()
+    now = book.reread(record)
+    if now.dropped:
+        return now
+    if now.verdict is not None:
+        return now if now.closed else book.close(now, now.verdict)
+    if record.draft.planned not in MOVES or champion == record.draft.after:
+        return _complete(book, record)
+    return book.close(record, WITHDRAWN, "its process ended before the champion was moved")
+
+
+def is_alive(record: Record) -> bool:
+    """Say whether the process that opened a record is still there to close it."""
+    lives = record.owner.lives()
+    if lives is None:
+        return time.time() - record.at_ms / 1000 < ABANDONED_SECONDS
+    return lives and (record.owner.pid != os.getpid() or record.run_id in _in_flight)
+
+
+def _complete(book: Book, record: Record) -> Record:
+    """Write down what was decided, and where the champion moved, what follows; done again it changes nothing."""
+    draft = record.draft
+    if draft.after is not None:
+        book.mark(draft.after, draft.planned, record)
+        if draft.planned in MOVES:
+            book.end_challenge(draft.after)
+    if draft.planned == RETURNED and draft.before is not None:
+        book.mark(draft.before, "rolled back", record)
+    return book.close(record, draft.planned)
+
+
+def _await_turn(book: Book, record: Record) -> str | None:
+    """Wait until no other intent is open; say why not, where another one goes first."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        others = [other for other in book.records() if other.is_intent and other.run_id != record.run_id]
+        living = [other for other in others if is_alive(other)]
+        for other in others:
+            if other not in living:
+                finish(book, other)
+        first = min(living, key=lambda other: other.order, default=None)
+        if first is None:
+            return None
+        if first.order < record.order:
+            return f"another {_spoken(first)} was first"
+        if time.monotonic() > deadline:
+            return f"another {_spoken(first)} has not ended in {PATIENCE_SECONDS:g} s"
+        time.sleep(0.1)
+
+
+def _change(book: Book, record: Record) -> str | None:
+    """Say what has changed since a record was drafted, if anything has."""
+    if book.reread(record).verdict is not None:
+        return "another command took its process for dead"
+    champion, last = book.champion(), last_move(book.records())
+    if champion != record.draft.before or _number(last) + 1 != record.draft.number:
+        who = f", by a {_spoken(last)}" if last is not None and champion == last.draft.after else ""
+        return f"the champion has changed since this was decided: it is {_version(champion)} now{who}"
+    return None
+
+
+def _move_by_hand(book: Book) -> Draft | None:
+    """Draft the record of a champion that another hand than ours has set, if one has."""
+    champion, last = book.champion(), last_move(book.records())
+    before = last.draft.after if last is not None else None
+    if champion == before and (champion is None or last is None or book.is_same(last)):
+        return None
+    words = "the alias was moved by another hand than ours; nothing was judged"
+    return Draft(EXTERNAL, EXTERNAL, _number(last) + 1, before, champion, words)
+
+
+def _note_external(book: Book, draft: Draft) -> None:
+    """Record a move by hand, unless another command has recorded it since it was noticed."""
+    record = book.open(draft)
+    _in_flight.add(record.run_id)
+    try:
+        if _await_turn(book, record) is None and _is_unchanged(book, record):
+            _complete(book, record)
+        else:
+            book.drop(record)
+    finally:
+        _in_flight.discard(record.run_id)
+
+
+def _is_unchanged(book: Book, record: Record) -> bool:
+    number, champion = _number(last_move(book.records())) + 1, book.champion()
+    return (number, champion) == (record.draft.number, record.draft.after) and book.reread(record).verdict is None
+
+
+def _number(record: Record | None) -> int:
+    return record.draft.number if record is not None else 0
+
+
+def _version(version: str | None) -> str:
+    return "no version" if version is None else f"version {version}"
+
+
+def _spoken(record: Record) -> str:
+    words = {PROMOTED: "promotion", RETURNED: "rollback", EXTERNAL: "move by hand"}[record.draft.planned]
+    return f"{words} to {_version(record.draft.after)} by {record.by}"

@@ -1,0 +1,260 @@
+"""Put a training's whole story into one MLflow run, and its network into the registry."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from xray.config import Config, Places, Registry, digest_of
+from xray.data.catalog import Catalog
+from xray.data.decoding.normalizer import normalizer_digest
+from xray.data.store.fill_pixel_store import PixelStore
+from xray.errors import RegistryError
+from xray.evaluation.drift.reference import FILE as REFERENCE
+from xray.evaluation.evaluate import Judged
+from xray.evaluation.inspection.inspect import inspection_of
+from xray.evaluation.reporting.run_report import Story
+from xray.models.package import Settings
+from xray.models.phantom_versions import phantom_tag, without_alias
+from xray.models.register import Registered, Registration, register
+from xray.runs.report_page import log_page
+from xray.tracking.run_artifacts import Evidence, log_evidence
+from xray.tracking.run_identity import PARENT_TAG, DataSet, RunFacts, git_commit
+from xray.tracking.store import reached, store_of
+from xray.tracking.test_set_use import code_version, count_look
+from xray.tracking.tracker import EPOCH_SECONDS, Tracker, open_run
+from xray.tracking.ui_views import run_page
+from xray.training.fit import Trained, train
+from xray.training.history import History, OnEpoch, StoppedTraining
+from xray.training.training_digest import training_digest
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Where a run and its model are found.
+
+    Attributes:
+        run_id: The MLflow run.
+        experiment_id: The experiment it lies in.
+        registered: The version in the registry.
+        judged: The evaluation it holds.
+        page: The run's page in MLflow's UI; None where no server keeps the store.
+    """
+
+    run_id: str
+    experiment_id: str
+    registered: Registered
+    judged: Judged
+    page: str | None
+
+    def markdown(self) -> str:
+        """Say where to find the run, for Prefect's UI."""
+        found = f"[{self.run_id}]({self.page})" if self.page else f"{self.run_id}, once `xray ui` has started it"
+        return f"Model **{self.registered.name}**, version {self.registered.version}.\n\nRun {found}, in MLflow's UI."
+
+
+def train_and_track(
+    catalog: Catalog,
+    store: PixelStore,
+    config: Config,
+    places: Places,
+    flow_run: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    parent: str | None = None,
+) -> Trained:
+    """Train in the training's own folder, and send each epoch to its MLflow run as it ends.
+
+    Args:
+        catalog: The scans, with labels and splits.
+        store: Their pixels.
+        config: The whole configuration.
+        places: Where trainings and MLflow's store lie.
+        flow_run: The id of the Prefect flow run, if any.
+        progress: Called after each epoch with (epochs done, epochs at most).
+        parent: The MLflow run that this one is a child of, if any.
+
+    Raises:
+        TrainingError: The training cannot start.
+        StoreError: The training folder could not be written.
+    """
+    folder = places.trainings / training_digest(catalog, config)
+    tracker = Tracker(store_of(places), folder, run_facts(catalog, config, folder.name, flow_run, parent))
+
+    def on_epoch(history: History) -> None:
+        if progress is not None:
+            progress(len(history.epochs), config.training.epochs)
+
+    return train_in_run(tracker, folder, catalog, store, config, [on_epoch])
+
+
+def train_in_run(
+    tracker: Tracker, folder: Path, catalog: Catalog, store: PixelStore, config: Config, on_epoch: Sequence[OnEpoch]
+) -> Trained:
+    """Train in a folder, and send each epoch to the folder's MLflow run before anybody else is told of it.
+
+    Args:
+        tracker: The folder's run; opened if something is left to train, and closed where the training does not end.
+        folder: The training folder, named by `training_digest`.
+        catalog: The scans, with labels and splits.
+        store: Their pixels.
+        config: The whole configuration.
+        on_epoch: Called in turn after each epoch.
+
+    Raises:
+        TrainingError: The training cannot start.
+        StoreError: The training folder could not be written.
+        StoppedTraining: `on_epoch` ended it.
+    """
+
+    def send(history: History) -> None:
+        tracker.log_epochs([asdict(epoch) for epoch in history.epochs], EPOCH_SECONDS)
+
+    @contextmanager
+    def tracked() -> Iterator[None]:
+        tracker.open()
+        try:
+            with tracker.system_metrics():
+                yield
+        except StoppedTraining:
+            tracker.finish()
+            raise
+        except BaseException as error:
+            tracker.finish("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+            raise
+
+    return train(catalog, store, config, folder, [send, *on_epoch], tracked)
+
+
+def record(
+    trained: Trained, judged: Judged, catalog: Catalog, config: Config, places: Places, flow_run: str | None = None
+) -> Recorded:
+    """Complete the run of a training and its evaluation, and register the network, once.
+
+    Another evaluation of the same training has another run, so that a version's figures are its own for ever.
+
+    Args:
+        trained: A finished training.
+        judged: Its evaluation.
+        catalog: The scans.
+        config: The whole configuration.
+        places: Where MLflow's store lies.
+        flow_run: The id of the Prefect flow run, if any.
+
+    Raises:
+        RegistryError: The store cannot be reached.
+    """
+    facts = run_facts(catalog, config, trained.digest, flow_run, evaluation=judged.digest)
+    tracker = open_run(places, trained.folder, facts)
+    told = complete(tracker, trained, judged, catalog, config)
+    client, run_id = tracker.require()
+    with reached(tracker.store):
+        registry, withheld = without_alias(client, _named(config), catalog, places)
+    tags = {**_tags(catalog, config, trained.digest), **phantom_tag(catalog)}
+    settings = Settings.of(config.images, judged.reading())
+    description = f"{told.headline()}\n\n{told.card()}"
+    registered = register(tracker, trained.model, settings, Registration(registry, tags, description))
+    registered = replace(registered, withheld=withheld or registered.withheld)
+    log_page(tracker, told, registered.version)
+    tracker.finish()
+    experiment = client.get_run(run_id).info.experiment_id
+    page = run_page(tracker.store.uri, experiment, run_id) if tracker.store.is_server else None
+    return Recorded(run_id, experiment, registered, judged, page)
+
+
+def complete(tracker: Tracker, trained: Trained, judged: Judged, catalog: Catalog, config: Config) -> Story:
+    """Put everything into a training's run but its page and the registered model.
+
+    Args:
+        tracker: The run.
+        trained: A finished training.
+        judged: Its evaluation.
+        catalog: The scans.
+        config: The whole configuration.
+
+    Returns:
+        What is told of it.
+
+    Raises:
+        RegistryError: The store cannot be reached.
+    """
+    epochs = [asdict(epoch) for epoch in trained.history().epochs]
+    unsent = tracker.log_epochs(epochs)
+    if unsent:
+        reason = TimeoutError(f"{len(unsent)} of {len(epochs)} epochs are not sent")
+        raise RegistryError(f"tracking store {tracker.store.shown} must answer. Received: {reason}") from reason
+    code = code_version()
+    count = count_look(tracker, judged, catalog, code)
+    told = Story(trained, judged, inspection_of(trained, judged), catalog, config, count, code)
+    card = told.card()
+    seen = told.inspected.folder.name if told.inspected else None
+    name = digest_of([code, trained.digest, judged.digest, seen, card])
+    log_evidence(tracker, name, lambda: _evidence(told, card))
+    return told
+
+
+def _named(config: Config) -> Registry:
+    return config.registry.model_copy(update={"model_name": config.registered_name})
+
+
+def _evidence(told: Story, card: str) -> Evidence:
+    seen = told.inspected
+    return Evidence(
+        metrics=told.metrics(),
+        pictures=told.pictures(),
+        scores=told.judged.scores(),
+        card=card,
+        files=[
+            told.catalog.folder / "audit.json",
+            told.catalog.folder / "rejects.parquet",
+            told.trained.folder / "history.json",
+            told.judged.folder / "evaluation.json",
+            told.judged.folder / REFERENCE,
+            *([seen.folder / "inspection.json"] if seen else ()),
+        ],
+    )
+
+
+def _tags(catalog: Catalog, config: Config, training: str) -> dict[str, str | None]:
+    return {
+        "recipe": config.recipe,
+        "catalog": catalog.digest,
+        "normalizer": normalizer_digest(config.images),
+        "training": training,
+        "git_commit": git_commit(),
+    }
+
+
+def run_facts(
+    catalog: Catalog,
+    config: Config,
+    training: str,
+    flow_run: str | None,
+    parent: str | None = None,
+    evaluation: str | None = None,
+) -> RunFacts:
+    """Say what a training's run is told of itself.
+
+    Args:
+        catalog: The scans.
+        config: The whole configuration.
+        training: The training's digest.
+        flow_run: The id of the Prefect flow run, if any.
+        parent: The MLflow run that it is a child of, if any.
+        evaluation: Digest of the evaluation whose figures it holds, if any.
+    """
+    rows = catalog.rows()
+    counts = rows.groupby(["split", "label"]).size()
+    return RunFacts(
+        experiment=config.registry.experiment,
+        name=f"{config.recipe}-{training[:8]}",
+        params=config.flat(),
+        tags={**_tags(catalog, config, training), "prefect_flow_run": flow_run, PARENT_TAG: parent},
+        data=DataSet(
+            name=catalog.data.name,
+            digest=catalog.digest,
+            source=str(catalog.data),
+            schema={name: str(dtype) for name, dtype in rows.dtypes.items()},
+            profile={f"{split} {label}": int(count) for (split, label), count in counts.items()},
+        ),
+        evaluation=evaluation,
+    )

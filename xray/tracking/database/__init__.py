@@ -1,0 +1,1 @@
+"""The files of MLflow's store in a home: the database and the artifacts."""

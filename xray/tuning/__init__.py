@@ -1,0 +1,1 @@
+"""A recipe's best values searched: studies, trials and their runs."""
