@@ -84,18 +84,19 @@ def _steps(recipe: str, folder: Path, home: Path, settings: list[str]) -> float:
     from xray.data.prepare import clean, normalize, write_prepared
     from xray.evaluation.evaluate import judge
     from xray.evaluation.inspection.inspect import inspect
+    from xray.runs.run_context import RunContext
     from xray.runs.training_run import record, train_and_track
 
     config, places = load_config(recipe, settings), Places(home=home)
 
     def steps() -> None:
         cleaned = clean(folder, places)
-        store = normalize(cleaned, config, places).store
-        catalog = write_prepared(cleaned, store, config, places)
-        trained = train_and_track(catalog, store, config, places)
+        store = normalize(cleaned, config, RunContext(places)).store
+        catalog = write_prepared(cleaned, store, config, RunContext(places))
+        trained = train_and_track(catalog, store, config, RunContext(places))
         judged = judge(trained, catalog, store, config)
         inspect(trained, judged, catalog, store, config)
-        record(trained, judged, catalog, config, places)
+        record(trained, judged, catalog, config, RunContext(places))
 
     return timed(steps)
 

@@ -7,9 +7,8 @@ from pydantic import Field
 
 from flows.naming import run_name, tagged
 from flows.schedule import LONGEST_SECONDS, overtaken, plainly, tell_failure
-from tasks.cross_validation import cut_into_folds, learn_in_turn, learn_on_cluster, parent_run, sum_up
+from tasks.cross_validation import cut_into_folds, learn_all, parent_run, sum_up
 from tasks.data import clean, normalize
-from tasks.policy import outcome
 from xray.config import Request
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def cross_validate(
         return skipped
     cleaned = clean(request)
     store = normalize(cleaned, request, dask)
-    folds = outcome(cut_into_folds(cleaned, store, request, seeds))
+    folds = cut_into_folds(cleaned, store, request, seeds)
     with parent_run(folds, request) as parent:
-        runs = learn_on_cluster(folds, request, parent, dask) if dask else learn_in_turn(folds, request, parent)
-        return outcome(sum_up(folds, runs, request))
+        runs = learn_all(folds, request, parent, dask)
+        return sum_up(folds, runs, request)

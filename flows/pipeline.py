@@ -6,9 +6,8 @@ from prefect import flow
 
 from flows.naming import run_name, tagged
 from flows.schedule import LONGEST_SECONDS, overtaken, plainly, tell_failure
-from tasks.cross_validation import learn_in_turn
+from tasks.cross_validation import learn_all
 from tasks.data import audit_and_split, clean, normalize
-from tasks.policy import outcome
 from tasks.registration import register, register_seeds
 from tasks.training import combine, ensemble_run, evaluate, look_inside, repeat, train
 from xray.config import Request
@@ -49,18 +48,18 @@ def pipeline(request: Request, dask: str | None = None) -> "Recorded":
     trained = train(catalog, store, request)
     judged = evaluate(trained, catalog, store, request)
     look_inside(trained, judged, catalog, store, request)
-    return outcome(register(trained, judged, catalog, request))
+    return register(trained, judged, catalog, request)
 
 
 def _with_seeds(catalog: "Catalog", store: "PixelStore", request: Request) -> "Recorded":
     """Train and judge each seed, combine them, evaluate, register one model."""
     seeds = repeat(catalog, store, request)
     with ensemble_run(seeds, request) as parent:
-        runs = learn_in_turn(seeds, request, parent)
+        runs = learn_all(seeds, request, parent)
         trained = combine(runs, request)
         judged = evaluate(trained, catalog, store, request)
         look_inside(trained, judged, catalog, store, request)
-        return outcome(register_seeds(runs, trained, judged, catalog, request))
+        return register_seeds(runs, trained, judged, catalog, request)
 
 
 @flow(name="prepare", flow_run_name=run_name, persist_result=False)
@@ -78,4 +77,4 @@ def prepare(request: Request, dask: str | None = None) -> "Catalog":
     """
     cleaned = clean(request)
     store = normalize(cleaned, request, dask)
-    return outcome(audit_and_split(cleaned, store, request))
+    return audit_and_split(cleaned, store, request)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from flows.naming import run_name, tagged
 from flows.schedule import plainly, tell_failure
-from tasks.policy import asked_by, outcome
+from tasks.policy import asked_by
 from tasks.promotion import decide, ended, find_challenger, find_champion_before, judge, roll_back
 from xray.config import Data, Places, Promotion, Registry
 
@@ -54,9 +54,9 @@ def promote(  # noqa: PLR0913, PLR0917 what Prefect's form asks
         The decision. The run ends Completed, in a state named Promoted, Refused or Withdrawn.
     """
     places = Places(home=home.resolve())
-    bout = outcome(find_challenger(places, model_name, version))
+    bout = find_challenger(places, model_name, version)
     judgement = judge(bout, places, policy, data, force)
-    return ended(outcome(decide(bout, judgement, places, force, reason, asked_by(by))))
+    return ended(decide(bout, judgement, places, force, reason, asked_by(by)))
 
 
 @flow(name="rollback", flow_run_name=run_name, persist_result=False, on_failure=[tell_failure],
@@ -77,4 +77,4 @@ def rollback(reason: str = "", model_name: Name = MODEL_NAME, home: Path = Path(
     """
     places = Places(home=home.resolve())
     bout = find_champion_before(places, model_name)
-    return ended(outcome(roll_back(bout, places, reason, asked_by(by))))
+    return ended(roll_back(bout, places, reason, asked_by(by)))

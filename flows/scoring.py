@@ -8,7 +8,6 @@ from pydantic import Field
 
 from flows.naming import run_name, tagged
 from flows.schedule import NIGHT_SECONDS, overtaken, plainly, tell_failure
-from tasks.policy import outcome
 from tasks.scoring import choose, list_scans, log_run, report, score_new
 from xray.config import Drift, Places, Registry
 
@@ -63,4 +62,4 @@ def score(
     found = list_scans(inbox, output, places)
     scored = score_new(found, choice, output, rescore, places, dask)
     reports = report(scored, inbox, output, drift)
-    return outcome(log_run(scored, reports, choice, places))
+    return log_run(scored, reports, choice, places)

@@ -8,8 +8,7 @@ from pydantic import SecretStr
 from flows.naming import run_name, tagged
 from flows.schedule import LONGEST_SECONDS, overtaken, plainly, tell_failure
 from tasks.data import clean
-from tasks.policy import outcome
-from tasks.tuning import open_study, prepare_materials, study_run, sum_up, trials_left, try_in_turn, try_on_cluster
+from tasks.tuning import open_study, prepare_materials, study_run, sum_up, trials_left, try_all
 from xray.config import Request
 from xray.tuning.search_space import Search
 
@@ -47,10 +46,7 @@ def tune(
     search = search or Search()
     search.require_fits(request.config)
     materials = prepare_materials(clean(request), request, search, dask)
-    study = outcome(open_study(materials, request, search, storage))
+    study = open_study(materials, request, search, storage)
     with study_run(study, request) as parent:
-        slots = trials_left(study)
-        tried = (
-            try_on_cluster(study, slots, request, parent, dask) if dask else try_in_turn(study, slots, request, parent)
-        )
-        return outcome(sum_up(study, tried, request))
+        tried = try_all(study, trials_left(study), request, parent, dask)
+        return sum_up(study, tried, request)

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from tasks.artifacts import show_table
 from tasks.cluster import cluster_at
-from tasks.libraries import load
-from tasks.policy import done, step
+from tasks.policy import Outcome, step
 from tasks.progress import doing, progress_of
 from xray.config import Request
 
@@ -18,29 +17,35 @@ if TYPE_CHECKING:
 
 
 @step(name="clean")
-def clean(request: Request) -> Cleaned:
+def clean(request: Request) -> Outcome[Cleaned]:
     """Read the metadata, find its files and digest them."""
+    from xray.data import prepare
+
     with doing("reading the metadata and the scans' digests"):
-        cleaned = load("xray.data.prepare").clean(request.data, request.places)
-    return done(cleaned, cleaned.reused, f"{cleaned.scans:,} scans")
+        cleaned = prepare.clean(request.data, request.places)
+    return Outcome(cleaned, f"{cleaned.scans:,} scans", reused=cleaned.reused)
 
 
 @step(name="normalize")
-def normalize(cleaned: Cleaned, request: Request, dask: str | None = None) -> PixelStore:
+def normalize(cleaned: Cleaned, request: Request, dask: str | None = None) -> Outcome[PixelStore]:
     """Decode what the pixel store does not hold yet, here or on a Dask cluster."""
+    from xray.data import prepare
+
     report = progress_of("scans")
     with doing("normalizing"):
-        normalize = load("xray.data.prepare").normalize
-        filled = normalize(cleaned, request.config, request.places, report, cluster_at(dask))
+        filled = prepare.normalize(cleaned, request.config, request.places, report, cluster_at(dask))
     report(1, 1)  # reused, it is at its end
-    return done(filled.store, filled.decoded == 0, f"{filled.decoded:,} decoded, {filled.reused:,} reused")
+    said = f"{filled.decoded:,} decoded, {filled.reused:,} reused"
+    return Outcome(filled.store, said, reused=filled.decoded == 0)
 
 
 @step(name="audit and split")
-def audit_and_split(cleaned: Cleaned, store: PixelStore, request: Request) -> Catalog:
+def audit_and_split(cleaned: Cleaned, store: PixelStore, request: Request) -> Outcome[Catalog]:
     """Audit the scans, cut them into folds and write the catalog."""
+    from xray.data import audit, prepare
+
     with doing("auditing and splitting"):
-        catalog = load("xray.data.prepare").write_prepared(cleaned, store, request.config, request.places)
-    lines = load("xray.data.audit").lines(catalog.findings())
+        catalog = prepare.write_prepared(cleaned, store, request.config, request.places)
+    lines = audit.lines(catalog.findings())
     show_table("audit", "What the audit found in the scans, before any training.", ("finding", "value"), lines)
-    return done(catalog, catalog.reused, f"catalog {catalog.digest}")
+    return Outcome(catalog, f"catalog {catalog.digest}", reused=catalog.reused)

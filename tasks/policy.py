@@ -1,15 +1,20 @@
 """What all our tasks share: no cache but our own, retries for what can pass, and a state that says what was reused."""
 
 import errno
-from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar, cast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from inspect import signature
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.futures import PrefectFuture
 from prefect.runtime import deployment, flow_run
 from prefect.settings import get_current_settings
 from prefect.states import Completed
+from prefect.task_runners import TaskRunner
 from prefect.tasks import Task, exponential_backoff
 from prefect.utilities.urls import url_for
 
@@ -50,41 +55,94 @@ def can_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     return False
 
 
-def step(name: str) -> Callable[[Callable[P, T]], Task[P, T]]:
+@dataclass(frozen=True)
+class Outcome(Generic[T]):
+    """What a task ends with.
+
+    Attributes:
+        value: What the flow goes on with.
+        message: What a person reads beside the task's state.
+        reused: Whether it was there already; the state is named `Reused` then.
+    """
+
+    value: T
+    message: str
+    reused: bool = False
+
+    def state(self) -> State[T]:
+        """Give the final state that Prefect keeps."""
+        return Completed(name="Reused" if self.reused else "Completed", message=self.message, data=self.value)
+
+
+class Step(Generic[P, T]):
+    """A task of ours; called in a flow it gives the value of its outcome, and its state says whether that was reused.
+
+    Attributes:
+        task: The Prefect task behind it.
+    """
+
+    def __init__(self, task: Task[P, State[T]]) -> None:
+        """Wrap a task whose body ends in the state of an outcome."""
+        self.task = task
+
+    def __call__(self, *given: P.args, **named: P.kwargs) -> T:
+        """Run the task here and now."""
+        return self.task(*given, **named).result()
+
+    def call(self, name: str, *given: P.args, **named: P.kwargs) -> "Call[T]":
+        """Name a run of the task that is still to come, with its arguments."""
+        return Call(name, self.task.with_options(task_run_name=name), given, named)
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """A run of a task that is still to come.
+
+    Attributes:
+        name: What Prefect's UI calls it.
+        task: The task, under that name.
+        given: Its arguments.
+        named: Those that are given by name.
+    """
+
+    name: str
+    task: Task[..., State[T]]
+    given: Sequence[Any]
+    named: Mapping[str, Any]
+
+    def here(self) -> T:
+        """Run it here and now."""
+        return self.task(*self.given, **self.named).result()
+
+    def submitted(self, runner: TaskRunner[Any]) -> PrefectFuture[T]:
+        """Hand it to a task runner, whose future gives the value."""
+        parameters = dict(zip(signature(self.task.fn).parameters, self.given, strict=False))
+        return runner.submit(self.task, {**parameters, **self.named})
+
+
+def step(name: str) -> Callable[[Callable[P, Outcome[T]]], Step[P, T]]:
     """Make the decorator of every task.
 
     Args:
         name: What Prefect's UI calls it.
     """
-    return task(
-        name=name,
-        cache_policy=NO_CACHE,
-        persist_result=False,
-        retries=3,
-        retry_delay_seconds=exponential_backoff(backoff_factor=2),
-        retry_condition_fn=can_pass,
-    )
 
+    def made(body: Callable[P, Outcome[T]]) -> Step[P, T]:
+        @wraps(body)
+        def run(*given: P.args, **named: P.kwargs) -> State[T]:
+            return body(*given, **named).state()
 
-def done(result: T, reused: bool, message: str) -> T:
-    """End a task, in a state that is named `Reused` where nothing had to be done again.
+        policy = task(
+            name=name,
+            cache_policy=NO_CACHE,
+            persist_result=False,
+            retries=3,
+            retry_delay_seconds=exponential_backoff(backoff_factor=2),
+            retry_condition_fn=can_pass,
+        )
+        return Step(policy(run))
 
-    Args:
-        result: What the task gives to the flow.
-        reused: Whether it was there already.
-        message: What a person reads beside the state.
-
-    Returns:
-        The final state. It is typed as what it carries, since Prefect hands that on to the next task; a flow takes it
-        out of its last one with `outcome`.
-    """
-    state: State[T] = Completed(name="Reused" if reused else "Completed", message=message, data=result)
-    return cast(T, state)
-
-
-def outcome(result: T) -> T:
-    """Take out what a task gave, to return it from a flow."""
-    return cast(T, result.result()) if isinstance(result, State) else result
+    return made
 
 
 def flow_run_id() -> str | None:

@@ -8,8 +8,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from tasks.artifacts import show_text
-from tasks.libraries import load
-from tasks.policy import done, flow_run_id, step
+from tasks.policy import Outcome, flow_run_id, step
 from tasks.progress import doing, progress_of
 from xray.config import Evaluation, Places, Promotion
 from xray.errors import XrayError
@@ -22,54 +21,65 @@ if TYPE_CHECKING:
 
 
 @step(name="find challenger")
-def find_challenger(places: Places, model_name: str, version: int | None) -> Bout:
+def find_challenger(places: Places, model_name: str, version: int | None) -> Outcome[Bout]:
     """Settle what is open, and find out who challenges whom."""
+    from xray.promotion import promote
+
     with doing("looking up the versions"):
-        bout = load("xray.promotion.promote").bout(places, model_name, version)
-    return done(bout, False, f"version {bout.challenger} against {bout.champion or 'no champion'}")
+        bout = promote.bout(places, model_name, version)
+    return Outcome(bout, f"version {bout.challenger} against {bout.champion or 'no champion'}")
 
 
 @step(name="judge")
-def judge(bout: Bout, places: Places, policy: Promotion, data: DataPath | None, force: bool) -> Judgement | Unjudged:
+def judge(
+    bout: Bout, places: Places, policy: Promotion, data: DataPath | None, force: bool
+) -> Outcome[Judgement | Unjudged]:
     """Score both models on the same scans; what is forced goes on where it cannot be judged."""
-    judging = load("xray.promotion.challenge")
+    from xray.promotion import challenge
+
     try:
         with doing("judging"):
-            judgement = judging.judge(places, bout, policy, Evaluation(), data, progress_of("scans"))
+            judgement = challenge.judge(places, bout, policy, Evaluation(), data, progress_of("scans"))
     except XrayError as error:
         if not force:
             raise
-        return done(judging.Unjudged(str(error)), False, f"not judged: {error}")
+        return Outcome(challenge.Unjudged(str(error)), f"not judged: {error}")
     failed = sum(not check.held for check in judgement.checks)
-    return done(judgement, False, f"{failed} of {len(judgement.checks)} rules do not hold")
+    return Outcome(judgement, f"{failed} of {len(judgement.checks)} rules do not hold")
 
 
 @step(name="decide")
 def decide(
     bout: Bout, judgement: Judgement | Unjudged, places: Places, force: bool, reason: str, by: str = ""
-) -> Decision:
+) -> Outcome[Decision]:
     """Move the champion if the policy lets the challenger pass, and record it either way."""
+    from xray.promotion import promote
+
     with doing("deciding"):
-        decision = load("xray.promotion.promote").decide(places, bout, judgement, force, reason, flow_run_id(), by)
+        decision = promote.decide(places, bout, judgement, force, reason, flow_run_id(), by)
     show_text("decision", decision.message, decision.markdown())
-    return done(decision, False, decision.message)
+    return Outcome(decision, decision.message)
 
 
 @step(name="find the champion before")
-def find_champion_before(places: Places, model_name: str) -> Bout:
+def find_champion_before(places: Places, model_name: str) -> Outcome[Bout]:
     """Settle what is open, and find out which version would return."""
+    from xray.promotion import promote
+
     with doing("looking up the versions"):
-        bout = load("xray.promotion.promote").bout_of_return(places, model_name)
-    return done(bout, False, f"version {bout.challenger} in place of {bout.champion or 'none'}")
+        bout = promote.bout_of_return(places, model_name)
+    return Outcome(bout, f"version {bout.challenger} in place of {bout.champion or 'none'}")
 
 
 @step(name="roll back")
-def roll_back(bout: Bout, places: Places, reason: str, by: str = "") -> Decision:
+def roll_back(bout: Bout, places: Places, reason: str, by: str = "") -> Outcome[Decision]:
     """Make the champion before this one champion again."""
+    from xray.promotion import promote
+
     with doing("rolling back"):
-        decision = load("xray.promotion.promote").rollback(places, bout, reason, flow_run_id(), by)
+        decision = promote.rollback(places, bout, reason, flow_run_id(), by)
     show_text("decision", decision.message, decision.markdown())
-    return done(decision, False, decision.message)
+    return Outcome(decision, decision.message)
 
 
 def ended(decision: Decision) -> Any:

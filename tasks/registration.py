@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from tasks.artifacts import show_table, show_text
-from tasks.libraries import load
-from tasks.policy import done, flow_run_id, flow_run_page, step
+from tasks.policy import Outcome, flow_run_page, step
 from tasks.progress import doing
+from tasks.run_context import context
 from xray.config import Request
 from xray.errors import RegistryError
 
@@ -28,24 +28,24 @@ REGISTERED = "Where MLflow has the run, and which version of the model was regis
 
 
 @step(name="register")
-def register(trained: Trained, judged: Judged, catalog: Catalog, request: Request) -> Recorded:
+def register(trained: Trained, judged: Judged, catalog: Catalog, request: Request) -> Outcome[Recorded]:
     """Complete the MLflow run and register the model, once."""
+    from xray.runs import training_run
+
     with _told_how_later(trained, request):
-        recorded = load("xray.runs.training_run").record(
-            trained, judged, catalog, request.config, request.places, flow_run_id()
-        )
+        recorded = training_run.record(trained, judged, catalog, request.config, context(request))
     return _registered(recorded, request)
 
 
 @step(name="register")
 def register_seeds(
     runs: Sequence[FoldRun], trained: Trained, judged: Judged, catalog: Catalog, request: Request
-) -> Repeated:
+) -> Outcome[Repeated]:
     """Complete the run above the seeds' with their spread, and register one model, once."""
+    from xray.runs import seed_ensemble
+
     with _told_how_later(trained, request):
-        repeated = load("xray.runs.seed_ensemble").record_seeds(
-            runs, trained, judged, catalog, request.config, request.places, flow_run_id()
-        )
+        repeated = seed_ensemble.record_seeds(runs, trained, judged, catalog, request.config, context(request))
     show_table("seeds", SEEDS, *repeated.table())
     return _registered(repeated, request)
 
@@ -60,8 +60,10 @@ def _told_how_later(trained: Trained, request: Request) -> Iterator[None]:
         raise RegistryError(f"{error}. {later}") from error.__cause__
 
 
-def _registered(recorded: R, request: Request) -> R:
-    load("xray.tracking.flow_run_link").link(request.places, recorded.run_id, flow_run_page())
+def _registered(recorded: R, request: Request) -> Outcome[R]:
+    from xray.tracking import flow_run_link
+
+    flow_run_link.link(request.places, recorded.run_id, flow_run_page())
     show_text("mlflow-run", REGISTERED, recorded.markdown())
     version = recorded.registered
-    return done(recorded, version.reused, f"{version.name} version {version.version}")
+    return Outcome(recorded, f"{version.name} version {version.version}", reused=version.reused)

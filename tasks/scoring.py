@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from tasks.artifacts import show_rows
 from tasks.cluster import cluster_at
-from tasks.libraries import load
-from tasks.policy import done, flow_run_id, step
+from tasks.policy import Outcome, flow_run_id, step
 from tasks.progress import doing, progress_of
 from xray.config import Drift, Places
 
@@ -39,51 +38,61 @@ class Done:
 
 
 @step(name="choose the model")
-def choose(places: Places, model_name: str) -> Choice:
+def choose(places: Places, model_name: str) -> Outcome[Choice]:
     """Take the champion, else the challenger, else the newest version."""
+    from xray.promotion import protocol
+    from xray.scoring import select_model
+
     with doing("choosing the model"):
-        load("xray.promotion.protocol").settle(places, model_name)
-        choice = load("xray.scoring.select_model").resolve(places, model_name)
-    return done(choice, False, f"{choice.uri} ({choice.how})")
+        protocol.settle(places, model_name)
+        choice = select_model.resolve(places, model_name)
+    return Outcome(choice, f"{choice.uri} ({choice.how})")
 
 
 @step(name="list scans")
-def list_scans(inbox: Path, output: Path, places: Places) -> Inbox:
+def list_scans(inbox: Path, output: Path, places: Places) -> Outcome[Inbox]:
     """List and digest what lies in the inbox."""
-    inboxes = load("xray.data.inbox")
-    inboxes.require_outside(output, inbox)
+    from xray.data.inbox import list_inbox, require_outside
+
+    require_outside(output, inbox)
     with doing("listing the inbox"):
-        found = inboxes.list_inbox(inbox, places)
-    return done(found, False, f"{len(found.digests):,} files")
+        found = list_inbox(inbox, places)
+    return Outcome(found, f"{len(found.digests):,} files")
 
 
 @step(name="score")
 def score_new(
     inbox: Inbox, choice: Choice, output: Path, rescore: bool, places: Places, dask: str | None = None
-) -> Scored:
+) -> Outcome[Scored]:
     """Score what is new, on all cores or on a Dask cluster, and write the scores."""
+    from xray.scoring.score_inbox import score_inbox
+
     report, cluster = progress_of("scans"), cluster_at(dask)
     with doing("scoring"):
-        scored = load("xray.scoring.score_inbox").score_inbox(places, choice, inbox, output, rescore, report, cluster)
+        scored = score_inbox(places, choice, inbox, output, rescore, report, cluster)
     report(1, 1)  # with nothing new, it is at its end
     show_rows("scored", "What lay in the inbox, and what became of it.", scored.rows())
-    return done(scored, scored.new == 0, f"{scored.new:,} new of {scored.found:,} files")
+    return Outcome(scored, f"{scored.new:,} new of {scored.found:,} files", reused=scored.new == 0)
 
 
 @step(name="report drift")
-def report(_scored: Scored, inbox: Path, output: Path, settings: Drift) -> Sequence[DriftReport]:
+def report(_scored: Scored, inbox: Path, output: Path, settings: Drift) -> Outcome[Sequence[DriftReport]]:
     """Compare what was scored with what the model was made from."""
+    from xray.scoring import log_to_mlflow
+
     with doing("comparing with the model's own scans"):
-        reports = load("xray.scoring.log_to_mlflow").write_reports(output, inbox, settings)
+        reports = log_to_mlflow.write_reports(output, inbox, settings)
     for each in reports:
         show_rows("drift", each.values()["remark"], each.values()["rows"])
     alarms = sorted({name for each in reports for name in each.values()["alarms"]})
-    return done(reports, not reports, f"drift: {', '.join(alarms) or 'no alarm'}")
+    return Outcome(reports, f"drift: {', '.join(alarms) or 'no alarm'}", reused=not reports)
 
 
 @step(name="log")
-def log_run(scored: Scored, reports: Sequence[DriftReport], choice: Choice, places: Places) -> Done:
+def log_run(scored: Scored, reports: Sequence[DriftReport], choice: Choice, places: Places) -> Outcome[Done]:
     """Tell MLflow, which may be away: the scores are written."""
+    from xray.scoring import log_to_mlflow
+
     with doing("telling MLflow"):
-        run_ids = load("xray.scoring.log_to_mlflow").log_entries(places, reports, flow_run_id())
-    return done(Done(choice, scored, reports, run_ids), not run_ids, f"{len(run_ids)} MLflow runs")
+        run_ids = log_to_mlflow.log_entries(places, reports, flow_run_id())
+    return Outcome(Done(choice, scored, reports, run_ids), f"{len(run_ids)} MLflow runs", reused=not run_ids)

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tasks.artifacts import show_table
-from tasks.libraries import load
-from tasks.policy import done, flow_run_id, outcome, step
+from tasks.policy import Outcome, step
 from tasks.progress import doing, progress_of
+from tasks.run_context import context
 from tasks.training_slot import training_turn
 from xray.config import Request
 
@@ -24,51 +24,65 @@ if TYPE_CHECKING:
 
 
 @step(name="train")
-def train(catalog: Catalog, store: PixelStore, request: Request) -> Trained:
+def train(catalog: Catalog, store: PixelStore, request: Request) -> Outcome[Trained]:
     """Train to the end, from the last finished epoch if there is one, and send each epoch to MLflow."""
+    from xray.runs import training_run
+
     report = progress_of("epochs")
     with training_turn(), doing("training"):
-        record = load("xray.runs.training_run")
-        trained = record.train_and_track(catalog, store, request.config, request.places, flow_run_id(), report)
+        trained = training_run.train_and_track(catalog, store, request.config, context(request, progress=report))
     report(1, 1)  # stopped early or reused, it is at its end
     best = trained.history().best_epoch
-    return done(trained, trained.trained_epochs == 0, f"{trained.trained_epochs} epochs trained, best epoch {best}")
+    said = f"{trained.trained_epochs} epochs trained, best epoch {best}"
+    return Outcome(trained, said, reused=trained.trained_epochs == 0)
 
 
 @step(name="evaluate")
-def evaluate(trained: Trained, catalog: Catalog, store: PixelStore, request: Request) -> Judged:
+def evaluate(trained: Trained, catalog: Catalog, store: PixelStore, request: Request) -> Outcome[Judged]:
     """Score validation and TEST scans, choose the threshold on validation, and draw the pictures."""
+    from xray.evaluation.evaluate import judge
+    from xray.evaluation.metrics.split_metrics import COLUMNS
+
     with doing("evaluating"):
-        judged = load("xray.evaluation.evaluate").judge(trained, catalog, store, request.config)
-    columns = load("xray.evaluation.metrics.split_metrics").COLUMNS
-    show_table("test-metrics", "The network's figures on TEST, with 95 % intervals.", columns, judged.report()["rows"])
-    return done(judged, judged.reused, f"evaluation {judged.digest}")
+        judged = judge(trained, catalog, store, request.config)
+    show_table("test-metrics", "The network's figures on TEST, with 95 % intervals.", COLUMNS, judged.report()["rows"])
+    return Outcome(judged, f"evaluation {judged.digest}", reused=judged.reused)
 
 
 @step(name="look inside")
-def look_inside(trained: Trained, judged: Judged, catalog: Catalog, store: PixelStore, request: Request) -> Inspected:
+def look_inside(
+    trained: Trained, judged: Judged, catalog: Catalog, store: PixelStore, request: Request
+) -> Outcome[Inspected]:
     """Look for shortcuts, weak parts and what changed scans cost, and draw the maps."""
+    from xray.evaluation.inspection.inspect import inspect
+
     with doing("looking inside") as now:
-        seen = load("xray.evaluation.inspection.inspect").inspect(trained, judged, catalog, store, request.config, now)
-    return done(seen, seen.reused, seen.report()["verdicts"]["shortcuts"])
+        seen = inspect(trained, judged, catalog, store, request.config, now)
+    return Outcome(seen, seen.report()["verdicts"]["shortcuts"], reused=seen.reused)
 
 
 def repeat(catalog: Catalog, store: PixelStore, request: Request) -> list[Fold]:
     """Say what each of several seeds trains."""
-    return load("xray.runs.seed_ensemble").members_of(outcome(catalog), outcome(store), request.config)
+    from xray.runs import seed_ensemble
+
+    return seed_ensemble.members_of(catalog, store, request.config)
 
 
 @contextmanager
 def ensemble_run(members: list[Fold], request: Request) -> Iterator[str | None]:
     """Keep the MLflow run open that the seeds' runs are children of."""
-    with load("xray.runs.seed_ensemble").opened(members, request.config, request.places, flow_run_id()) as parent:
+    from xray.runs import seed_ensemble
+
+    with seed_ensemble.opened(members, request.config, context(request)) as parent:
         yield parent
 
 
 @step(name="combine")
-def combine(runs: Sequence[FoldRun], request: Request) -> Trained:
+def combine(runs: Sequence[FoldRun], request: Request) -> Outcome[Trained]:
     """Average the seeds' networks into one, or take the first where no ensemble is wanted."""
+    from xray.runs import seed_ensemble
+
     with doing("combining the seeds' networks"):
-        trained, reused = load("xray.runs.seed_ensemble").combine(runs, request.config, request.places)
+        trained, reused = seed_ensemble.combine(runs, request.config, request.places)
     said = f"{len(runs)} networks averaged" if request.config.registry.ensemble else "the first seed's network"
-    return done(trained, reused, said)
+    return Outcome(trained, said, reused=reused)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from prefect.tasks import Task
 from pydantic import SecretStr
 
 from tasks.artifacts import show_table
-from tasks.cluster import dask_runner
 from tasks.data import audit_and_split, normalize
-from tasks.libraries import load
-from tasks.policy import done, flow_run_id, flow_run_page, outcome, step
+from tasks.fan_out import train_all
+from tasks.policy import Outcome, flow_run_page, step
 from tasks.progress import doing, progress_of
-from tasks.training_slot import training_turn
+from tasks.run_context import context
 from xray.config import Request
 from xray.tuning.search_space import Search
 
@@ -30,89 +28,80 @@ def prepare_materials(
     cleaned: Cleaned, request: Request, search: Search, dask: str | None = None
 ) -> dict[str, Material]:
     """Normalize, audit and split once for each way of normalizing that is searched; one, where none is."""
+    from xray.data.decoding.normalizer import normalizer_digest
+    from xray.tuning.study import Material
+
     materials = {}
     for config in search.image_configs(request.config):
         each = request.model_copy(update={"config": config})
         store = normalize(cleaned, each, dask)
         catalog = audit_and_split(cleaned, store, each)
-        digest = load("xray.data.decoding.normalizer").normalizer_digest(config.images)
-        materials[digest] = load("xray.tuning.study").Material(outcome(catalog), outcome(store).folder)
+        materials[normalizer_digest(config.images)] = Material(catalog, store.folder)
     return materials
 
 
 @step(name="open study")
-def open_study(materials: dict[str, Material], request: Request, search: Search, storage: SecretStr | None) -> Study:
+def open_study(
+    materials: dict[str, Material], request: Request, search: Search, storage: SecretStr | None
+) -> Outcome[Study]:
     """Make the study or find it."""
+    from xray.tuning import study as studies
+
     with doing("opening the study"):
-        study = load("xray.tuning.study").open_study(materials, request.config, search, request.places, storage)
+        study = studies.open_study(materials, request.config, search, request.places, storage)
     left = trials_left(study)
     said = f"study {study.name}: {search.trials - len(left)} of {search.trials} trials are there"
-    return done(study, not left, said)
+    return Outcome(study, said, reused=not left)
 
 
 def trials_left(study: Study) -> list[int]:
     """List the slots whose trials are still to be run; it may change until the study is held."""
-    slots: list[int] = load("xray.tuning.study").slots_left(study)
-    return slots
+    from xray.tuning.study import slots_left
+
+    return slots_left(study)
 
 
 @contextmanager
 def study_run(study: Study, request: Request) -> Iterator[str | None]:
     """Hold the study, and keep the MLflow run open that the trials' runs are children of."""
-    with load("xray.tuning.study_run").opened(study, request.places, flow_run_id()) as parent:
+    from xray.tuning.study_run import opened
+
+    with opened(study, context(request)) as parent:
         yield parent
 
 
 @step(name="trial")
-def run_trial(study: Study, slot: int, request: Request, parent: str | None, beside_others: bool) -> Tried:
+def run_trial(study: Study, slot: int, request: Request, parent: str | None, beside_others: bool) -> Outcome[Tried]:
     """Train one trial, from the last finished epoch if its process died, to its end or until it is pruned."""
+    from xray.tuning.trial import attempt
+
     report = progress_of("epochs")
-    attempt = load("xray.tuning.trial").attempt
-    tried: Tried = attempt(study, slot, request.places, parent, flow_run_id(), report, beside_others)
+    tried = attempt(study, slot, context(request, parent, report), beside_others)
     report(1, 1)  # stopped early, pruned or reused, it is at its end
     value = "no value" if tried.value is None else f"{study.search.objective} {tried.value:.4f}"
-    return done(tried, False, f"trial {tried.number}: {tried.state.lower()} after {tried.epochs} epochs, {value}")
+    return Outcome(tried, f"trial {tried.number}: {tried.state.lower()} after {tried.epochs} epochs, {value}")
 
 
-def try_in_turn(study: Study, slots: list[int], request: Request, parent: str | None) -> list[Tried]:
-    """Run one trial after another in the calling thread, the only one that timeouts and cancellation reach.
-
-    Each trial takes a training turn of its own: another flow's training need not wait for all of them.
-    """
-    tried = []
-    for slot in slots:
-        with training_turn(), doing(_name(study, slot)):
-            tried.append(outcome(_named(study, slot)(study, slot, request, parent, False)))
-    return tried
-
-
-def try_on_cluster(study: Study, slots: list[int], request: Request, parent: str | None, address: str) -> list[Tried]:
-    """Run the trials beside each other on a Dask cluster; where one fails, the others are first waited for.
-
-    The cluster is one place to train, so all of it takes one training turn.
-    """
-    if not slots:
-        return []
-    with training_turn(), dask_runner(address, most=len(slots)) as runner:
-        shared = {"study": study, "request": request, "parent": parent, "beside_others": True}
-        futures = [runner.submit(_named(study, slot), {"slot": slot, **shared}) for slot in slots]
-        for future in futures:
-            future.wait()
-        return [outcome(future.result()) for future in futures]
+def try_all(
+    study: Study, slots: Sequence[int], request: Request, parent: str | None, dask: str | None = None
+) -> list[Tried]:
+    """Run the trials that are left, one after another here, or beside each other on a Dask cluster."""
+    beside = dask is not None
+    calls = [run_trial.call(_name(study, slot), study, slot, request, parent, beside_others=beside) for slot in slots]
+    return train_all(calls, dask)
 
 
 @step(name="sum up")
-def sum_up(study: Study, tried: list[Tried], request: Request) -> Searched:
+def sum_up(study: Study, tried: list[Tried], request: Request) -> Outcome[Searched]:
     """Complete the parent run with the best trial and a table of all."""
+    from xray.tracking import flow_run_link
+    from xray.tuning import study_run
+
     with doing("summing up"):
-        searched = load("xray.tuning.study_run").record_study(study, len(tried), request.places, flow_run_id())
+        searched = study_run.record_study(study, len(tried), context(request))
     show_table("trials", f"The best trials of study {study.name}, on VALIDATION.", *searched.table())
-    load("xray.tracking.flow_run_link").link(request.places, searched.run_id, flow_run_page())
-    return done(searched, not tried, f"MLflow run {searched.run_id}")
-
-
-def _named(study: Study, slot: int) -> Task[..., Tried]:
-    return run_trial.with_options(task_run_name=_name(study, slot))
+    flow_run_link.link(request.places, searched.run_id, flow_run_page())
+    return Outcome(searched, f"MLflow run {searched.run_id}", reused=not tried)
 
 
 def _name(study: Study, slot: int) -> str:

@@ -139,9 +139,9 @@ def pages(places: "Places", run_id: str, home: Path) -> dict[str, str]:
         run_id: The MLflow run.
         home: The folder that holds data/ and mlruns/, as it was given.
     """
-    from tasks.libraries import load
+    from xray.tracking.page_address import page_of
 
-    page = load("xray.tracking.page_address").page_of(places, run_id)
+    page = page_of(places, run_id)
     prefect = os.environ.get("PREFECT_API_URL", "").removesuffix("/api")
     return {"MLflow": page or command("ui", home=home), "Prefect": prefect or command("up", home=home)}
 

@@ -28,15 +28,14 @@ def runs(
     require_store(home)
     settled(home)
     from flows.console import console, show_table
-    from tasks.libraries import load
     from xray.config import Places
+    from xray.tracking.lookup.list_runs import COLUMNS, last_runs
 
-    overview = load("xray.tracking.lookup.list_runs")
-    found = overview.last_runs(Places(home=home.resolve()), experiment, last, ADDRESS, below)
+    found = last_runs(Places(home=home.resolve()), experiment, last, ADDRESS, below)
     if as_json:
         write_json([run.as_json() for run in found.runs])
         return
-    show_table(f"{experiment}: figures on TEST (95 % interval)", overview.COLUMNS, (run.row() for run in found.runs))
+    show_table(f"{experiment}: figures on TEST (95 % interval)", COLUMNS, (run.row() for run in found.runs))
     opened = "" if found.is_served else f" (once {typed('xray')} ui{placed(home)} serves it)"
     console.print(f"MLflow   {found.page}{opened}", soft_wrap=True)
 
@@ -61,10 +60,10 @@ def compare(
     require_store(home)
     settled(home)
     from flows.console import console, show_table
-    from tasks.libraries import load
     from xray.config import Places
+    from xray.tracking.lookup.compare_runs import compare_runs
 
-    found = load("xray.tracking.lookup.compare_runs").compare_runs(Places(home=home.resolve()), runs, shared)
+    found = compare_runs(Places(home=home.resolve()), runs, shared)
     if as_json:
         write_json(found.as_json())
         return

@@ -32,16 +32,15 @@ def explain(
     require_model(model, home)
     settled(home)
     from flows.console import console, show_table
-    from tasks.libraries import load
     from xray.config import Places
     from xray.data.sources.file_listing import printable
     from xray.evaluation.reporting.model_card import SAFETY
+    from xray.scoring.explain_files import explain_files
 
     places = Places(home=home.resolve())
-    explaining = load("xray.scoring.explain_files")
     choice = chosen(places, model)
     names = [printable(str(path)) for path in files]
-    explained = explaining.explain_files(places, choice.uri, dict(zip(names, scans, strict=True)))
+    explained = explain_files(places, choice.uri, dict(zip(names, scans, strict=True)))
     _draw(explained, dict(zip(names, pictures, strict=True)), choice.uri, SAFETY)
     rows = [
         (name, f"{each.answer['p_pneumonia']:.4f}", each.answer["decision"], str(picture))
@@ -66,9 +65,8 @@ def _pictures(files: list[Path], output: Path) -> list[Path]:
 
 def _draw(explained: "Mapping[str, Explained]", pictures: Mapping[str, Path], uri: str, safety: str) -> None:
     """Write all pictures or, where one cannot be drawn, none."""
-    from tasks.libraries import load
+    from xray.evaluation.inspection.saliency_plots import scan_explanation
 
-    draw = load("xray.evaluation.inspection.saliency_plots").scan_explanation
     folder = next(iter(pictures.values())).parent
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".maps-", dir=folder) as scratch, warnings.catch_warnings():
@@ -79,7 +77,7 @@ def _draw(explained: "Mapping[str, Explained]", pictures: Mapping[str, Path], ur
                 f"p_pneumonia {answer['p_pneumonia']:.4f}, decision {answer['decision']} "
                 f"(threshold {answer['threshold']:.4f})\nmodel {answer['model_version'] or uri}\n{safety}"
             )
-            figure = draw(each.pixels, each.heat, Path(name).name, words)
+            figure = scan_explanation(each.pixels, each.heat, Path(name).name, words)
             figure.savefig(Path(scratch) / pictures[name].name)
         for picture in pictures.values():
             os.replace(Path(scratch) / picture.name, picture)

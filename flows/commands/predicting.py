@@ -24,13 +24,13 @@ def predict(files: Files, model: Address = None, as_json: AsJson = False, home: 
     with given(files) as paths:
         require_model(model, home)
         settled(home)
-        from tasks.libraries import load
         from xray.config import Places
         from xray.data.sources.file_listing import printable
+        from xray.scoring.select_model import score_files
 
         places = Places(home=home.resolve())
         choice = chosen(places, model)
-        scores = load("xray.scoring.select_model").score_files(places, choice.uri, paths)
+        scores = score_files(places, choice.uri, paths)
     rows = [
         {"file": printable(str(path)), **row, "model": choice.uri, "chosen": choice.how}
         for path, row in zip(files, scores, strict=True)
@@ -79,9 +79,7 @@ def chosen(places: "Places", model: str | None) -> "Choice":
     Raises:
         RegistryError: None was asked for and none is registered, or the store cannot be reached.
     """
-    from tasks.libraries import load
     from xray.config import Registry
+    from xray.scoring.select_model import Choice, resolve
 
-    models = load("xray.scoring.select_model")
-    choice: Choice = models.Choice(model, None, "as asked") if model else models.resolve(places, Registry().model_name)
-    return choice
+    return Choice(model, None, "as asked") if model else resolve(places, Registry().model_name)

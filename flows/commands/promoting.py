@@ -24,22 +24,22 @@ def models(home: Home = Path(), model_name: ModelName = DEFAULT_NAME, as_json: A
     """List the versions of a model, the newest first: aliases, figures on TEST, data and recipe."""
     _ready(home)
     from flows.console import console, show_table
-    from tasks.libraries import load
     from xray.config import Places
+    from xray.models.versions import FIGURES, versions
+    from xray.promotion.protocol import settle
 
     places = Places(home=home.resolve())
-    load("xray.promotion.protocol").settle(places, model_name)
-    room = load("xray.models.versions")
-    found = room.versions(places, model_name)
+    settle(places, model_name)
+    found = versions(places, model_name)
     if as_json:
         write_json([each.as_json() for each in found])
         return
     rows = [
-        (each.version, ", ".join(each.aliases), *(_figure(each.figures.get(name)) for name in room.FIGURES),
+        (each.version, ", ".join(each.aliases), *(_figure(each.figures.get(name)) for name in FIGURES),
          each.catalog[:8], each.recipe, _time(each.created_ms), each.verdict)
         for each in found
     ]  # fmt: skip
-    figures = [name.replace("_", " ") for name in room.FIGURES]
+    figures = [name.replace("_", " ") for name in FIGURES]
     show_table(model_name, ("version", "aliases", *figures, "data", "recipe", "registered", "decided"), rows)
     overwritten = ", ".join(each.version for each in found[::-1] if each.overwritten)
     if overwritten:
@@ -76,7 +76,7 @@ def promote(
     from flows.promotion import promote as promote_flow
     from flows.servers.environment import served
 
-    with working(served(home, "xray.promotion.promote")):
+    with working(served(home, _imports)):
         require_challenger(home, model_name, version)
         decision = promote_flow(version, force, reason, scans, policy, model_name, home.resolve())
     _tell(decision, home)
@@ -90,7 +90,7 @@ def rollback(reason: Reason = "", home: Home = Path(), model_name: ModelName = D
     from flows.promotion import rollback as rollback_flow
     from flows.servers.environment import served
 
-    with working(served(home, "xray.promotion.promote")):
+    with working(served(home, _imports)):
         require_champion_before(home, model_name)
         decision = rollback_flow(reason, model_name, home.resolve())
     _tell(decision, home)
@@ -101,12 +101,13 @@ def history(home: Home = Path(), model_name: ModelName = DEFAULT_NAME, as_json: 
     """Print every decision about a model, the last one first, refusals included."""
     _ready(home)
     from flows.console import show_table
-    from tasks.libraries import load
     from xray.config import Places
+    from xray.promotion.decision_log import Book
+    from xray.promotion.protocol import settle
 
     places = Places(home=home.resolve())
-    load("xray.promotion.protocol").settle(places, model_name)
-    records = load("xray.promotion.decision_log").Book(places, model_name).records()[::-1]
+    settle(places, model_name)
+    records = Book(places, model_name).records()[::-1]
     if as_json:
         write_json([record.as_json() for record in records])
         return
@@ -136,20 +137,21 @@ def require_challenger(home: Path, model_name: str, version: int | None) -> None
     Raises:
         XrayError: There is no such model or version, no challenger, or it is champion already.
     """
-    from tasks.libraries import load
     from tasks.progress import doing
     from xray.config import Places
+    from xray.models.versions import versions
+    from xray.promotion.promote import bout
 
     places = Places(home=home.resolve())
     with doing("looking up the versions"):
-        found = load("xray.models.versions").versions(places, model_name)
+        found = versions(places, model_name)
         if version is None and found and not any("challenger" in each.aliases for each in found):
             newest = command("promote", found[0].version, *_named(model_name), home=home)
             raise XrayError(
                 f"a version must bear the alias challenger, or be named, such as {newest}. "
                 f"Received: none of {model_name} does"
             )
-        load("xray.promotion.promote").bout(places, model_name, version)
+        bout(places, model_name, version)
 
 
 def require_champion_before(home: Path, model_name: str) -> None:
@@ -158,12 +160,12 @@ def require_champion_before(home: Path, model_name: str) -> None:
     Raises:
         RegistryError: There is no champion before this one.
     """
-    from tasks.libraries import load
     from tasks.progress import doing
     from xray.config import Places
+    from xray.promotion.promote import bout_of_return
 
     with doing("looking up the versions"):
-        load("xray.promotion.promote").bout_of_return(Places(home=home.resolve()), model_name)
+        bout_of_return(Places(home=home.resolve()), model_name)
 
 
 def _named(model_name: str) -> list[str]:
@@ -187,3 +189,8 @@ def _figure(value: float | None) -> str:
 
 def _time(ms: int) -> str:
     return f"{datetime.fromtimestamp(ms / 1000, tz=UTC):%Y-%m-%d %H:%M}"
+
+
+def _imports() -> None:
+    """Load what the flow needs, which takes as long as Prefect's server does to start."""
+    import xray.promotion.promote  # noqa: F401

@@ -33,12 +33,13 @@ def score(
     from flows.console import console, show_table, working
     from flows.scoring import score as flow
     from flows.servers.environment import served
-    from tasks.libraries import load
     from xray.config import Places
 
-    with working(served(home, "xray.scoring.score_inbox")):
+    with working(served(home, _imports)):
+        from xray.scoring.select_model import resolve
+
         # Refused here, it does not stand among Prefect's failed runs.
-        load("xray.scoring.select_model").resolve(Places(home=home.resolve()), model_name)
+        resolve(Places(home=home.resolve()), model_name)
         ended = flow(folder, output, rescore=rescore, model_name=model_name, home=home, dask=dask)
     from xray.evaluation.reporting.model_card import SAFETY
 
@@ -58,3 +59,8 @@ def score(
     for run_id in ended.run_ids:
         show_ends({"run": run_id, **pages(Places(home=home.resolve()), run_id, home)})
     console.print(SAFETY, style="dim")
+
+
+def _imports() -> None:
+    """Load what the flow needs, which takes as long as Prefect's server does to start."""
+    import xray.scoring.score_inbox  # noqa: F401

@@ -63,7 +63,7 @@ def cross_validate(
     from flows.cross_validation import cross_validate as flow
     from flows.servers.environment import served
 
-    with working(served(home, "xray.data.prepare", "xray.runs.cross_validation_run")):
+    with working(served(home, _import_folds)):
         family = flow(request, seeds=seeds, dask=dask)
     from xray.evaluation.reporting.model_card import SAFETY
 
@@ -99,7 +99,7 @@ def prepare(
     from flows.pipeline import prepare as prepare_flow
     from flows.servers.environment import served
 
-    with working(served(home, "xray.data.prepare")):
+    with working(served(home, _import_data)):
         catalog = prepare_flow(request, dask=dask)
     from xray.data.audit import lines
 
@@ -142,7 +142,7 @@ def _run(
     from flows.pipeline import pipeline
     from flows.servers.environment import served
 
-    with working(served(home, "xray.data.prepare", "xray.runs.training_run")):
+    with working(served(home, _import_training)):
         recorded = pipeline(request, dask=dask)
     from xray.evaluation.metrics.split_metrics import COLUMNS
     from xray.evaluation.reporting.model_card import SAFETY
@@ -157,9 +157,10 @@ def _run(
 
 
 def _ends(request: "Request", recorded: "Recorded", home: Path) -> dict[str, str]:
-    from tasks.libraries import load
+    from xray.runs.report_page import REPORT
+    from xray.tracking.page_address import file_of
 
-    version, report = recorded.registered, load("xray.runs.report_page").REPORT
+    version = recorded.registered
     named = [] if version.name == DEFAULT_NAME else ["--model-name", version.name]
     alias = ", challenger" if version.challenger else ""
     return {
@@ -167,7 +168,24 @@ def _ends(request: "Request", recorded: "Recorded", home: Path) -> dict[str, str
         "": f"not challenger: {version.withheld}" if version.withheld else "",
         "promote": command("promote", version.version, *named, home=home),
         "run": recorded.run_id,
-        "report": load("xray.tracking.page_address").file_of(request.places, recorded.run_id, report),
+        "report": file_of(request.places, recorded.run_id, REPORT),
         "scores": str(recorded.judged.folder / "scores.parquet"),
         **pages(request.places, recorded.run_id, home),
     }
+
+
+def _import_folds() -> None:
+    """Load what the flow needs, which takes as long as Prefect's server does to start."""
+    import xray.data.prepare
+    import xray.runs.cross_validation_run  # noqa: F401
+
+
+def _import_training() -> None:
+    """Load what the flow needs, which takes as long as Prefect's server does to start."""
+    import xray.data.prepare
+    import xray.runs.training_run  # noqa: F401
+
+
+def _import_data() -> None:
+    """Load what the flow needs, which takes as long as Prefect's server does to start."""
+    import xray.data.prepare  # noqa: F401

@@ -77,7 +77,7 @@ def tune(
     from flows.servers.environment import served
     from flows.tuning import tune as flow
 
-    with working(served(home, "xray.data.prepare", "xray.tuning.study")):
+    with working(served(home, _imports)):
         searched = flow(request, search=search, storage=SecretStr(storage) if storage else None, dask=dask)
     _show(searched, request, home)
 
@@ -100,3 +100,9 @@ def _show(searched: "Searched", request: "Request", home: Path) -> None:
         chosen = request.model_copy(update={"config": best.config})
         show_ends({"": command(*chosen.arguments)})
     console.print(SAFETY, style="dim")
+
+
+def _imports() -> None:
+    """Load what the flow needs, which takes as long as Prefect's server does to start."""
+    import xray.data.prepare
+    import xray.tuning.study  # noqa: F401

@@ -3,13 +3,13 @@
 import os
 import platform
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from flows.servers.server_registry import CLIENT_PASSWORD, NO_ORIGIN, SERVER_PASSWORD, running, secrets_of
-from tasks.libraries import load
 from xray.errors import XrayError
+from xray.libraries import quiet_import
 from xray.password import made_password
 from xray.secrecy import redacted, require_database
 
@@ -113,13 +113,13 @@ def settle(home: Path, trains: bool) -> None:
 
 
 @contextmanager
-def served(home: Path, *modules: str) -> Iterator[None]:
+def served(home: Path, meanwhile: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Have a Prefect server for as long as the block lasts: the one that the user named, or a temporary one.
 
     Args:
         home: The folder that holds data/, mlruns/ and Prefect's own state.
-        modules: What the block will need, by dotted names: imported while the temporary server starts, which is the
-            work of another process and takes as long.
+        meanwhile: Imports what the block will need; called while the temporary server starts, which is the work of
+            another process and takes as long.
 
     Raises:
         XrayError: It does not start, does not answer, or wants another password; or the home cannot be written.
@@ -133,7 +133,7 @@ def served(home: Path, *modules: str) -> Iterator[None]:
     url = get_current_settings().api.url
     if url is None:
         require_writable(home)
-        _start_server(home, modules)
+        _start_server(home, meanwhile)
     else:
         _require_answer(url)
     try:
@@ -162,7 +162,7 @@ def _require_answer(url: str) -> None:
             ) from refusal
 
 
-def _start_server(home: Path, modules: Sequence[str]) -> None:
+def _start_server(home: Path, meanwhile: Callable[[], None]) -> None:
     """Start the temporary server, behind the home's password, and import meanwhile."""
     from prefect.context import refresh_global_settings_context
 
@@ -173,6 +173,6 @@ def _start_server(home: Path, modules: Sequence[str]) -> None:
     refresh_global_settings_context()  # Prefect has been imported, and reads the environment no more
     server = TemporaryServer()
     server.begin()
-    for name in modules:
-        load(name)
+    with quiet_import():
+        meanwhile()
     server.wait()

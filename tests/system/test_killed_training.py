@@ -34,12 +34,13 @@ from pathlib import Path
 from xray.config import Places, load_config
 from xray.data.catalog import Catalog
 from xray.data.store.pixel_store import PixelStore
+from xray.runs.run_context import RunContext
 from xray.runs.training_run import train_and_track
 
 home, catalog, store, *settings = sys.argv[1:]
 catalog = Catalog(Path(catalog), Path(catalog).name, Path("phantoms"), True)
 places = Places(home=Path(home))
-train_and_track(catalog, PixelStore.open(Path(store)), load_config("quick", settings), places)
+train_and_track(catalog, PixelStore.open(Path(store)), load_config("quick", settings), RunContext(places))
 """
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(1800)]

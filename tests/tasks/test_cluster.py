@@ -9,7 +9,7 @@ import pytest
 from prefect import flow
 
 from tasks.cluster import cluster_at, dask_runner, dask_workers
-from tasks.policy import outcome, step
+from tasks.policy import Outcome, step
 from xray.errors import XrayError
 
 
@@ -23,16 +23,16 @@ def impatient() -> Iterator[None]:
 
 
 @step(name="double")
-def double(number: int) -> int:
-    return 2 * number
+def double(number: int) -> Outcome[int]:
+    return Outcome(2 * number, "doubled")
 
 
 def test_tasks_run_in_processes_that_know_the_flow(prefect_server: None) -> None:
     @flow(persist_result=False)
     def doubled() -> list[int]:
         with dask_runner("local", most=1) as runner:
-            futures = [runner.submit(double, {"number": number}) for number in (1, 2)]
-            return [outcome(future.result()) for future in futures]
+            futures = [double.call(f"double {number}", number).submitted(runner) for number in (1, 2)]
+            return [future.result() for future in futures]
 
     assert doubled() == [2, 4]
 

@@ -3,12 +3,13 @@
 import errno
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 from prefect import flow
-from prefect.client.schemas.objects import State
+from prefect.client.orchestration import get_client
 
-from tasks.policy import asked_by, done, flow_run_id, flow_run_page, outcome, step
+from tasks.policy import Outcome, Step, asked_by, flow_run_id, flow_run_page, step
 from xray.errors import DataError, ImageError, RegistryError, S3Error, StoreError, TrainingError
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -30,10 +31,10 @@ class Calls:
 def at_once(body: Callable[[], Any]) -> Any:
     """A task with our policy, apart from the waiting."""
 
-    def tried() -> Any:
-        return body()
+    def tried() -> Outcome[Any]:
+        return Outcome(body(), "")
 
-    return step(name="tried")(tried).with_options(retry_delay_seconds=0)
+    return Step(step(name="tried")(tried).task.with_options(retry_delay_seconds=0))
 
 
 def caused(error: Exception, cause: Exception) -> Exception:
@@ -88,42 +89,57 @@ def test_what_does_not_pass_ends_with_its_own_error_after_three_more_tries() -> 
 
 
 def test_each_try_waits_longer_than_the_one_before() -> None:
-    waits = step(name="tried")(lambda: None).retry_delay_seconds
+    waits = step(name="tried")(lambda: Outcome(None, "")).task.retry_delay_seconds
     assert waits == [2, 4, 8]
 
 
 @pytest.mark.parametrize(("reused", "name"), [(True, "Reused"), (False, "Completed")])
 def test_a_state_says_whether_its_result_was_there_already(reused: bool, name: str) -> None:
     @step(name="counted")
-    def counted() -> int:
-        return done(7, reused, "7 scans")
+    def counted() -> Outcome[int]:
+        return Outcome(7, "7 scans", reused)
 
-    state = counted(return_state=True)
+    state = counted.task(return_state=True)
     assert (state.name, state.message, state.is_completed()) == (name, "7 scans", True)
     assert state.result() == 7
 
 
 def test_a_flow_hands_on_what_a_state_carries() -> None:
     @step(name="first")
-    def first() -> int:
-        return done(7, True, "there already")
+    def first() -> Outcome[int]:
+        return Outcome(7, "there already", reused=True)
 
     @step(name="second")
-    def second(number: int) -> int:
-        return done(number + 1, False, "one more")
+    def second(number: int) -> Outcome[int]:
+        return Outcome(number + 1, "one more")
 
     @flow(persist_result=False)
     def both() -> int:
-        return outcome(second(first()))
+        return second(first())
 
     assert both() == 8
 
 
-def test_the_outcome_is_what_a_task_gave_in_a_state_or_bare() -> None:
-    state: Any = done([1, 2], False, "two")
-    assert isinstance(state, State)
-    assert outcome(state) == [1, 2]
-    assert outcome("bare") == "bare"
+def test_a_call_gives_the_bare_value_and_prefect_knows_whose_it_is() -> None:
+    @step(name="first")
+    def first() -> Outcome[list[int]]:
+        return Outcome([1, 2], "two")
+
+    @step(name="second")
+    def second(numbers: list[int]) -> Outcome[int]:
+        return Outcome(sum(numbers), "summed")
+
+    @flow(persist_result=False)
+    def both() -> UUID | None:
+        numbers = first()
+        assert numbers == [1, 2]
+        return second.task(numbers, return_state=True).state_details.task_run_id
+
+    run_id = both()
+    assert run_id is not None
+    with get_client(sync_client=True) as client:
+        (source,) = client.read_task_run(run_id).task_inputs["numbers"]
+    assert source.input_type == "task_run"
 
 
 def test_a_flow_run_is_named_within_it_and_not_outside() -> None:

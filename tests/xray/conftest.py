@@ -149,9 +149,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Places:
 @pytest.fixture(scope="session")
 def trained(home: Places, prepared: Learned) -> "Trained":
     """A training of the phantoms."""
+    from xray.runs.run_context import RunContext
     from xray.runs.training_run import train_and_track
 
-    return train_and_track(prepared.catalog, prepared.store, prepared.config, home, flow_run="a-flow-run")
+    return train_and_track(prepared.catalog, prepared.store, prepared.config, RunContext(home, "a-flow-run"))
 
 
 @pytest.fixture(scope="session")
@@ -175,9 +176,10 @@ def recorded(
     trained: "Trained", judged: "Judged", inspected: "Inspected", home: Places, prepared: Learned
 ) -> "Recorded":
     """Where it was recorded, as version 1."""
+    from xray.runs.run_context import RunContext
     from xray.runs.training_run import record
 
-    return record(trained, judged, prepared.catalog, prepared.config, home)
+    return record(trained, judged, prepared.catalog, prepared.config, RunContext(home))
 
 
 @pytest.fixture(scope="session")
@@ -193,20 +195,22 @@ def recorded_strictly(
 ) -> "Recorded":
     """The same training, evaluated once more by other rules and recorded as version 2."""
     from xray.evaluation.evaluate import judge
+    from xray.runs.run_context import RunContext
     from xray.runs.training_run import record
 
     judged = judge(trained, prepared.catalog, prepared.store, strict)
-    return record(trained, judged, prepared.catalog, strict, home)
+    return record(trained, judged, prepared.catalog, strict, RunContext(home))
 
 
 @pytest.fixture(scope="session")
 def recorded_second(recorded_strictly: "Recorded", home: Places, prepared: Learned) -> "Recorded":
     """Another training, with another seed, recorded as version 3."""
     from xray.evaluation.evaluate import judge
+    from xray.runs.run_context import RunContext
     from xray.runs.training_run import record, train_and_track
 
     training = prepared.config.training.model_copy(update={"seed": 1})
     config = prepared.config.model_copy(update={"training": training})
-    trained = train_and_track(prepared.catalog, prepared.store, config, home)
+    trained = train_and_track(prepared.catalog, prepared.store, config, RunContext(home))
     judged = judge(trained, prepared.catalog, prepared.store, config)
-    return record(trained, judged, prepared.catalog, config, home)
+    return record(trained, judged, prepared.catalog, config, RunContext(home))

@@ -1,14 +1,17 @@
-"""Keras as our networks need it, whatever the user's own settings say: each case in a child of its own."""
+"""Keras as our networks need it, whatever the user's own settings say, and no noise from libraries that start."""
 
+import importlib
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from xray.libraries import own_keras
+from xray.libraries import own_keras, quiet_import
 
 PROJECT = Path(__file__).parents[2]
 
@@ -65,3 +68,56 @@ def test_the_variables_are_as_they_were_afterwards(monkeypatch: pytest.MonkeyPat
         raise ValueError("failed")
     found = {name: os.environ[name] for name in ("KERAS_BACKEND", "KERAS_HOME", "KERAS_MAX_EPOCHS")}
     assert found == {"KERAS_BACKEND": "tensorflow", "KERAS_HOME": "/somewhere", "KERAS_MAX_EPOCHS": "3"}
+
+
+class TestQuietImport:
+    DESCRIPTORS = Path("/proc/self/fd")
+    NOISE = "remark of a C++ library"
+
+    Maker = Callable[[str, str], str]
+
+    @pytest.fixture
+    def module(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Maker:
+        """Writes a module that can be imported for the length of a test."""
+        monkeypatch.syspath_prepend(str(tmp_path))
+
+        def make(name: str, source: str) -> str:
+            (tmp_path / f"{name}.py").write_text(source)
+            monkeypatch.delitem(sys.modules, name, raising=False)
+            return name
+
+        return make
+
+    @staticmethod
+    def imported(name: str) -> ModuleType:
+        with quiet_import():
+            return importlib.import_module(name)
+
+    def test_what_an_import_writes_to_descriptor_2_is_kept_back(
+        self, module: Maker, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        name = module("noisy_start", f"import os\nos.write(2, b'{self.NOISE}')\nVALUE = 3")
+        assert self.imported(name).VALUE == 3
+        assert capfd.readouterr() == ("", "")
+
+    def test_a_failed_import_shows_what_was_kept_back(self, module: Maker, capfd: pytest.CaptureFixture[str]) -> None:
+        source = f"import os\nos.write(2, b'{self.NOISE}')\nimport a_library_that_is_not_there"
+        name = module("noisy_failure", source)
+        with pytest.raises(ModuleNotFoundError, match="a_library_that_is_not_there"):
+            self.imported(name)
+        assert capfd.readouterr().err == self.NOISE
+
+    def test_standard_error_works_again_afterwards(self, module: Maker, capfd: pytest.CaptureFixture[str]) -> None:
+        self.imported(module("quiet_start", ""))
+        with pytest.raises(ZeroDivisionError):
+            self.imported(module("quiet_failure", "1 / 0"))
+        os.write(2, b"still here")
+        assert capfd.readouterr().err == "still here"
+
+    @pytest.mark.skipif(not DESCRIPTORS.exists(), reason="only Linux lists a process's descriptors")
+    def test_no_descriptor_is_left_open(self, module: Maker) -> None:
+        names = [module(f"module_{number}", "") for number in range(3)]
+        before = len(list(self.DESCRIPTORS.iterdir()))
+        for name in names:
+            self.imported(name)
+        assert len(list(self.DESCRIPTORS.iterdir())) == before

@@ -1,7 +1,6 @@
 """From a folder of scans to a catalog and a pixel store, in three steps that leave their outcome on disk."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from xray.errors import ChangedError, DamagedError
 from xray.files.artifact_folder import kept_table, require_whole, write_folder
 from xray.files.damage import read_parquet, reading
 from xray.files.s3 import DataPath, S3Path
+from xray.progress import Progress
 
 ROWS, REJECTS, NOTES = "rows.parquet", "rejects.parquet", "notes.json"
 """The files of cleaned metadata, beside their manifest."""
@@ -118,7 +118,7 @@ def normalize(
     cleaned: Cleaned,
     config: Config,
     places: Places,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     cluster: Opener | None = None,
 ) -> Filled:
     """Decode what the pixel store does not hold yet.

@@ -4,7 +4,6 @@ Nothing here moves an alias or writes a record.
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from xray.evaluation.metrics.paired_comparison import Comparison, compare
 from xray.evaluation.metrics.split_metrics import Evaluation, evaluate
 from xray.files.artifact_folder import MANIFEST
 from xray.files.s3 import DataPath, data_path
+from xray.progress import Progress
 from xray.promotion.decision_record import Bout
 from xray.promotion.policy import Check, check_all
 from xray.scoring.local_pool import fetched, score_alone
@@ -110,7 +110,7 @@ def judge(
     policy: config.Promotion,
     evaluation: config.Evaluation,
     data: DataPath | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Judgement:
     """Score both models on the challenger's own scans, from their files, and hold the outcome against the policy.
 
@@ -219,7 +219,7 @@ def _require_unseen(places: Places, bout: Bout, rows: pd.DataFrame) -> None:
 
 
 def _scored(
-    places: Places, uri: str, rows: pd.DataFrame, files: list[Path], progress: Callable[[int, int], None] | None
+    places: Places, uri: str, rows: pd.DataFrame, files: list[Path], progress: Progress | None
 ) -> tuple[pd.DataFrame, float]:
     with fetched(places, uri) as folder:
         answer = score_alone(folder, files, progress)
@@ -239,7 +239,7 @@ def _scored(
     return scored, float(answer["threshold"].iloc[0])
 
 
-def _shifted(progress: Callable[[int, int], None] | None, place: int, models: int) -> Callable[[int, int], None] | None:
+def _shifted(progress: Progress | None, place: int, models: int) -> Progress | None:
     """Count the scans of one model among those of all."""
     if progress is None:
         return None

@@ -5,7 +5,7 @@ with its registered model if it has one. MLflow gives a run one parent. A traini
 cross-validations lies below the one that was run last; each of the others still names it in its table `folds.json`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,13 +17,13 @@ from xray.data.folds import Fold
 from xray.data.store.pixel_store import PixelStore
 from xray.evaluation.cross_validation.summary import JudgedFold, Summary, summarize
 from xray.evaluation.evaluate import evaluation_digest, judge
-from xray.runs.parent_run import KIND_TAG, adopt, held_open, log_children, note, parent_run
+from xray.runs.parent_run import ParentRun, log_children, note
 from xray.runs.report_page import log_page
+from xray.runs.run_context import RunContext
 from xray.runs.training_run import complete, run_facts, train_and_track
 from xray.tracking.run_artifacts import log_figures
 from xray.tracking.run_identity import RunFacts
-from xray.tracking.store import reached
-from xray.tracking.tracker import Tracker, open_run
+from xray.tracking.tracker import open_run
 from xray.tracking.ui_views import NOTE_TAG
 from xray.training.training_digest import training_digest
 
@@ -62,14 +62,13 @@ class Family:
 
 
 @contextmanager
-def opened(folds: Sequence[Fold], config: Config, places: Places, flow_run: str | None = None) -> Iterator[str | None]:
+def opened(folds: Sequence[Fold], config: Config, context: RunContext) -> Iterator[str | None]:
     """Open the parent run, and close it as failed or killed where the block ends so.
 
     Args:
         folds: All of them.
         config: The whole configuration that was asked for.
-        places: Where cross-validations and MLflow's store lie.
-        flow_run: The id of the Prefect flow run, if any.
+        context: Where the run is kept, and what it is part of.
 
     Yields:
         The run's id; None where the store is away, which stops nothing: `record_family` adopts the children later.
@@ -77,25 +76,16 @@ def opened(folds: Sequence[Fold], config: Config, places: Places, flow_run: str 
     Raises:
         StoreError: The folder could not be written.
     """
-    with held_open(_parent(folds, config, places, flow_run)) as parent:
+    with _parent(folds, config, context).opened() as parent:
         yield parent
 
 
-def learn(
-    fold: Fold,
-    places: Places,
-    parent: str | None,
-    flow_run: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> FoldRun:
+def learn(fold: Fold, context: RunContext) -> FoldRun:
     """Train and judge one fold, or find it done, with everything in its own run. Nothing is registered.
 
     Args:
         fold: What to train.
-        places: Where trainings and MLflow's store lie.
-        parent: The parent's run.
-        flow_run: The id of the Prefect flow run, if any.
-        progress: Called after each epoch with (epochs done, epochs at most).
+        context: Where the run is kept, and what it is part of.
 
     Raises:
         TrainingError: The training cannot start.
@@ -104,42 +94,35 @@ def learn(
         RegistryError: The store cannot be reached.
     """
     store, config = PixelStore.open(fold.pixels), alone(fold.config, fold.seed)
-    trained = train_and_track(fold.catalog, store, config, places, flow_run, progress, parent)
+    trained = train_and_track(fold.catalog, store, config, context)
     judged = judge(trained, fold.catalog, store, config)
-    facts = run_facts(fold.catalog, config, trained.digest, flow_run, parent, judged.digest)
-    tracker = open_run(places, trained.folder, facts)
+    facts = run_facts(fold.catalog, config, trained.digest, context, judged.digest)
+    tracker = open_run(context.places, trained.folder, facts)
     log_page(tracker, complete(tracker, trained, judged, fold.catalog, config))
     tracker.finish()
     done = JudgedFold(fold.number, fold.seed, trained, judged)
     return FoldRun(tracker.require()[1], done, reused=trained.trained_epochs == 0 and judged.reused)
 
 
-def record_family(
-    folds: Sequence[Fold], runs: Sequence[FoldRun], config: Config, places: Places, flow_run: str | None = None
-) -> Family:
+def record_family(folds: Sequence[Fold], runs: Sequence[FoldRun], config: Config, context: RunContext) -> Family:
     """Complete the parent run: spread, out-of-fold scores and figures, and every fold's run below it. Once.
 
     Args:
         folds: All of them.
         runs: What became of each, in the same order.
         config: The whole configuration that was asked for.
-        places: Where cross-validations and MLflow's store lie.
-        flow_run: The id of the Prefect flow run, if any.
+        context: Where the run is kept, and what it is part of.
 
     Raises:
         EvaluationError: The scores cannot be judged.
         StoreError: The summary could not be written.
         RegistryError: The store cannot be reached.
     """
-    tracker = _parent(folds, config, places, flow_run)
-    summary = summarize([run.fold for run in runs], config.evaluation, _folder(folds, places))
-    client, run_id = tracker.require()
+    summary = summarize([run.fold for run in runs], config.evaluation, _folder(folds, context.places))
     children = [run.run_id for run in runs]
-    with reached(tracker.store):
-        adopt(client, run_id, children)
+    with _parent(folds, config, context).completed(children) as (client, run_id):
         _log_summary(client, run_id, summary, children)
         experiment_id = client.get_run(run_id).info.experiment_id
-    tracker.finish()
     return Family(run_id, experiment_id, summary)
 
 
@@ -148,9 +131,9 @@ def alone(config: Config, seed: int) -> Config:
     return config.model_copy(update={"training": config.training.model_copy(update={"seed": seed, "seeds": 1})})
 
 
-def _parent(folds: Sequence[Fold], config: Config, places: Places, flow_run: str | None) -> Tracker:
-    folder = _folder(folds, places)
-    return parent_run(folder, places, _facts(folds, config, folder.name, flow_run))
+def _parent(folds: Sequence[Fold], config: Config, context: RunContext) -> ParentRun:
+    folder = _folder(folds, context.places)
+    return ParentRun(folder, context.places, _facts(folds, config, folder.name, context), KIND)
 
 
 def _folder(folds: Sequence[Fold], places: Places) -> Path:
@@ -158,11 +141,11 @@ def _folder(folds: Sequence[Fold], places: Places) -> Path:
     return places.cross_validations / digest_of(sorted(training_digest(fold.catalog, fold.config) for fold in folds))
 
 
-def _facts(folds: Sequence[Fold], config: Config, digest: str, flow_run: str | None) -> RunFacts:
+def _facts(folds: Sequence[Fold], config: Config, digest: str, context: RunContext) -> RunFacts:
     evaluations = [
         evaluation_digest(training_digest(fold.catalog, fold.config), fold.catalog, fold.config) for fold in folds
     ]
-    facts = run_facts(folds[0].catalog, config, digest, flow_run, evaluation=digest_of(sorted(evaluations)))
+    facts = run_facts(folds[0].catalog, config, digest, context, digest_of(sorted(evaluations)))
     seeds = sorted({fold.seed for fold in folds})
     times = f"x{len(seeds)}" if len(seeds) > 1 else ""
     return replace(
@@ -174,7 +157,6 @@ def _facts(folds: Sequence[Fold], config: Config, digest: str, flow_run: str | N
             "training.seed": ", ".join(map(str, seeds)),
             "training.seeds": len(seeds),
         },
-        tags={**facts.tags, "training": None, KIND_TAG: KIND},
     )
 
 

@@ -1,8 +1,9 @@
 """Runs that other runs lie below: opened first, and completed last with what the others come to."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,58 +15,67 @@ from xray.evaluation.decision.rule_metrics import Table
 from xray.evaluation.reporting.model_card import SAFETY
 from xray.tracking.run_artifacts import TABLES_TAG
 from xray.tracking.run_identity import PARENT_TAG, RunFacts
-from xray.tracking.store import store_of
+from xray.tracking.store import reached, store_of
 from xray.tracking.tracker import Tracker
 
 KIND_TAG = "kind"
 """What a parent's children are to each other."""
 
 
-def parent_run(folder: Path, places: Places, facts: RunFacts) -> Tracker:
-    """Make the folder that remembers a parent run; the run itself is opened with its first use.
+class ParentRun:
+    """The MLflow run of several trainings: opened before they begin, completed with what they come to.
 
     Args:
-        folder: Named by what the children are.
+        folder: Remembers the run; named by what the children are.
         places: Where MLflow's store lies.
         facts: What the run is told of itself.
+        kind: What the children are to each other, such as `seeds`.
 
     Raises:
         StoreError: The folder could not be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"{folder.parent} must be writable. Received: {error}") from error
-    return Tracker(store_of(places), folder, facts)
 
+    def __init__(self, folder: Path, places: Places, facts: RunFacts, kind: str) -> None:
+        """Make the folder; the run itself is opened with its first use."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{folder.parent} must be writable. Received: {error}") from error
+        facts = replace(facts, tags={**facts.tags, "training": None, KIND_TAG: kind})
+        self.tracker = Tracker(store_of(places), folder, facts)
 
-@contextmanager
-def held_open(tracker: Tracker) -> Iterator[str | None]:
-    """Open a parent run, and close it as failed or killed where the block ends so.
+    @contextmanager
+    def opened(self) -> Iterator[str | None]:
+        """Open the run, and close it as failed or killed where the block ends so.
 
-    Yields:
-        The run's id; None where the store is away.
-    """
-    try:
-        yield tracker.require()[1] if tracker.open() else None
-    except BaseException as error:
-        tracker.finish("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
-        raise
+        Yields:
+            The run's id; None where the store is away, which stops nothing: `completed` takes the children in later.
+        """
+        try:
+            yield self.tracker.require()[1] if self.tracker.open() else None
+        except BaseException as error:
+            self.tracker.finish("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+            raise
 
+    @contextmanager
+    def completed(self, children: Iterable[str]) -> Iterator[tuple[MlflowClient, str]]:
+        """Put every child's run below this one, also one that was a plain run before, and finish it after the block.
 
-def adopt(client: MlflowClient, parent: str, children: Sequence[str]) -> None:
-    """Put every child's run below a parent, also one that was a plain run before.
+        Args:
+            children: Their runs.
 
-    Args:
-        client: A connected client.
-        parent: The parent's run.
-        children: Their runs.
+        Yields:
+            A connected client and the run's id, to write what the children come to.
 
-    Raises:
-        MlflowException: The store cannot be reached.
-    """
-    for child in children:
-        client.set_tag(child, PARENT_TAG, parent)
+        Raises:
+            RegistryError: The store cannot be reached, in the block too.
+        """
+        client, run_id = self.tracker.require()
+        with reached(self.tracker.store):
+            for child in children:
+                client.set_tag(child, PARENT_TAG, run_id)
+            yield client, run_id
+        self.tracker.finish()
 
 
 def log_children(client: MlflowClient, parent: str, name: str, lines: Sequence[Mapping[str, Any]]) -> None:

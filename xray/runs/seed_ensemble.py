@@ -21,11 +21,10 @@ from xray.evaluation.evaluate import Judged, evaluation_digest
 from xray.evaluation.metrics.aggregate import spread
 from xray.files.artifact_folder import MANIFEST
 from xray.runs.cross_validation_run import FoldRun, alone
-from xray.runs.parent_run import KIND_TAG, adopt, held_open, log_children, note, parent_run
+from xray.runs.parent_run import ParentRun, log_children, note
+from xray.runs.run_context import RunContext
 from xray.runs.training_run import Recorded, record, run_facts
 from xray.tracking.run_artifacts import log_figures
-from xray.tracking.store import reached
-from xray.tracking.tracker import Tracker
 from xray.tracking.ui_views import NOTE_TAG
 from xray.training.ensemble import ensemble, ensemble_digest
 from xray.training.fit import Trained
@@ -81,16 +80,13 @@ def members_of(catalog: Catalog, store: PixelStore, config: Config) -> list[Fold
 
 
 @contextmanager
-def opened(
-    members: Sequence[Fold], config: Config, places: Places, flow_run: str | None = None
-) -> Iterator[str | None]:
+def opened(members: Sequence[Fold], config: Config, context: RunContext) -> Iterator[str | None]:
     """Open the parent run, and close it as failed or killed where the block ends so.
 
     Args:
         members: What `members_of` gave.
         config: The whole configuration that was asked for.
-        places: Where trainings and MLflow's store lie.
-        flow_run: The id of the Prefect flow run, if any.
+        context: Where the run is kept, and what it is part of.
 
     Yields:
         The run's id; None where the store is away, which stops nothing: `record_seeds` adopts the members later.
@@ -99,7 +95,7 @@ def opened(
         StoreError: The folder could not be written.
     """
     trainings = [training_digest(member.catalog, member.config) for member in members]
-    with held_open(_parent(trainings, members[0].catalog, config, places, flow_run)) as parent:
+    with _parent(trainings, members[0].catalog, config, context).opened() as parent:
         yield parent
 
 
@@ -130,8 +126,7 @@ def record_seeds(
     judged: Judged,
     catalog: Catalog,
     config: Config,
-    places: Places,
-    flow_run: str | None = None,
+    context: RunContext,
 ) -> Repeated:
     """Complete the parent run with mean and spread, put every seed's run below it, and register one network. Once.
 
@@ -141,41 +136,30 @@ def record_seeds(
         judged: Its evaluation.
         catalog: The scans.
         config: The whole configuration that was asked for.
-        places: Where MLflow's store lies.
-        flow_run: The id of the Prefect flow run, if any.
+        context: Where the run is kept, and what it is part of.
 
     Raises:
         RegistryError: The store cannot be reached.
     """
     together = config.registry.ensemble
-    tracker = _parent([run.fold.trained.digest for run in runs], catalog, config, places, flow_run)
-    client, parent = tracker.require()
-    with reached(tracker.store):
-        adopt(client, parent, [run.run_id for run in runs])
+    above = _parent([run.fold.trained.digest for run in runs], catalog, config, context)
+    with above.completed(run.run_id for run in runs) as (client, parent):
         found = spread([run.fold.figures() for run in runs])
         log_figures(client, parent, {f"seeds.{name}": value for name, value in found.items()})
-    own = config if together else alone(config, config.training.seed)
-    recorded = record(trained, judged, catalog, own, places, flow_run)
-    repeated = Repeated(**vars(recorded), parent=parent, seeds=runs)
-    with reached(tracker.store):
+        own = config if together else alone(config, config.training.seed)
+        recorded = record(trained, judged, catalog, own, context)
+        repeated = Repeated(**vars(recorded), parent=parent, seeds=runs)
         log_children(client, parent, SEEDS_TABLE, [_line(run) for run in runs])
         if not together:
             client.set_tag(parent, NOTE_TAG, note({"seeds": repeated.table()}))
-    tracker.finish()
     return repeated
 
 
-def _parent(
-    trainings: Sequence[str], catalog: Catalog, config: Config, places: Places, flow_run: str | None
-) -> Tracker:
+def _parent(trainings: Sequence[str], catalog: Catalog, config: Config, context: RunContext) -> ParentRun:
     digest = ensemble_digest(trainings)
-    facts = run_facts(catalog, config, digest, flow_run, evaluation=evaluation_digest(digest, catalog, config))
-    facts = replace(
-        facts,
-        name=f"{config.recipe}-x{len(trainings)}-{digest[:8]}",
-        tags={**facts.tags, "training": None, KIND_TAG: KIND},
-    )
-    return parent_run(places.trainings / digest, places, facts)
+    facts = run_facts(catalog, config, digest, context, evaluation_digest(digest, catalog, config))
+    facts = replace(facts, name=f"{config.recipe}-x{len(trainings)}-{digest[:8]}")
+    return ParentRun(context.places.trainings / digest, context.places, facts, KIND)
 
 
 def _line(run: FoldRun) -> Mapping[str, Any]:

@@ -1,11 +1,11 @@
 """Put a training's whole story into one MLflow run, and its network into the registry."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from xray.config import Config, Places, Registry, digest_of
+from xray.config import Config, Registry, digest_of
 from xray.data.catalog import Catalog
 from xray.data.decoding.normalizer import normalizer_digest
 from xray.data.store.fill_pixel_store import PixelStore
@@ -18,6 +18,7 @@ from xray.models.package import Settings
 from xray.models.phantom_versions import phantom_tag, without_alias
 from xray.models.register import Registered, Registration, register
 from xray.runs.report_page import log_page
+from xray.runs.run_context import RunContext
 from xray.tracking.run_artifacts import Evidence, log_evidence
 from xray.tracking.run_identity import PARENT_TAG, DataSet, RunFacts, git_commit
 from xray.tracking.store import reached, store_of
@@ -57,10 +58,7 @@ def train_and_track(
     catalog: Catalog,
     store: PixelStore,
     config: Config,
-    places: Places,
-    flow_run: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
-    parent: str | None = None,
+    context: RunContext,
 ) -> Trained:
     """Train in the training's own folder, and send each epoch to its MLflow run as it ends.
 
@@ -68,21 +66,18 @@ def train_and_track(
         catalog: The scans, with labels and splits.
         store: Their pixels.
         config: The whole configuration.
-        places: Where trainings and MLflow's store lie.
-        flow_run: The id of the Prefect flow run, if any.
-        progress: Called after each epoch with (epochs done, epochs at most).
-        parent: The MLflow run that this one is a child of, if any.
+        context: Where the run is kept, and what it is part of.
 
     Raises:
         TrainingError: The training cannot start.
         StoreError: The training folder could not be written.
     """
-    folder = places.trainings / training_digest(catalog, config)
-    tracker = Tracker(store_of(places), folder, run_facts(catalog, config, folder.name, flow_run, parent))
+    folder = context.places.trainings / training_digest(catalog, config)
+    tracker = Tracker(store_of(context.places), folder, run_facts(catalog, config, folder.name, context))
 
     def on_epoch(history: History) -> None:
-        if progress is not None:
-            progress(len(history.epochs), config.training.epochs)
+        if context.progress is not None:
+            context.progress(len(history.epochs), config.training.epochs)
 
     return train_in_run(tracker, folder, catalog, store, config, [on_epoch])
 
@@ -125,9 +120,7 @@ def train_in_run(
     return train(catalog, store, config, folder, [send, *on_epoch], tracked)
 
 
-def record(
-    trained: Trained, judged: Judged, catalog: Catalog, config: Config, places: Places, flow_run: str | None = None
-) -> Recorded:
+def record(trained: Trained, judged: Judged, catalog: Catalog, config: Config, context: RunContext) -> Recorded:
     """Complete the run of a training and its evaluation, and register the network, once.
 
     Another evaluation of the same training has another run, so that a version's figures are its own for ever.
@@ -137,18 +130,17 @@ def record(
         judged: Its evaluation.
         catalog: The scans.
         config: The whole configuration.
-        places: Where MLflow's store lies.
-        flow_run: The id of the Prefect flow run, if any.
+        context: Where the run is kept, and what it is part of.
 
     Raises:
         RegistryError: The store cannot be reached.
     """
-    facts = run_facts(catalog, config, trained.digest, flow_run, evaluation=judged.digest)
-    tracker = open_run(places, trained.folder, facts)
+    facts = run_facts(catalog, config, trained.digest, context, judged.digest)
+    tracker = open_run(context.places, trained.folder, facts)
     told = complete(tracker, trained, judged, catalog, config)
     client, run_id = tracker.require()
     with reached(tracker.store):
-        registry, withheld = without_alias(client, _named(config), catalog, places)
+        registry, withheld = without_alias(client, _named(config), catalog, context.places)
     tags = {**_tags(catalog, config, trained.digest), **phantom_tag(catalog)}
     settings = Settings.of(config.images, judged.reading())
     description = f"{told.headline()}\n\n{told.card()}"
@@ -228,8 +220,7 @@ def run_facts(
     catalog: Catalog,
     config: Config,
     training: str,
-    flow_run: str | None,
-    parent: str | None = None,
+    context: RunContext,
     evaluation: str | None = None,
 ) -> RunFacts:
     """Say what a training's run is told of itself.
@@ -238,8 +229,7 @@ def run_facts(
         catalog: The scans.
         config: The whole configuration.
         training: The training's digest.
-        flow_run: The id of the Prefect flow run, if any.
-        parent: The MLflow run that it is a child of, if any.
+        context: Where the run is kept, and what it is part of.
         evaluation: Digest of the evaluation whose figures it holds, if any.
     """
     rows = catalog.rows()
@@ -248,7 +238,7 @@ def run_facts(
         experiment=config.registry.experiment,
         name=f"{config.recipe}-{training[:8]}",
         params=config.flat(),
-        tags={**_tags(catalog, config, training), "prefect_flow_run": flow_run, PARENT_TAG: parent},
+        tags={**_tags(catalog, config, training), "prefect_flow_run": context.flow_run, PARENT_TAG: context.parent},
         data=DataSet(
             name=catalog.data.name,
             digest=catalog.digest,

@@ -3,7 +3,7 @@
 import re
 import shutil
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from xray.config import Places
 from xray.data.decoding.parallel_decode import cores
 from xray.models.model_files import MODEL_FILE, refuse, require_registered
 from xray.models.pyfunc import COLUMNS
+from xray.progress import Progress
 from xray.scoring.crash_guard import Guarded
 from xray.tracking.leftovers import scratch_folder
 from xray.tracking.store import reached, store_of
@@ -83,7 +84,7 @@ def _emptied(folder: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def score_alone(model: Path, files: Sequence[Path], progress: Callable[[int, int], None] | None = None) -> pd.DataFrame:
+def score_alone(model: Path, files: Sequence[Path], progress: Progress | None = None) -> pd.DataFrame:
     """Score image files with a model in processes of its own.
 
     Args:

@@ -1,7 +1,7 @@
 """New scans of an inbox scored by one model version, into a ledger."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from xray.data.file_digests import forget
 from xray.data.inbox import Inbox
 from xray.data.score_ledger import Entry, Ledger, opened
 from xray.data.sources.file_listing import printable
+from xray.progress import Progress
 from xray.scoring.cluster_pool import scores_afar
 from xray.scoring.local_pool import fetched, scores
 from xray.scoring.log_to_mlflow import digest_of_version, fetch_reference
@@ -74,7 +75,7 @@ def score_inbox(
     inbox: Inbox,
     output: Path,
     rescore: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     cluster: Opener | None = None,
 ) -> Scored:
     """Score what is new in an inbox, and write it into the ledger.
@@ -147,7 +148,7 @@ def _rows(
     paths: list[str],
     batches: Iterator[pd.DataFrame],
     changed: list[str],
-    progress: Callable[[int, int], None] | None,
+    progress: Progress | None,
 ) -> Iterator[tuple[str, dict[Any, Any]]]:
     """Give each path and its answer; a path whose file is not the one that was digested goes into `changed`."""
     done = 0

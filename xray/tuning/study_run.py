@@ -9,14 +9,13 @@ from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from optuna.trial import FrozenTrial, TrialState
 
-from xray.config import Config, Places
+from xray.config import Config
 from xray.errors import TrainingError
 from xray.evaluation.decision.rule_metrics import Table
-from xray.runs.parent_run import KIND_TAG, adopt, held_open, log_children, note, parent_run
+from xray.runs.parent_run import ParentRun, log_children, note
+from xray.runs.run_context import RunContext
 from xray.runs.training_run import run_facts
 from xray.tracking.run_artifacts import log_metrics
-from xray.tracking.store import reached
-from xray.tracking.tracker import Tracker
 from xray.tracking.ui_views import NOTE_TAG
 from xray.tuning.search_space import Params, applied, value_in_words
 from xray.tuning.storage import shown
@@ -96,13 +95,12 @@ class Searched:
 
 
 @contextmanager
-def opened(study: Study, places: Places, flow_run: str | None = None) -> Iterator[str | None]:
+def opened(study: Study, context: RunContext) -> Iterator[str | None]:
     """Hold a study for one command, and open its run; where the block ends with an error, the run says so.
 
     Args:
         study: Which one.
-        places: Where MLflow's store lies.
-        flow_run: The id of the Prefect flow run, if any.
+        context: Where the run is kept, and what it is part of.
 
     Yields:
         The run's id; None where the store is away, which stops nothing: `record_study` adopts the trials later.
@@ -119,20 +117,19 @@ def opened(study: Study, places: Places, flow_run: str | None = None) -> Iterato
             f"one command at a time may go on with a study. Received: {study.name} is in use"
         ) from error
     try:
-        with held_open(_parent(study, places, flow_run)) as parent:
+        with _parent(study, context).opened() as parent:
             yield parent
     finally:
         lock.release()
 
 
-def record_study(study: Study, tried: int, places: Places, flow_run: str | None = None) -> Searched:
+def record_study(study: Study, tried: int, context: RunContext) -> Searched:
     """Complete the parent run: the best trial, a table of all, and every trial's run below it.
 
     Args:
         study: Which one.
         tried: Trials that were run now.
-        places: Where MLflow's store lies.
-        flow_run: The id of the Prefect flow run, if any.
+        context: Where the run is kept, and what it is part of.
 
     Raises:
         RegistryError: The study's database or MLflow's store cannot be reached.
@@ -140,14 +137,10 @@ def record_study(study: Study, tried: int, places: Places, flow_run: str | None 
     trials = _ended(study)
     best = _best(study, trials)
     lines = [_line(trial) for trial in trials]
-    tracker = _parent(study, places, flow_run)
-    client, run_id = tracker.require()
-    with reached(tracker.store):
+    with _parent(study, context).completed(sorted({line["run_id"] for line in lines})) as (client, run_id):
         experiment_id = client.get_run(run_id).info.experiment_id
         searched = Searched(run_id, experiment_id, study.name, study.search.objective, lines, best, tried)
-        adopt(client, run_id, sorted({line["run_id"] for line in lines}))
         _log(client, searched)
-    tracker.finish()
     return searched
 
 
@@ -185,22 +178,16 @@ def _line(trial: FrozenTrial) -> dict[str, Any]:
     }
 
 
-def _parent(study: Study, places: Places, flow_run: str | None) -> Tracker:
-    facts = run_facts(study.catalog, study.config, study.name, flow_run)
+def _parent(study: Study, context: RunContext) -> ParentRun:
+    facts = run_facts(study.catalog, study.config, study.name, context)
     space = {key: str(entry) for key, entry in study.search.space.items()}
     facts = replace(
         facts,
         name=f"{study.config.recipe}-tune-{study.name[:8]}",
         params={**facts.params, **space},
-        tags={
-            **facts.tags,
-            "training": None,
-            KIND_TAG: KIND,
-            "objective": study.search.objective,
-            "storage": shown(study.storage),
-        },
+        tags={**facts.tags, "objective": study.search.objective, "storage": shown(study.storage)},
     )
-    return parent_run(study.folder, places, facts)
+    return ParentRun(study.folder, context.places, facts, KIND)
 
 
 def _log(client: MlflowClient, searched: Searched) -> None:

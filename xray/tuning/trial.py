@@ -5,7 +5,6 @@ look at TEST. Its run is the run of its training folder, as a fold's is.
 """
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,12 @@ import optuna
 from filelock import FileLock
 from optuna.trial import FrozenTrial, TrialState
 
-from xray.config import Config, Places
+from xray.config import Config
 from xray.data.store.pixel_store import PixelStore
 from xray.errors import DivergedError
+from xray.progress import Progress
 from xray.runs.cross_validation_run import alone
+from xray.runs.run_context import RunContext
 from xray.runs.training_run import run_facts, train_in_run
 from xray.tracking.run_artifacts import log_metrics
 from xray.tracking.store import reached, store_of
@@ -68,10 +69,7 @@ def value_of(history: History, objective: str) -> float:
 def attempt(
     study: Study,
     slot: int,
-    places: Places,
-    parent: str | None = None,
-    flow_run: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    context: RunContext,
     beside_others: bool = False,
 ) -> Tried:
     """Draw values, train with them to the end or until pruned, and tell the study and MLflow. Nothing is registered.
@@ -79,10 +77,7 @@ def attempt(
     Args:
         study: Which one.
         slot: The trial's place among those that were asked for.
-        places: Where trainings and MLflow's store lie.
-        parent: The study's MLflow run.
-        flow_run: The id of the Prefect flow run, if any.
-        progress: Called after each epoch with (epochs done, epochs at most).
+        context: Where the run is kept, and what it is part of.
         beside_others: Whether other trials run now.
 
     Raises:
@@ -101,11 +96,11 @@ def attempt(
             twin = _twin(found, trial)
             if twin is not None:
                 return _taken_over(found, trial, twin)
-            folder = places.trainings / digest
-            facts = run_facts(material.catalog, config, digest, flow_run, parent)
+            folder = context.places.trainings / digest
+            facts = run_facts(material.catalog, config, digest, context)
             tags = {**facts.tags, TRIAL_TAG: str(trial.number), STUDY_TAG: study.name}
-            tracker = Tracker(store_of(places), folder, replace(facts, tags=tags))
-            watch = _Watch(trial, config, study.search.objective, progress)
+            tracker = Tracker(store_of(context.places), folder, replace(facts, tags=tags))
+            watch = _Watch(trial, config, study.search.objective, context.progress)
             state = _train(tracker, folder, material, config, watch)
             return _told(found, trial, tracker, watch, state, folder)
 
@@ -113,9 +108,7 @@ def attempt(
 class _Watch:
     """Reports each epoch to the study, and ends the training where the study prunes it."""
 
-    def __init__(
-        self, trial: optuna.Trial, config: Config, objective: str, progress: Callable[[int, int], None] | None
-    ) -> None:
+    def __init__(self, trial: optuna.Trial, config: Config, objective: str, progress: Progress | None) -> None:
         self.trial, self.settings, self.objective, self.progress = trial, config.training, objective, progress
         self.history = History((), "")
 

@@ -154,7 +154,11 @@ import os, sys
 from pathlib import Path
 from flows.servers.environment import quiet_settings, served
 os.environ.update(quiet_settings(Path.cwd()))
-with served(Path.cwd(), "xray.runs.training_run"):
+
+def imports():
+    import xray.runs.training_run
+
+with served(Path.cwd(), imports):
     import httpx
     from prefect.client.orchestration import get_client
     with get_client(sync_client=True) as client:

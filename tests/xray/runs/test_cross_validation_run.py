@@ -15,6 +15,7 @@ from xray.data.prepare import Cleaned
 from xray.evaluation.cross_validation.summary import summarize
 from xray.evaluation.evaluate import judge
 from xray.runs.cross_validation_run import Family, FoldRun, learn, opened, record_family
+from xray.runs.run_context import RunContext
 from xray.runs.training_run import Recorded, record, train_and_track
 from xray.tracking.run_artifacts import figures_in_file
 from xray.tracking.store import store_of
@@ -58,12 +59,12 @@ def learnt(prepared: Learned, config: Config, tmp_path_factory: pytest.TempPathF
     folds = cut_phantoms(
         prepared, config.model_copy(update={"training": config.training.model_copy(update={"seeds": 3})})
     )
-    trained = train_and_track(folds[0].catalog, prepared.store, config, places)
+    trained = train_and_track(folds[0].catalog, prepared.store, config, RunContext(places))
     judged = judge(trained, folds[0].catalog, prepared.store, config)
-    plain = record(trained, judged, folds[0].catalog, config, places)
-    with opened(folds, config, places, "a-flow-run") as parent:
-        runs = [learn(fold, places, parent) for fold in folds]
-        return Learnt(places, config, plain, folds, runs, record_family(folds, runs, config, places))
+    plain = record(trained, judged, folds[0].catalog, config, RunContext(places))
+    with opened(folds, config, RunContext(places, "a-flow-run")) as parent:
+        runs = [learn(fold, RunContext(places, parent=parent)) for fold in folds]
+        return Learnt(places, config, plain, folds, runs, record_family(folds, runs, config, RunContext(places)))
 
 
 def test_the_first_fold_is_the_plain_runs_training_in_the_same_run(learnt: Learnt) -> None:
@@ -81,9 +82,9 @@ def test_every_folds_run_lies_below_the_parent(learnt: Learnt) -> None:
 
 def test_a_plain_run_done_again_stays_below_the_parent(learnt: Learnt, prepared: Learned) -> None:
     fold = learnt.folds[0]
-    trained = train_and_track(fold.catalog, prepared.store, learnt.config, learnt.places)
+    trained = train_and_track(fold.catalog, prepared.store, learnt.config, RunContext(learnt.places))
     judged = judge(trained, fold.catalog, prepared.store, learnt.config)
-    again = record(trained, judged, fold.catalog, learnt.config, learnt.places)
+    again = record(trained, judged, fold.catalog, learnt.config, RunContext(learnt.places))
     assert again.run_id == learnt.plain.run_id
     assert learnt.client.get_run(again.run_id).data.tags[PARENT] == learnt.family.run_id
 
@@ -153,8 +154,8 @@ def test_no_folds_network_is_registered(learnt: Learnt) -> None:
 
 
 def test_the_same_again_is_the_same_parent_with_every_figure_once(learnt: Learnt) -> None:
-    with opened(learnt.folds, learnt.config, learnt.places, "another-flow-run") as parent:
-        again = record_family(learnt.folds, learnt.runs, learnt.config, learnt.places)
+    with opened(learnt.folds, learnt.config, RunContext(learnt.places, "another-flow-run")) as parent:
+        again = record_family(learnt.folds, learnt.runs, learnt.config, RunContext(learnt.places))
     assert parent == again.run_id == learnt.family.run_id
     assert again.summary.reused
     assert len(learnt.client.get_metric_history(parent, "test.auc")) == 1
@@ -165,9 +166,9 @@ def test_a_training_of_two_cross_validations_lies_below_the_last_and_both_name_i
     learnt: Learnt, prepared: Learned
 ) -> None:
     folds = cut_phantoms(prepared, learnt.config, seeds=2)
-    with opened(folds, learnt.config, learnt.places) as parent:
-        runs = [learn(fold, learnt.places, parent) for fold in folds]
-        family = record_family(folds, runs, learnt.config, learnt.places)
+    with opened(folds, learnt.config, RunContext(learnt.places)) as parent:
+        runs = [learn(fold, RunContext(learnt.places, parent=parent)) for fold in folds]
+        family = record_family(folds, runs, learnt.config, RunContext(learnt.places))
     assert [run.reused for run in runs] == [True, True, True, False, False, False]
     assert family.run_id != learnt.family.run_id
     assert {learnt.client.get_run(run.run_id).data.tags[PARENT] for run in runs} == {family.run_id}
@@ -178,7 +179,7 @@ def test_a_training_of_two_cross_validations_lies_below_the_last_and_both_name_i
     assert figures["out_of_fold.scans"] == figures["validation.scans"] * 3
     assert len(parent_run.data.metrics) < 60 < len(figures)
     test_a_table_names_every_childs_run(learnt)
-    record_family(learnt.folds, learnt.runs, learnt.config, learnt.places)
+    record_family(learnt.folds, learnt.runs, learnt.config, RunContext(learnt.places))
     test_every_folds_run_lies_below_the_parent(learnt)
 
 
@@ -188,10 +189,10 @@ def test_a_parent_that_did_not_end_says_so_and_goes_on_later(
 ) -> None:
     folds = cut_phantoms(prepared, config)
     client = store_of(places).client()
-    with pytest.raises(type(error)), opened(folds, config, places) as first:
+    with pytest.raises(type(error)), opened(folds, config, RunContext(places)) as first:
         raise error
     assert client.get_run(str(first)).info.status == status
-    with opened(folds, config, places) as second:
+    with opened(folds, config, RunContext(places)) as second:
         assert second == first
         assert client.get_run(str(second)).info.status == "RUNNING"
 
@@ -199,5 +200,5 @@ def test_a_parent_that_did_not_end_says_so_and_goes_on_later(
 def test_a_store_that_is_away_stops_nothing(prepared: Learned, config: Config, places: Places) -> None:
     database = places.mlruns / "mlflow.db"
     database.write_bytes(b"no database")
-    with opened(cut_phantoms(prepared, config), config, places) as parent:
+    with opened(cut_phantoms(prepared, config), config, RunContext(places)) as parent:
         assert parent is None

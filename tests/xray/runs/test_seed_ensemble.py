@@ -15,6 +15,7 @@ from tests.xray.conftest import Learned
 from xray.config import Config, Places
 from xray.evaluation.evaluate import judge
 from xray.runs.cross_validation_run import FoldRun, learn
+from xray.runs.run_context import RunContext
 from xray.runs.seed_ensemble import Repeated, combine, members_of, opened, record_seeds
 from xray.runs.training_run import Recorded, record, train_and_track
 from xray.scoring.select_model import score_files
@@ -64,24 +65,24 @@ def cut_off(done: int, most: int) -> None:
 def repeated(prepared: Learned, config: Config, places: Places) -> tuple[Sequence[FoldRun], Trained, bool, Repeated]:
     """Go the whole way, as the flow does."""
     members = members_of(prepared.catalog, prepared.store, config)
-    with opened(members, config, places, "a-flow-run") as parent:
-        runs = [learn(member, places, parent) for member in members]
+    with opened(members, config, RunContext(places, "a-flow-run")) as parent:
+        runs = [learn(member, RunContext(places, parent=parent)) for member in members]
         trained, found = combine(runs, config, places)
         judged = judge(trained, prepared.catalog, prepared.store, config)
-        return runs, trained, found, record_seeds(runs, trained, judged, prepared.catalog, config, places)
+        return runs, trained, found, record_seeds(runs, trained, judged, prepared.catalog, config, RunContext(places))
 
 
 @pytest.fixture(scope="module")
 def learnt(prepared: Learned, config: Config, tmp_path_factory: pytest.TempPathFactory) -> Learnt:
     places = Places(home=tmp_path_factory.mktemp("seeds"))
     single = with_training(config, seeds=1)
-    trained = train_and_track(prepared.catalog, prepared.store, single, places)
+    trained = train_and_track(prepared.catalog, prepared.store, single, RunContext(places))
     judged = judge(trained, prepared.catalog, prepared.store, single)
-    plain = record(trained, judged, prepared.catalog, single, places)
+    plain = record(trained, judged, prepared.catalog, single, RunContext(places))
     first, second, _ = members_of(prepared.catalog, prepared.store, config)
-    with pytest.raises(KeyboardInterrupt), opened([first, second, _], config, places) as parent:
-        learn(first, places, parent)
-        learn(second, places, parent, progress=cut_off)
+    with pytest.raises(KeyboardInterrupt), opened([first, second, _], config, RunContext(places)) as parent:
+        learn(first, RunContext(places, parent=parent))
+        learn(second, RunContext(places, parent=parent, progress=cut_off))
     runs, ensemble, found, done = repeated(prepared, config, places)
     assert not found
     return Learnt(places, config, plain, str(parent), runs, ensemble, done)
@@ -205,11 +206,14 @@ def test_another_threshold_rule_is_one_more_look(learnt: Learnt, prepared: Learn
     (member, *_) = members_of(
         prepared.catalog, prepared.store, learnt.config.model_copy(update={"evaluation": evaluation})
     )
-    run = learn(member, learnt.places, learnt.repeated.parent)
+    run = learn(member, RunContext(learnt.places, parent=learnt.repeated.parent))
     assert run.fold.trained.trained_epochs == 0
     assert run.run_id != learnt.plain.run_id, "the figures of the first rule stay where they are"
     assert learnt.metrics(run.run_id)["looks"] == SEEDS + 2
-    again = learn(members_of(prepared.catalog, prepared.store, learnt.config)[0], learnt.places, learnt.repeated.parent)
+    again = learn(
+        members_of(prepared.catalog, prepared.store, learnt.config)[0],
+        RunContext(learnt.places, parent=learnt.repeated.parent),
+    )
     assert (again.run_id, learnt.metrics(again.run_id)["looks"]) == (learnt.plain.run_id, 1)
     scans = scans_digest(prepared.catalog.rows("test")["sha256"])
     assert looks(learnt.client, scans).total == SEEDS + 2

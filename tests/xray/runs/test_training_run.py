@@ -19,6 +19,7 @@ from xray.evaluation.reporting.at_a_glance import CARDS, NUMBERS
 from xray.evaluation.reporting.captions import CAPTIONS
 from xray.evaluation.reporting.model_card import SAFETY
 from xray.evaluation.reporting.run_report import HEADLINE, PHANTOMS
+from xray.runs.run_context import RunContext
 from xray.runs.training_run import Recorded, record, run_facts, train_and_track
 from xray.scoring.select_model import score_files
 from xray.tracking.run_artifacts import Evidence, figures_in_file, log_evidence
@@ -122,7 +123,7 @@ def test_the_page_says_what_it_is_of_and_that_phantoms_are_nobody(
 def test_recorded_again_it_is_the_same_run_and_version(
     recorded: Recorded, trained: Trained, judged: Judged, home: Places, prepared: Learned
 ) -> None:
-    again = record(trained, judged, prepared.catalog, prepared.config, home)
+    again = record(trained, judged, prepared.catalog, prepared.config, RunContext(home))
     assert again.run_id == recorded.run_id
     assert again.registered.version == recorded.registered.version
     assert again.registered.reused
@@ -162,7 +163,7 @@ def test_the_first_settings_again_find_the_first_run_and_change_nothing(
 ) -> None:
     client = store_of(home).client()
     before = [client.get_run(each.run_id) for each in (recorded, recorded_strictly)]
-    again = record(trained, recorded.judged, prepared.catalog, prepared.config, home)
+    again = record(trained, recorded.judged, prepared.catalog, prepared.config, RunContext(home))
     assert (again.run_id, again.registered.version) == (recorded.run_id, recorded.registered.version)
     assert again.registered.reused
     for run in before:
@@ -186,7 +187,7 @@ def test_newer_code_adds_evidence_and_moves_no_figure_and_no_score(
     metrics, kept = client.get_run(recorded.run_id).data.metrics, files("before")
     figures = {**metrics, "test.auc": 0.5, "looks": 9.0, "new.figure": 1.0}
     evidence = Evidence(figures, [], pd.DataFrame({"a": [1]}), "# new card")
-    facts = run_facts(prepared.catalog, prepared.config, trained.digest, None, evaluation=recorded.judged.digest)
+    facts = run_facts(prepared.catalog, prepared.config, trained.digest, RunContext(home), recorded.judged.digest)
     tracker = open_run(home, trained.folder, facts)
     log_evidence(tracker, "newer code", lambda: evidence)
     run = client.get_run(recorded.run_id)
@@ -233,11 +234,11 @@ def test_a_refused_second_trainer_leaves_the_firsts_run_alone(prepared: Learned,
 
     def second(_done: int, _most: int) -> None:
         with pytest.raises(TrainingError, match="one trainer at a time"):
-            train_and_track(prepared.catalog, prepared.store, prepared.config, places)
+            train_and_track(prepared.catalog, prepared.store, prepared.config, RunContext(places))
         (run,) = store_of(places).client().search_runs(["1"])
         seen.append(run.info.status)
 
-    train_and_track(prepared.catalog, prepared.store, prepared.config, places, progress=second)
+    train_and_track(prepared.catalog, prepared.store, prepared.config, RunContext(places, progress=second))
     assert seen == ["RUNNING", "RUNNING"]
 
 
@@ -246,10 +247,10 @@ def test_another_experiment_has_a_run_of_its_own(
 ) -> None:
     registry = prepared.config.registry.model_copy(update={"experiment": "another"})
     config = prepared.config.model_copy(update={"registry": registry})
-    other = record(trained, judged, prepared.catalog, config, home)
+    other = record(trained, judged, prepared.catalog, config, RunContext(home))
     assert other.experiment_id != recorded.experiment_id
     assert other.run_id != recorded.run_id
-    assert record(trained, judged, prepared.catalog, prepared.config, home).run_id == recorded.run_id
+    assert record(trained, judged, prepared.catalog, prepared.config, RunContext(home)).run_id == recorded.run_id
 
 
 def test_a_run_without_a_server_says_how_to_see_it(recorded: Recorded) -> None:

@@ -17,6 +17,7 @@ from tests.xray.conftest import Learned
 from xray.config import Config, Places
 from xray.data.decoding.normalizer import normalizer_digest
 from xray.errors import ConfigError, RegistryError, TrainingError
+from xray.runs.run_context import RunContext
 from xray.tracking.store import store_of
 from xray.training.optimization import objective
 from xray.training.optimization.adam import FusedAdam
@@ -38,8 +39,8 @@ def study_of(prepared: Learned, places: Places, search: Search, **settings: Any)
 
 
 def tried_all(study: Study, places: Places) -> list[Tried]:
-    with opened(study, places, "a-flow-run") as parent:
-        return [attempt(study, slot, places, parent) for slot in slots_left(study)]
+    with opened(study, RunContext(places, "a-flow-run")) as parent:
+        return [attempt(study, slot, RunContext(places, parent=parent)) for slot in slots_left(study)]
 
 
 def trials_of(study: Study) -> list[optuna.trial.FrozenTrial]:
@@ -66,7 +67,7 @@ def done(prepared: Learned, tmp_path_factory: pytest.TempPathFactory) -> Done:
     places = Places(home=tmp_path_factory.mktemp("study"))
     study = study_of(prepared, places, Search(space=RATES, trials=2))
     tried = tried_all(study, places)
-    return Done(places, study, tried, record_study(study, len(tried), places, "a-flow-run"))
+    return Done(places, study, tried, record_study(study, len(tried), RunContext(places, "a-flow-run")))
 
 
 class TestRuns:
@@ -153,14 +154,14 @@ class TestAgain:
         def cut_off(epochs: int, most: int) -> None:
             raise KeyboardInterrupt
 
-        with pytest.raises(KeyboardInterrupt), opened(study, places) as parent:
-            attempt(study, 0, places, parent, progress=cut_off)
+        with pytest.raises(KeyboardInterrupt), opened(study, RunContext(places)) as parent:
+            attempt(study, 0, RunContext(places, parent=parent, progress=cut_off))
         (cut,) = trials_of(study)
         assert cut.state == TrialState.RUNNING
         seen: list[int] = []
-        with opened(study, places) as parent:
-            first = attempt(study, 0, places, parent, progress=lambda epochs, most: seen.append(epochs))
-            second = attempt(study, 1, places, parent)
+        with opened(study, RunContext(places)) as parent:
+            first = attempt(study, 0, RunContext(places, parent=parent, progress=lambda epochs, _: seen.append(epochs)))
+            second = attempt(study, 1, RunContext(places, parent=parent))
         assert seen == [1, 2]  # the epoch that was there, and the one that was not
         states = [trial.state.name for trial in trials_of(study)]
         assert states == ["FAIL", "COMPLETE", "COMPLETE"]
@@ -220,27 +221,27 @@ def test_values_drawn_twice_are_trained_once(prepared: Learned, places: Places) 
     values = {trial.params["training.batch_size"]: trial.value for trial in trials}
     assert [tried.value for tried in tried] == [values[trial.params["training.batch_size"]] for trial in trials]
     assert len(list(places.trainings.glob("*/manifest.json"))) == len(values) < len(trials)
-    assert len(record_study(study, 3, places).lines) == 3
+    assert len(record_study(study, 3, RunContext(places)).lines) == 3
 
 
 def test_a_trial_whose_loss_is_no_number_counts_and_the_next_one_runs(
     prepared: Learned, places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = study_of(prepared, places, Search(space=RATES, trials=2), **{"training.epochs": 1})
-    with monkeypatch.context() as huge, opened(study, places) as parent:
+    with monkeypatch.context() as huge, opened(study, RunContext(places)) as parent:
         # Beyond what a space may hold, so that it surely diverges.
         huge.setattr(objective, "FusedAdam", lambda rate, weight_decay: FusedAdam(1e38))
-        diverged = attempt(study, 0, places, parent)
+        diverged = attempt(study, 0, RunContext(places, parent=parent))
     assert (diverged.state, diverged.value) == ("FAIL", None)
     assert slots_left(study) == [1]
-    searched = record_study(study, 1, places)
+    searched = record_study(study, 1, RunContext(places))
     assert searched.best is None
     assert searched.counts == {"complete": 0, "pruned": 0, "diverged": 1}
     run = store_of(places).client().get_run(searched.lines[0]["run_id"])
     assert (run.info.status, run.data.tags["state"]) == ("FAILED", "FAIL")
     (tried,) = tried_all(study, places)
     assert tried.state == "COMPLETE"
-    best = record_study(study, 1, places).best
+    best = record_study(study, 1, RunContext(places)).best
     assert best is not None
     assert best.value == tried.value
 
@@ -248,9 +249,9 @@ def test_a_trial_whose_loss_is_no_number_counts_and_the_next_one_runs(
 class TestHeld:
     def test_a_second_command_is_refused_in_one_line(self, done: Done) -> None:
         refused = pytest.raises(TrainingError, match=r"one command at a time .* Received: \w+ is in use")
-        with opened(done.study, done.places), refused, opened(done.study, done.places):
+        with opened(done.study, RunContext(done.places)), refused, opened(done.study, RunContext(done.places)):
             pass
-        with opened(done.study, done.places) as parent:
+        with opened(done.study, RunContext(done.places)) as parent:
             assert parent == done.searched.run_id
 
 

@@ -7,7 +7,7 @@ each shard: a filling that was killed goes on from there, and readers never see 
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -30,6 +30,7 @@ from xray.errors import ImageError, StoreError
 from xray.files.atomic import sync, whole_file
 from xray.files.damage import file_digest
 from xray.files.s3 import DataPath, S3Path
+from xray.progress import Progress
 
 __all__ = ["Filled", "PixelStore", "RowGroup", "fill"]
 
@@ -40,9 +41,6 @@ ROW_GROUP_BYTES = 16 * 2**20
 """A row group has as many scans as fit in both: 128 at 300 x 300."""
 
 SHARD_ROWS = 1024
-
-Progress = Callable[[int, int], None]
-"""Told the scans decoded so far and those to decode."""
 
 
 @dataclass(frozen=True)
