@@ -46,10 +46,10 @@ def measure(options: Options) -> list[Row]:
         return seconds
 
     def scored(workers: Cluster) -> float:
-        from xray.scoring.cluster_pool import scores_afar
+        from xray.scoring.cluster_pool import scores_on_cluster
 
         files = [folder / path for path in paths]
-        return timed(lambda: list(scores_afar(model, files, lambda _: nullcontext(workers))))
+        return timed(lambda: list(scores_on_cluster(model, files, lambda _: nullcontext(workers))))
 
     with ExitStack() as ends:
         two, one = (ends.enter_context(_workers(count, options.work)) for count in (2, 1))

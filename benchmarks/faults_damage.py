@@ -184,10 +184,10 @@ def _pass(name: str, work: Path) -> Outcome:
 
 def _run(name: str, work: Path) -> dict[str, Any]:
     """Take the steps of `xray run`; the first time, keep the home as it is to be damaged beside it."""
-    from xray.config import Places, load_config
+    from xray.config import Workspace, load_config
     from xray.data.prepare import clean, normalize, write_prepared
     from xray.data.sources.phantoms import write_phantoms
-    from xray.evaluation.evaluate import judge
+    from xray.evaluation.evaluate import evaluate
     from xray.evaluation.inspection.inspect import inspect
     from xray.training.fit import StoppedTraining, train
     from xray.training.history import History
@@ -199,11 +199,11 @@ def _run(name: str, work: Path) -> dict[str, Any]:
             os.utime(path, (0, 0))  # long ago, or their digests would not be remembered
     home, before = work / name, work / f"{name}-before"
     first = not home.exists()
-    config, places = load_config("quick", SETTINGS), Places(home=home)
-    cleaned = clean((work / "scans").resolve(), places)
-    store = normalize(cleaned, config, places).store
-    catalog = write_prepared(cleaned, store, config, places)
-    folder = places.trainings / training_digest(catalog, config)
+    config, workspace = load_config("quick", SETTINGS), Workspace(home=home)
+    cleaned = clean((work / "scans").resolve(), workspace)
+    store = normalize(cleaned, config, workspace).store
+    catalog = write_prepared(cleaned, store, config, workspace)
+    folder = workspace.trainings / training_digest(catalog, config)
 
     def cut_off(history: History) -> None:
         if len(history.epochs) == 2:
@@ -214,8 +214,8 @@ def _run(name: str, work: Path) -> dict[str, Any]:
             train(catalog, store, config, folder, [cut_off])
         shutil.copytree(home, before)
     trained = train(catalog, store, config, folder)
-    judged = judge(trained, catalog, store, config)
-    seen = inspect(trained, judged, catalog, store, config)
+    evaluated = evaluate(trained, catalog, store, config)
+    seen = inspect(trained, evaluated, catalog, store, config)
     if first and name == HOME:
         shutil.copytree(home, before)
     return {
@@ -223,10 +223,10 @@ def _run(name: str, work: Path) -> dict[str, Any]:
         "rows": catalog.rows().to_csv(index=False),
         "rejects": catalog.rejects().to_csv(index=False),
         "losses": [epoch.val_loss for epoch in trained.history().epochs],
-        "p": judged.scores()["p_pneumonia"].tolist(),
-        "evaluation": sorted(judged.report()["metrics"]),
+        "p": evaluated.scores()["p_pneumonia"].tolist(),
+        "evaluation": sorted(evaluated.report()["metrics"]),
         "inspection": sorted(seen.report()["metrics"]),
-        "pictures": sorted(path.name for path in [*judged.pictures(), *seen.pictures()]),
+        "pictures": sorted(path.name for path in [*evaluated.pictures(), *seen.pictures()]),
     }
 
 
@@ -240,21 +240,24 @@ def _scored(ledger: Path, work: Path) -> dict[str, Any]:
     about = {"model_version": "m/1", "scored_at": datetime.now(UTC), "decision": "pneumonia", "threshold": 0.5}
     halves = [names] if ledger.exists() else [names[:150], names]
     for half in halves:
-        with opened(ledger) as book:
-            known = book.known(names)
+        with opened(ledger) as decision_log:
+            known = decision_log.known(names)
             new = [name for name in half if name not in known]
             if new:
                 rows = [{"image": f"{name[-4:]}.png", "sha256": name, "p_pneumonia": 0.5, **about} for name in new]
-                book.add(rows)
+                decision_log.add(rows)
             if len(halves) == 2 and half is names:
                 break  # killed before it joins: a part is left
-            book.join()
+            decision_log.join()
     if len(halves) == 2:
         shutil.copytree(ledger, work / f"{LEDGER}-before")
         return _scored(ledger, work)
     entries = unlogged(ledger)
-    with opened(ledger) as book:
-        return {"known": sorted(book.known(names)), "counted": sum(entry.scans for entry in entries) >= len(names)}
+    with opened(ledger) as decision_log:
+        return {
+            "known": sorted(decision_log.known(names)),
+            "counted": sum(entry.scans for entry in entries) >= len(names),
+        }
 
 
 def _files(home: Path) -> list[str]:

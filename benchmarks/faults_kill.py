@@ -300,38 +300,40 @@ def _in_new_process(work: Callable[[Path], Any], home: Path) -> Any:
 
 
 def _champion(home: Path) -> str | None:
-    from xray.config import Places, Registry
-    from xray.promotion.decision_log import Book
+    from xray.config import Registry, Workspace
+    from xray.promotion.decision_log import DecisionLog
 
-    return Book(Places(home=home), Registry().model_name).champion()
+    return DecisionLog(Workspace(home=home), Registry().model_name).champion()
 
 
 def _state(home: Path) -> dict[str, Any]:
     """Give what must not depend on a kill: no times, and no numbers drawn by lot."""
     import pandas as pd
 
-    from xray.config import Places, Registry
+    from xray.config import Registry, Workspace
     from xray.models.versions import versions
-    from xray.promotion.decision_log import Book
+    from xray.promotion.decision_log import DecisionLog
     from xray.promotion.decision_record import MOVES
     from xray.tracking.lookup.list_runs import last_runs
 
-    places, named = Places(home=home), Registry()
+    workspace, named = Workspace(home=home), Registry()
     state: dict[str, Any] = {
         "champion": None,
-        "catalogs": sorted(path.parent.name for path in places.prepared.glob("*/manifest.json")),
+        "catalogs": sorted(path.parent.name for path in workspace.prepared.glob("*/manifest.json")),
     }
     if (home / "mlruns" / "mlflow.db").exists() and (home / "data" / "trainings").exists():
-        runs = last_runs(places, named.experiment, 100, "").runs
+        runs = last_runs(workspace, named.experiment, 100, "").runs
         state["runs"] = sorted((run.name, run.status, _rounded(run.figures), run.versions, run.parts) for run in runs)
         state["versions"] = [
             (each.version, each.aliases, _rounded(each.figures), each.verdict)
-            for each in versions(places, named.model_name)
+            for each in versions(workspace, named.model_name)
         ]
-        book = Book(places, named.model_name)
-        state["champion"] = book.champion()
+        decision_log = DecisionLog(workspace, named.model_name)
+        state["champion"] = decision_log.champion()
         state["moves"] = [
-            (each.verdict, each.draft.before, each.draft.after) for each in book.records() if each.verdict in MOVES
+            (each.verdict, each.draft.before, each.draft.after)
+            for each in decision_log.records()
+            if each.verdict in MOVES
         ]
     scores = [pd.read_parquet(path) for path in sorted((home.parent / "scores").glob("scores-*.parquet"))]
     if scores:

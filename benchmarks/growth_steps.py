@@ -43,64 +43,64 @@ def main() -> None:
 
 
 def _clean(scans: Path, home: Path) -> tuple[Spent, int]:
-    from xray.config import Places
+    from xray.config import Workspace
     from xray.data.prepare import clean
 
     began = _now()
-    cleaned = clean(scans, Places(home=home))
+    cleaned = clean(scans, Workspace(home=home))
     return _since(began), cleaned.scans
 
 
 def _normalize(scans: Path, home: Path) -> tuple[Spent, int]:
-    from xray.config import Places, load_config
+    from xray.config import Workspace, load_config
     from xray.data.prepare import normalize
 
     cleaned, config = _cleaned(scans, home), load_config(RECIPE)
     began = _now()
-    normalize(cleaned, config, Places(home=home))
+    normalize(cleaned, config, Workspace(home=home))
     return _since(began), cleaned.scans
 
 
 def _prepare(scans: Path, home: Path) -> tuple[Spent, int]:
-    from xray.config import Places, load_config
+    from xray.config import Workspace, load_config
     from xray.data.prepare import write_prepared
 
     cleaned, store, config = _cleaned(scans, home), _store(home), load_config(RECIPE)
     began = _now()
-    write_prepared(cleaned, store, config, Places(home=home))
+    write_prepared(cleaned, store, config, Workspace(home=home))
     return _since(began), cleaned.scans
 
 
 def _epoch(scans: Path, home: Path) -> tuple[Spent, int]:
     """Train two epochs, for the first one builds the graph, and count the second: validation and checkpoint, too."""
-    from xray.config import Places, load_config
+    from xray.config import Workspace, load_config
     from xray.data.catalog import Catalog
     from xray.training.fit import train
 
-    places, config = Places(home=home), load_config(RECIPE, STREAMED)
-    folder = _only(places.prepared)
+    workspace, config = Workspace(home=home), load_config(RECIPE, STREAMED)
+    folder = _only(workspace.prepared)
     catalog = Catalog(folder, folder.name, scans, reused=True)
     ends: list[Spent] = []
-    train(catalog, _store(home), config, places.trainings / "growth", on_epoch=[lambda _: ends.append(_now())])
+    train(catalog, _store(home), config, workspace.trainings / "growth", on_epoch=[lambda _: ends.append(_now())])
     spent = (ends[1][0] - ends[0][0], ends[1][1] - ends[0][1])
     return spent, sum(len(catalog.rows(split)) for split in ("train", "validation"))
 
 
 def _cleaned(scans: Path, home: Path) -> Any:
     """Find what an earlier process has cleaned."""
-    from xray.config import Places
+    from xray.config import Workspace
     from xray.data.prepare import Cleaned
 
-    folder = _only(Places(home=home).cleaned)
+    folder = _only(Workspace(home=home).cleaned)
     rows = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["rows"]
     return Cleaned(folder, folder.name, scans, rows, reused=True)
 
 
 def _store(home: Path) -> Any:
-    from xray.config import Places
+    from xray.config import Workspace
     from xray.data.store.pixel_store import PixelStore
 
-    return PixelStore.open(_only(Places(home=home).pixels))
+    return PixelStore.open(_only(Workspace(home=home).pixels))
 
 
 def _only(folder: Path) -> Path:

@@ -80,23 +80,23 @@ def _steps_in_a_child(recipe: str, folder: Path, home: Path, size: str) -> float
 def _steps(recipe: str, folder: Path, home: Path, settings: list[str]) -> float:
     import xray.evaluation.inspection.compute_inspection
     import xray.training.epochs  # noqa: F401 - loaded before the clock starts, on both sides
-    from xray.config import Places, load_config
+    from xray.config import Workspace, load_config
     from xray.data.prepare import clean, normalize, write_prepared
-    from xray.evaluation.evaluate import judge
+    from xray.evaluation.evaluate import evaluate
     from xray.evaluation.inspection.inspect import inspect
     from xray.runs.run_context import RunContext
     from xray.runs.training_run import record, train_and_track
 
-    config, places = load_config(recipe, settings), Places(home=home)
+    config, workspace = load_config(recipe, settings), Workspace(home=home)
 
     def steps() -> None:
-        cleaned = clean(folder, places)
-        store = normalize(cleaned, config, RunContext(places)).store
-        catalog = write_prepared(cleaned, store, config, RunContext(places))
-        trained = train_and_track(catalog, store, config, RunContext(places))
-        judged = judge(trained, catalog, store, config)
-        inspect(trained, judged, catalog, store, config)
-        record(trained, judged, catalog, config, RunContext(places))
+        cleaned = clean(folder, workspace)
+        store = normalize(cleaned, config, RunContext(workspace)).store
+        catalog = write_prepared(cleaned, store, config, RunContext(workspace))
+        trained = train_and_track(catalog, store, config, RunContext(workspace))
+        evaluated = evaluate(trained, catalog, store, config)
+        inspect(trained, evaluated, catalog, store, config)
+        record(trained, evaluated, catalog, config, RunContext(workspace))
 
     return timed(steps)
 

@@ -59,7 +59,7 @@ def measure(options: Options) -> list[Row]:
 def models(folder: Path, pixels: int) -> tuple[Path, Path]:
     """Keep the article's network, as a file and as the registered model is kept."""
     from xray.config import load_config
-    from xray.evaluation.decision.rule import Reading
+    from xray.evaluation.decision.rule import DecisionRule
     from xray.models.package import Settings, save
     from xray.training.networks.architectures import build
 
@@ -68,7 +68,7 @@ def models(folder: Path, pixels: int) -> tuple[Path, Path]:
     network, model = folder / "network.keras", folder / "model"
     if not model.is_dir():
         build(config.model, config.images, seed=0).save(network)
-        save(model, network, Settings.of(config.images, Reading.at(0.5)))
+        save(model, network, Settings.of(config.images, DecisionRule.at(0.5)))
     return network, model
 
 

@@ -59,7 +59,7 @@ def main() -> None:
     arguments.add_argument("--places", nargs=2, type=Path, metavar=("SCANS", "HOME"), help="where the side trains")
     chosen = arguments.parse_args()
     if chosen.side:
-        print(json.dumps(asdict(_trained(SIDES[chosen.side], *chosen.places, chosen.set))))
+        print(json.dumps(asdict(_trained(SIDES[chosen.side], *chosen.workspace, chosen.set))))
         return
     if side_by_side.data_folder(chosen.data) is None and chosen.size != "tiny":
         arguments.error("--data must name a folder of real scans, or --size must be tiny")
@@ -96,14 +96,14 @@ def _in_a_child(side: str, scans: Path, work: Path, settings: list[str]) -> Reac
 
 def _trained(recipe: str, scans: Path, home: Path, settings: list[str]) -> Reached:
     """Prepare the scans, which is not counted, and train until the AUC is reached or the epochs are over."""
-    from xray.config import Places, load_config
+    from xray.config import Workspace, load_config
     from xray.data.prepare import clean, normalize, write_prepared
     from xray.training.fit import StoppedTraining, train
 
-    config, places = load_config(recipe, settings), Places(home=home)
-    cleaned = clean(scans, places)
-    store = normalize(cleaned, config, places).store
-    catalog = write_prepared(cleaned, store, config, places)
+    config, workspace = load_config(recipe, settings), Workspace(home=home)
+    cleaned = clean(scans, workspace)
+    store = normalize(cleaned, config, workspace).store
+    catalog = write_prepared(cleaned, store, config, workspace)
     with TemporaryDirectory(dir=home) as scratch:
         watch = _Watch(Path(scratch), catalog, store, config)
         with suppress(StoppedTraining):

@@ -6,13 +6,13 @@ from prefect import flow
 from pydantic import Field
 
 from flows.naming import run_name, tagged
-from flows.schedule import LONGEST_SECONDS, overtaken, plainly, tell_failure
+from flows.schedule import LONGEST_SECONDS, one_line_failure, skip_if_stale, tell_failure
 from tasks.cross_validation import cut_into_folds, learn_all, parent_run, sum_up
 from tasks.data import clean, normalize
 from xray.config import Request
 
 if TYPE_CHECKING:
-    from xray.runs.cross_validation_run import Family
+    from xray.runs.cross_validation_run import CrossValidationRun
 
 
 @flow(
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     on_crashed=[tell_failure],
 )
 @tagged
-@plainly
+@one_line_failure
 def cross_validate(
     request: Request,
     seeds: Annotated[int, Field(ge=1, le=20)] = 1,
     dask: str | None = None,
-) -> "Family":
+) -> "CrossValidationRun":
     """Clean and normalize once, then train and judge each fold, and sum them up; whatever is done already is reused.
 
     Args:
@@ -41,7 +41,7 @@ def cross_validate(
     Returns:
         Where the cross-validation is found.
     """
-    if skipped := overtaken():
+    if skipped := skip_if_stale():
         return skipped
     cleaned = clean(request)
     store = normalize(cleaned, request, dask)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from prefect import flow
 
 from flows.naming import run_name, tagged
-from flows.schedule import LONGEST_SECONDS, overtaken, plainly, tell_failure
+from flows.schedule import LONGEST_SECONDS, one_line_failure, skip_if_stale, tell_failure
 from tasks.cross_validation import learn_all
 from tasks.data import audit_and_split, clean, normalize
 from tasks.registration import register, register_seeds
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     on_crashed=[tell_failure],
 )
 @tagged
-@plainly
+@one_line_failure
 def pipeline(request: Request, dask: str | None = None) -> "Recorded":
     """Clean, normalize, audit and split, train, evaluate, look inside, register; whatever is done already is reused.
 
@@ -38,7 +38,7 @@ def pipeline(request: Request, dask: str | None = None) -> "Recorded":
     Returns:
         What was recorded in MLflow.
     """
-    if skipped := overtaken():
+    if skipped := skip_if_stale():
         return skipped
     cleaned = clean(request)
     store = normalize(cleaned, request, dask)
@@ -46,9 +46,9 @@ def pipeline(request: Request, dask: str | None = None) -> "Recorded":
     if request.config.training.seeds > 1:
         return _with_seeds(catalog, store, request)
     trained = train(catalog, store, request)
-    judged = evaluate(trained, catalog, store, request)
-    look_inside(trained, judged, catalog, store, request)
-    return register(trained, judged, catalog, request)
+    evaluated = evaluate(trained, catalog, store, request)
+    look_inside(trained, evaluated, catalog, store, request)
+    return register(trained, evaluated, catalog, request)
 
 
 def _with_seeds(catalog: "Catalog", store: "PixelStore", request: Request) -> "Recorded":
@@ -57,14 +57,14 @@ def _with_seeds(catalog: "Catalog", store: "PixelStore", request: Request) -> "R
     with ensemble_run(seeds, request) as parent:
         runs = learn_all(seeds, request, parent)
         trained = combine(runs, request)
-        judged = evaluate(trained, catalog, store, request)
-        look_inside(trained, judged, catalog, store, request)
-        return register_seeds(runs, trained, judged, catalog, request)
+        evaluated = evaluate(trained, catalog, store, request)
+        look_inside(trained, evaluated, catalog, store, request)
+        return register_seeds(runs, trained, evaluated, catalog, request)
 
 
 @flow(name="prepare", flow_run_name=run_name, persist_result=False)
 @tagged
-@plainly
+@one_line_failure
 def prepare(request: Request, dask: str | None = None) -> "Catalog":
     """Clean, normalize, audit and split: as far as the catalog and the pixel store.
 

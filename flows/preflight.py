@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tasks.cluster import require_dask
-from xray.config import Config, Places, Promotion, Request, at_server, load_config
+from xray.config import Config, Promotion, Request, Workspace, at_server, load_config
 from xray.errors import XrayError
 from xray.files.s3 import DataPath, S3Path, data_path
 from xray.training.networks.pretrained import weights_file
@@ -85,7 +85,7 @@ def require_store(home: Path) -> None:
     Raises:
         XrayError: There is no mlruns/ in it, and no server is named either.
     """
-    folder = Places(home=home.resolve()).mlruns
+    folder = Workspace(home=home.resolve()).mlruns
     if not folder.is_dir() and not os.environ.get("MLFLOW_TRACKING_URI"):
         raise XrayError(f"--home must hold a run: start with xray demo or xray run. Received: no folder {folder}")
 

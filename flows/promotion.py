@@ -7,13 +7,13 @@ from prefect import flow
 from pydantic import Field
 
 from flows.naming import run_name, tagged
-from flows.schedule import plainly, tell_failure
+from flows.schedule import one_line_failure, tell_failure
 from tasks.policy import asked_by
 from tasks.promotion import decide, ended, find_challenger, find_champion_before, judge, roll_back
-from xray.config import Data, Places, Promotion, Registry
+from xray.config import Data, Promotion, Registry, Workspace
 
 if TYPE_CHECKING:
-    from xray.promotion.outcome import Decision
+    from xray.promotion.outcome import PromotionOutcome
 
 MODEL_NAME = Registry().model_name
 POLICY = Promotion()
@@ -25,7 +25,7 @@ Name = Annotated[str, Field(min_length=1)]
 @flow(name="promote", flow_run_name=run_name, persist_result=False, on_failure=[tell_failure],
       on_crashed=[tell_failure])  # fmt: skip
 @tagged
-@plainly
+@one_line_failure
 def promote(  # noqa: PLR0913, PLR0917 what Prefect's form asks
     version: Version = None,
     force: bool = False,
@@ -35,7 +35,7 @@ def promote(  # noqa: PLR0913, PLR0917 what Prefect's form asks
     model_name: Name = MODEL_NAME,
     home: Path = Path(),
     by: str = "",
-) -> "Decision":
+) -> "PromotionOutcome":
     """Judge a challenger against the champion on the same scans, and make it champion if the policy holds.
 
     Prefect's form shows what stands here beside each field.
@@ -53,17 +53,17 @@ def promote(  # noqa: PLR0913, PLR0917 what Prefect's form asks
     Returns:
         The decision. The run ends Completed, in a state named Promoted, Refused or Withdrawn.
     """
-    places = Places(home=home.resolve())
-    bout = find_challenger(places, model_name, version)
-    judgement = judge(bout, places, policy, data, force)
-    return ended(decide(bout, judgement, places, force, reason, asked_by(by)))
+    workspace = Workspace(home=home.resolve())
+    challenge = find_challenger(workspace, model_name, version)
+    comparison = judge(challenge, workspace, policy, data, force)
+    return ended(decide(challenge, comparison, workspace, force, reason, asked_by(by)))
 
 
 @flow(name="rollback", flow_run_name=run_name, persist_result=False, on_failure=[tell_failure],
       on_crashed=[tell_failure])  # fmt: skip
 @tagged
-@plainly
-def rollback(reason: str = "", model_name: Name = MODEL_NAME, home: Path = Path(), by: str = "") -> "Decision":
+@one_line_failure
+def rollback(reason: str = "", model_name: Name = MODEL_NAME, home: Path = Path(), by: str = "") -> "PromotionOutcome":
     """Make the champion before this one champion again.
 
     Args:
@@ -75,6 +75,6 @@ def rollback(reason: str = "", model_name: Name = MODEL_NAME, home: Path = Path(
     Returns:
         The decision. The run ends Completed, in a state named Returned or Withdrawn.
     """
-    places = Places(home=home.resolve())
-    bout = find_champion_before(places, model_name)
-    return ended(roll_back(bout, places, reason, asked_by(by)))
+    workspace = Workspace(home=home.resolve())
+    challenge = find_champion_before(workspace, model_name)
+    return ended(roll_back(challenge, workspace, reason, asked_by(by)))

@@ -41,7 +41,7 @@ FAILED_EVENT = "xray.run.failed"
 PREFECTS_WORDS = "Flow run encountered an exception: "
 
 
-def overtaken(most_hours_late: float = MOST_HOURS_LATE) -> Any:
+def skip_if_stale(most_hours_late: float = MOST_HOURS_LATE) -> Any:
     """Say whether this run comes too late to be of use: the first step of each scheduled flow.
 
     Runs that a person asked for, or started again, are never late. Prefect has no setting that skips a late run.
@@ -68,7 +68,7 @@ def overtaken(most_hours_late: float = MOST_HOURS_LATE) -> Any:
         return _skipped(f"a newer run, {newer.name}, has already started") if newer else None
 
 
-def plainly(body: Callable[P, T]) -> Callable[P, T]:
+def one_line_failure(body: Callable[P, T]) -> Callable[P, T]:
     """Make a flow that is refused end in a state whose message is our one line, and nothing around it.
 
     Args:

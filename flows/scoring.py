@@ -7,12 +7,12 @@ from prefect import flow
 from pydantic import Field
 
 from flows.naming import run_name, tagged
-from flows.schedule import NIGHT_SECONDS, overtaken, plainly, tell_failure
+from flows.schedule import NIGHT_SECONDS, one_line_failure, skip_if_stale, tell_failure
 from tasks.scoring import choose, list_scans, log_run, report, score_new
-from xray.config import Drift, Places, Registry
+from xray.config import Drift, Registry, Workspace
 
 if TYPE_CHECKING:
-    from tasks.scoring import Done
+    from tasks.scoring import InboxResult
 
 MODEL_NAME = Registry().model_name
 SETTINGS = Drift()
@@ -29,7 +29,7 @@ ModelName = Annotated[str, Field(min_length=1)]
     on_crashed=[tell_failure],
 )
 @tagged
-@plainly
+@one_line_failure
 def score(
     inbox: Path,
     output: Path,
@@ -38,7 +38,7 @@ def score(
     model_name: ModelName = MODEL_NAME,
     home: Path = Path(),
     dask: str | None = None,
-) -> "Done":
+) -> "InboxResult":
     """Score what is new in an inbox, compare it with the model's own scans, and tell MLflow.
 
     Prefect's form shows what stands here beside each field.
@@ -55,11 +55,11 @@ def score(
     Returns:
         What was done. The files in `output` are written before MLflow is told.
     """
-    if skipped := overtaken():
+    if skipped := skip_if_stale():
         return skipped
-    places = Places(home=home.resolve())
-    choice = choose(places, model_name)
-    found = list_scans(inbox, output, places)
-    scored = score_new(found, choice, output, rescore, places, dask)
+    workspace = Workspace(home=home.resolve())
+    choice = choose(workspace, model_name)
+    found = list_scans(inbox, output, workspace)
+    scored = score_new(found, choice, output, rescore, workspace, dask)
     reports = report(scored, inbox, output, drift)
-    return log_run(scored, reports, choice, places)
+    return log_run(scored, reports, choice, workspace)

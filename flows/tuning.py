@@ -6,14 +6,14 @@ from prefect import flow
 from pydantic import SecretStr
 
 from flows.naming import run_name, tagged
-from flows.schedule import LONGEST_SECONDS, overtaken, plainly, tell_failure
+from flows.schedule import LONGEST_SECONDS, one_line_failure, skip_if_stale, tell_failure
 from tasks.data import clean
 from tasks.tuning import open_study, prepare_materials, study_run, sum_up, trials_left, try_all
 from xray.config import Request
 from xray.tuning.search_space import Search
 
 if TYPE_CHECKING:
-    from xray.tuning.study_run import Searched
+    from xray.tuning.study_run import StudyResult
 
 
 @flow(
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     on_crashed=[tell_failure],
 )
 @tagged
-@plainly
+@one_line_failure
 def tune(
     request: Request, search: Search | None = None, storage: SecretStr | None = None, dask: str | None = None
-) -> "Searched":
+) -> "StudyResult":
     """Clean, normalize and split once, then run the trials that are left, and sum them up; TEST is not looked at.
 
     Args:
@@ -41,7 +41,7 @@ def tune(
     Returns:
         Where the study is found.
     """
-    if skipped := overtaken():
+    if skipped := skip_if_stale():
         return skipped
     search = search or Search()
     search.require_fits(request.config)

@@ -22,7 +22,7 @@ from xray.errors import XrayError
 if TYPE_CHECKING:
     from distributed import Client
 
-    from xray.data.decoding.executors import Opener
+    from xray.data.decoding.executors import OpenCluster
 
 R = TypeVar("R")
 
@@ -69,7 +69,7 @@ def dask_runner(address: str, most: int) -> Iterator[TaskRunner[Any]]:
         yield runner
 
 
-def cluster_at(address: str | None) -> Opener | None:
+def cluster_at(address: str | None) -> OpenCluster | None:
     """Give what opens a cluster for `xray`, which knows no Dask; None where no address is given."""
     return partial(dask_workers, address) if address else None
 

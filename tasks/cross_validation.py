@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from xray.data.folds import Fold
     from xray.data.prepare import Cleaned
     from xray.data.store.fill_pixel_store import PixelStore
-    from xray.runs.cross_validation_run import Family, FoldRun
+    from xray.runs.cross_validation_run import CrossValidationRun, FoldRun
 
 SHOWN = {
     "folds": "Each figure's mean and spread over the folds.",
@@ -32,7 +32,7 @@ def cut_into_folds(cleaned: Cleaned, store: PixelStore, request: Request, seeds:
     from xray.data.folds import cut
 
     with doing("auditing and cutting into folds"):
-        folds = cut(cleaned, store, request.config, request.places, seeds)
+        folds = cut(cleaned, store, request.config, request.workspace, seeds)
     reused = all(fold.catalog.reused for fold in folds)
     return Outcome(folds, f"{request.config.split.folds} folds, {len(folds)} trainings", reused=reused)
 
@@ -52,7 +52,7 @@ def learn_fold(fold: Fold, request: Request, parent: str | None) -> Outcome[Fold
     from xray.runs import cross_validation_run
 
     report = progress_of("epochs")
-    learned = cross_validation_run.learn(fold, context(request, parent, report))
+    learned = cross_validation_run.train_fold(fold, context(request, parent, report))
     report(1, 1)  # stopped early or reused, it is at its end
     said = f"{_name(fold)}: {learned.fold.trained.trained_epochs} epochs trained"
     return Outcome(learned, said, reused=learned.reused)
@@ -64,16 +64,16 @@ def learn_all(folds: Sequence[Fold], request: Request, parent: str | None, dask:
 
 
 @step(name="sum up")
-def sum_up(folds: list[Fold], runs: list[FoldRun], request: Request) -> Outcome[Family]:
+def sum_up(folds: list[Fold], runs: list[FoldRun], request: Request) -> Outcome[CrossValidationRun]:
     """Complete the parent run with spread and out-of-fold figures."""
     from xray.runs import cross_validation_run
     from xray.tracking import flow_run_link
 
     with doing("summing up"):
-        family = cross_validation_run.record_family(folds, runs, request.config, context(request))
+        family = cross_validation_run.record_cross_validation(folds, runs, request.config, context(request))
     for key, table in family.summary.tables().items():
         show_table(key, SHOWN.get(key, "Of the cross-validation."), *table)
-    flow_run_link.link(request.places, family.run_id, flow_run_page())
+    flow_run_link.link(request.workspace, family.run_id, flow_run_page())
     return Outcome(family, f"MLflow run {family.run_id}", reused=family.summary.reused)
 
 

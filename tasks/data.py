@@ -22,7 +22,7 @@ def clean(request: Request) -> Outcome[Cleaned]:
     from xray.data import prepare
 
     with doing("reading the metadata and the scans' digests"):
-        cleaned = prepare.clean(request.data, request.places)
+        cleaned = prepare.clean(request.data, request.workspace)
     return Outcome(cleaned, f"{cleaned.scans:,} scans", reused=cleaned.reused)
 
 
@@ -33,7 +33,7 @@ def normalize(cleaned: Cleaned, request: Request, dask: str | None = None) -> Ou
 
     report = progress_of("scans")
     with doing("normalizing"):
-        filled = prepare.normalize(cleaned, request.config, request.places, report, cluster_at(dask))
+        filled = prepare.normalize(cleaned, request.config, request.workspace, report, cluster_at(dask))
     report(1, 1)  # reused, it is at its end
     said = f"{filled.decoded:,} decoded, {filled.reused:,} reused"
     return Outcome(filled.store, said, reused=filled.decoded == 0)
@@ -45,7 +45,7 @@ def audit_and_split(cleaned: Cleaned, store: PixelStore, request: Request) -> Ou
     from xray.data import audit, prepare
 
     with doing("auditing and splitting"):
-        catalog = prepare.write_prepared(cleaned, store, request.config, request.places)
+        catalog = prepare.write_prepared(cleaned, store, request.config, request.workspace)
     lines = audit.lines(catalog.findings())
     show_table("audit", "What the audit found in the scans, before any training.", ("finding", "value"), lines)
     return Outcome(catalog, f"catalog {catalog.digest}", reused=catalog.reused)

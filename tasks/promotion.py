@@ -10,79 +10,84 @@ from prefect.states import Completed
 from tasks.artifacts import show_text
 from tasks.policy import Outcome, flow_run_id, step
 from tasks.progress import doing, progress_of
-from xray.config import Evaluation, Places, Promotion
+from xray.config import Evaluation, Promotion, Workspace
 from xray.errors import XrayError
 
 if TYPE_CHECKING:
     from xray.files.s3 import DataPath
-    from xray.promotion.challenge import Judgement, Unjudged
-    from xray.promotion.decision_record import Bout
-    from xray.promotion.outcome import Decision
+    from xray.promotion.challenge import ChampionComparison, NotCompared
+    from xray.promotion.decision_record import Challenge
+    from xray.promotion.outcome import PromotionOutcome
 
 
 @step(name="find challenger")
-def find_challenger(places: Places, model_name: str, version: int | None) -> Outcome[Bout]:
+def find_challenger(workspace: Workspace, model_name: str, version: int | None) -> Outcome[Challenge]:
     """Settle what is open, and find out who challenges whom."""
     from xray.promotion import promote
 
     with doing("looking up the versions"):
-        bout = promote.bout(places, model_name, version)
-    return Outcome(bout, f"version {bout.challenger} against {bout.champion or 'no champion'}")
+        challenge = promote.challenge_of(workspace, model_name, version)
+    return Outcome(challenge, f"version {challenge.challenger} against {challenge.champion or 'no champion'}")
 
 
 @step(name="judge")
 def judge(
-    bout: Bout, places: Places, policy: Promotion, data: DataPath | None, force: bool
-) -> Outcome[Judgement | Unjudged]:
+    challenge: Challenge, workspace: Workspace, policy: Promotion, data: DataPath | None, force: bool
+) -> Outcome[ChampionComparison | NotCompared]:
     """Score both models on the same scans; what is forced goes on where it cannot be judged."""
-    from xray.promotion import challenge
+    from xray.promotion.challenge import NotCompared, compare_with_champion
 
     try:
         with doing("judging"):
-            judgement = challenge.judge(places, bout, policy, Evaluation(), data, progress_of("scans"))
+            comparison = compare_with_champion(workspace, challenge, policy, Evaluation(), data, progress_of("scans"))
     except XrayError as error:
         if not force:
             raise
-        return Outcome(challenge.Unjudged(str(error)), f"not judged: {error}")
-    failed = sum(not check.held for check in judgement.checks)
-    return Outcome(judgement, f"{failed} of {len(judgement.checks)} rules do not hold")
+        return Outcome(NotCompared(str(error)), f"not judged: {error}")
+    failed = sum(not check.held for check in comparison.checks)
+    return Outcome(comparison, f"{failed} of {len(comparison.checks)} rules do not hold")
 
 
 @step(name="decide")
 def decide(
-    bout: Bout, judgement: Judgement | Unjudged, places: Places, force: bool, reason: str, by: str = ""
-) -> Outcome[Decision]:
+    challenge: Challenge,
+    comparison: ChampionComparison | NotCompared,
+    workspace: Workspace,
+    force: bool,
+    reason: str,
+    by: str = "",
+) -> Outcome[PromotionOutcome]:
     """Move the champion if the policy lets the challenger pass, and record it either way."""
     from xray.promotion import promote
 
     with doing("deciding"):
-        decision = promote.decide(places, bout, judgement, force, reason, flow_run_id(), by)
+        decision = promote.decide(workspace, challenge, comparison, force, reason, flow_run_id(), by)
     show_text("decision", decision.message, decision.markdown())
     return Outcome(decision, decision.message)
 
 
 @step(name="find the champion before")
-def find_champion_before(places: Places, model_name: str) -> Outcome[Bout]:
+def find_champion_before(workspace: Workspace, model_name: str) -> Outcome[Challenge]:
     """Settle what is open, and find out which version would return."""
     from xray.promotion import promote
 
     with doing("looking up the versions"):
-        bout = promote.bout_of_return(places, model_name)
-    return Outcome(bout, f"version {bout.challenger} in place of {bout.champion or 'none'}")
+        challenge = promote.challenge_of_return(workspace, model_name)
+    return Outcome(challenge, f"version {challenge.challenger} in place of {challenge.champion or 'none'}")
 
 
 @step(name="roll back")
-def roll_back(bout: Bout, places: Places, reason: str, by: str = "") -> Outcome[Decision]:
+def roll_back(challenge: Challenge, workspace: Workspace, reason: str, by: str = "") -> Outcome[PromotionOutcome]:
     """Make the champion before this one champion again."""
     from xray.promotion import promote
 
     with doing("rolling back"):
-        decision = promote.rollback(places, bout, reason, flow_run_id(), by)
+        decision = promote.rollback(workspace, challenge, reason, flow_run_id(), by)
     show_text("decision", decision.message, decision.markdown())
     return Outcome(decision, decision.message)
 
 
-def ended(decision: Decision) -> Any:
+def ended(decision: PromotionOutcome) -> Any:
     """End a flow in a state named for its verdict: a refusal is a normal end.
 
     Args:
@@ -92,7 +97,7 @@ def ended(decision: Decision) -> Any:
         A completed state, `Promoted`, `Returned`, `Refused` or `Withdrawn`, with the reason as its message. It is typed
         as `Any`, since the flow is typed as what the state carries.
     """
-    state: State[Decision] = Completed(
+    state: State[PromotionOutcome] = Completed(
         name=str(decision.record.verdict).capitalize(), message=decision.message, data=decision
     )
     return state

@@ -15,9 +15,9 @@ from xray.errors import RegistryError
 
 if TYPE_CHECKING:
     from xray.data.catalog import Catalog
-    from xray.evaluation.evaluate import Judged
+    from xray.evaluation.evaluate import Evaluated
     from xray.runs.cross_validation_run import FoldRun
-    from xray.runs.seed_ensemble import Repeated
+    from xray.runs.seed_ensemble import RecordedEnsemble
     from xray.runs.training_run import Recorded
     from xray.training.fit import Trained
 
@@ -28,24 +28,24 @@ REGISTERED = "Where MLflow has the run, and which version of the model was regis
 
 
 @step(name="register")
-def register(trained: Trained, judged: Judged, catalog: Catalog, request: Request) -> Outcome[Recorded]:
+def register(trained: Trained, evaluated: Evaluated, catalog: Catalog, request: Request) -> Outcome[Recorded]:
     """Complete the MLflow run and register the model, once."""
     from xray.runs import training_run
 
     with _told_how_later(trained, request):
-        recorded = training_run.record(trained, judged, catalog, request.config, context(request))
+        recorded = training_run.record(trained, evaluated, catalog, request.config, context(request))
     return _registered(recorded, request)
 
 
 @step(name="register")
 def register_seeds(
-    runs: Sequence[FoldRun], trained: Trained, judged: Judged, catalog: Catalog, request: Request
-) -> Outcome[Repeated]:
+    runs: Sequence[FoldRun], trained: Trained, evaluated: Evaluated, catalog: Catalog, request: Request
+) -> Outcome[RecordedEnsemble]:
     """Complete the run above the seeds' with their spread, and register one model, once."""
     from xray.runs import seed_ensemble
 
     with _told_how_later(trained, request):
-        repeated = seed_ensemble.record_seeds(runs, trained, judged, catalog, request.config, context(request))
+        repeated = seed_ensemble.record_seeds(runs, trained, evaluated, catalog, request.config, context(request))
     show_table("seeds", SEEDS, *repeated.table())
     return _registered(repeated, request)
 
@@ -63,7 +63,7 @@ def _told_how_later(trained: Trained, request: Request) -> Iterator[None]:
 def _registered(recorded: R, request: Request) -> Outcome[R]:
     from xray.tracking import flow_run_link
 
-    flow_run_link.link(request.places, recorded.run_id, flow_run_page())
+    flow_run_link.link(request.workspace, recorded.run_id, flow_run_page())
     show_text("mlflow-run", REGISTERED, recorded.markdown())
     version = recorded.registered
     return Outcome(recorded, f"{version.name} version {version.version}", reused=version.reused)

@@ -16,4 +16,4 @@ def context(request: Request, parent: str | None = None, progress: Progress | No
     """Say where a run of this flow is kept, what it lies below, and who hears how far it is."""
     from xray.runs.run_context import RunContext
 
-    return RunContext(request.places, flow_run_id(), parent, progress)
+    return RunContext(request.workspace, flow_run_id(), parent, progress)

@@ -11,17 +11,17 @@ from tasks.artifacts import show_rows
 from tasks.cluster import cluster_at
 from tasks.policy import Outcome, flow_run_id, step
 from tasks.progress import doing, progress_of
-from xray.config import Drift, Places
+from xray.config import Drift, Workspace
 
 if TYPE_CHECKING:
     from xray.data.inbox import Inbox
     from xray.evaluation.drift.report import DriftReport
     from xray.scoring.score_inbox import Scored
-    from xray.scoring.select_model import Choice
+    from xray.scoring.select_model import SelectedModel
 
 
 @dataclass(frozen=True)
-class Done:
+class InboxResult:
     """What a run over an inbox leaves.
 
     Attributes:
@@ -31,45 +31,45 @@ class Done:
         run_ids: The MLflow runs made of them.
     """
 
-    choice: Choice
+    choice: SelectedModel
     scored: Scored
     reports: Sequence[DriftReport]
     run_ids: Sequence[str]
 
 
 @step(name="choose the model")
-def choose(places: Places, model_name: str) -> Outcome[Choice]:
+def choose(workspace: Workspace, model_name: str) -> Outcome[SelectedModel]:
     """Take the champion, else the challenger, else the newest version."""
     from xray.promotion import protocol
     from xray.scoring import select_model
 
     with doing("choosing the model"):
-        protocol.settle(places, model_name)
-        choice = select_model.resolve(places, model_name)
+        protocol.reconcile(workspace, model_name)
+        choice = select_model.select_model(workspace, model_name)
     return Outcome(choice, f"{choice.uri} ({choice.how})")
 
 
 @step(name="list scans")
-def list_scans(inbox: Path, output: Path, places: Places) -> Outcome[Inbox]:
+def list_scans(inbox: Path, output: Path, workspace: Workspace) -> Outcome[Inbox]:
     """List and digest what lies in the inbox."""
     from xray.data.inbox import list_inbox, require_outside
 
     require_outside(output, inbox)
     with doing("listing the inbox"):
-        found = list_inbox(inbox, places)
+        found = list_inbox(inbox, workspace)
     return Outcome(found, f"{len(found.digests):,} files")
 
 
 @step(name="score")
 def score_new(
-    inbox: Inbox, choice: Choice, output: Path, rescore: bool, places: Places, dask: str | None = None
+    inbox: Inbox, choice: SelectedModel, output: Path, rescore: bool, workspace: Workspace, dask: str | None = None
 ) -> Outcome[Scored]:
     """Score what is new, on all cores or on a Dask cluster, and write the scores."""
     from xray.scoring.score_inbox import score_inbox
 
     report, cluster = progress_of("scans"), cluster_at(dask)
     with doing("scoring"):
-        scored = score_inbox(places, choice, inbox, output, rescore, report, cluster)
+        scored = score_inbox(workspace, choice, inbox, output, rescore, report, cluster)
     report(1, 1)  # with nothing new, it is at its end
     show_rows("scored", "What lay in the inbox, and what became of it.", scored.rows())
     return Outcome(scored, f"{scored.new:,} new of {scored.found:,} files", reused=scored.new == 0)
@@ -89,10 +89,12 @@ def report(_scored: Scored, inbox: Path, output: Path, settings: Drift) -> Outco
 
 
 @step(name="log")
-def log_run(scored: Scored, reports: Sequence[DriftReport], choice: Choice, places: Places) -> Outcome[Done]:
+def log_run(
+    scored: Scored, reports: Sequence[DriftReport], choice: SelectedModel, workspace: Workspace
+) -> Outcome[InboxResult]:
     """Tell MLflow, which may be away: the scores are written."""
     from xray.scoring import log_to_mlflow
 
     with doing("telling MLflow"):
-        run_ids = log_to_mlflow.log_entries(places, reports, flow_run_id())
-    return Outcome(Done(choice, scored, reports, run_ids), f"{len(run_ids)} MLflow runs", reused=not run_ids)
+        run_ids = log_to_mlflow.log_entries(workspace, reports, flow_run_id())
+    return Outcome(InboxResult(choice, scored, reports, run_ids), f"{len(run_ids)} MLflow runs", reused=not run_ids)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from xray.data.catalog import Catalog
     from xray.data.folds import Fold
     from xray.data.store.fill_pixel_store import PixelStore
-    from xray.evaluation.evaluate import Judged
+    from xray.evaluation.evaluate import Evaluated
     from xray.evaluation.inspection.inspect import Inspected
     from xray.runs.cross_validation_run import FoldRun
     from xray.training.fit import Trained
@@ -38,26 +38,28 @@ def train(catalog: Catalog, store: PixelStore, request: Request) -> Outcome[Trai
 
 
 @step(name="evaluate")
-def evaluate(trained: Trained, catalog: Catalog, store: PixelStore, request: Request) -> Outcome[Judged]:
+def evaluate(trained: Trained, catalog: Catalog, store: PixelStore, request: Request) -> Outcome[Evaluated]:
     """Score validation and TEST scans, choose the threshold on validation, and draw the pictures."""
-    from xray.evaluation.evaluate import judge
+    from xray.evaluation.evaluate import evaluate
     from xray.evaluation.metrics.split_metrics import COLUMNS
 
     with doing("evaluating"):
-        judged = judge(trained, catalog, store, request.config)
-    show_table("test-metrics", "The network's figures on TEST, with 95 % intervals.", COLUMNS, judged.report()["rows"])
-    return Outcome(judged, f"evaluation {judged.digest}", reused=judged.reused)
+        evaluated = evaluate(trained, catalog, store, request.config)
+    show_table(
+        "test-metrics", "The network's figures on TEST, with 95 % intervals.", COLUMNS, evaluated.report()["rows"]
+    )
+    return Outcome(evaluated, f"evaluation {evaluated.digest}", reused=evaluated.reused)
 
 
 @step(name="look inside")
 def look_inside(
-    trained: Trained, judged: Judged, catalog: Catalog, store: PixelStore, request: Request
+    trained: Trained, evaluated: Evaluated, catalog: Catalog, store: PixelStore, request: Request
 ) -> Outcome[Inspected]:
     """Look for shortcuts, weak parts and what changed scans cost, and draw the maps."""
     from xray.evaluation.inspection.inspect import inspect
 
     with doing("looking inside") as now:
-        seen = inspect(trained, judged, catalog, store, request.config, now)
+        seen = inspect(trained, evaluated, catalog, store, request.config, now)
     return Outcome(seen, seen.report()["verdicts"]["shortcuts"], reused=seen.reused)
 
 
@@ -83,6 +85,6 @@ def combine(runs: Sequence[FoldRun], request: Request) -> Outcome[Trained]:
     from xray.runs import seed_ensemble
 
     with doing("combining the seeds' networks"):
-        trained, reused = seed_ensemble.combine(runs, request.config, request.places)
+        trained, reused = seed_ensemble.combine(runs, request.config, request.workspace)
     said = f"{len(runs)} networks averaged" if request.config.registry.ensemble else "the first seed's network"
     return Outcome(trained, said, reused=reused)

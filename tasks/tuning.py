@@ -20,8 +20,8 @@ from xray.tuning.search_space import Search
 if TYPE_CHECKING:
     from xray.data.prepare import Cleaned
     from xray.tuning.study import Material, Study
-    from xray.tuning.study_run import Searched
-    from xray.tuning.trial import Tried
+    from xray.tuning.study_run import StudyResult
+    from xray.tuning.trial import TrialResult
 
 
 def prepare_materials(
@@ -48,7 +48,7 @@ def open_study(
     from xray.tuning import study as studies
 
     with doing("opening the study"):
-        study = studies.open_study(materials, request.config, search, request.places, storage)
+        study = studies.open_study(materials, request.config, search, request.workspace, storage)
     left = trials_left(study)
     said = f"study {study.name}: {search.trials - len(left)} of {search.trials} trials are there"
     return Outcome(study, said, reused=not left)
@@ -71,12 +71,14 @@ def study_run(study: Study, request: Request) -> Iterator[str | None]:
 
 
 @step(name="trial")
-def run_trial(study: Study, slot: int, request: Request, parent: str | None, beside_others: bool) -> Outcome[Tried]:
+def run_trial(
+    study: Study, slot: int, request: Request, parent: str | None, beside_others: bool
+) -> Outcome[TrialResult]:
     """Train one trial, from the last finished epoch if its process died, to its end or until it is pruned."""
-    from xray.tuning.trial import attempt
+    from xray.tuning.trial import run_trial
 
     report = progress_of("epochs")
-    tried = attempt(study, slot, context(request, parent, report), beside_others)
+    tried = run_trial(study, slot, context(request, parent, report), beside_others)
     report(1, 1)  # stopped early, pruned or reused, it is at its end
     value = "no value" if tried.value is None else f"{study.search.objective} {tried.value:.4f}"
     return Outcome(tried, f"trial {tried.number}: {tried.state.lower()} after {tried.epochs} epochs, {value}")
@@ -84,7 +86,7 @@ def run_trial(study: Study, slot: int, request: Request, parent: str | None, bes
 
 def try_all(
     study: Study, slots: Sequence[int], request: Request, parent: str | None, dask: str | None = None
-) -> list[Tried]:
+) -> list[TrialResult]:
     """Run the trials that are left, one after another here, or beside each other on a Dask cluster."""
     beside = dask is not None
     calls = [run_trial.call(_name(study, slot), study, slot, request, parent, beside_others=beside) for slot in slots]
@@ -92,7 +94,7 @@ def try_all(
 
 
 @step(name="sum up")
-def sum_up(study: Study, tried: list[Tried], request: Request) -> Outcome[Searched]:
+def sum_up(study: Study, tried: list[TrialResult], request: Request) -> Outcome[StudyResult]:
     """Complete the parent run with the best trial and a table of all."""
     from xray.tracking import flow_run_link
     from xray.tuning import study_run
@@ -100,7 +102,7 @@ def sum_up(study: Study, tried: list[Tried], request: Request) -> Outcome[Search
     with doing("summing up"):
         searched = study_run.record_study(study, len(tried), context(request))
     show_table("trials", f"The best trials of study {study.name}, on VALIDATION.", *searched.table())
-    flow_run_link.link(request.places, searched.run_id, flow_run_page())
+    flow_run_link.link(request.workspace, searched.run_id, flow_run_page())
     return Outcome(searched, f"MLflow run {searched.run_id}", reused=not tried)
 
 

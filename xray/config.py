@@ -51,13 +51,13 @@ __all__ = [
     "Images",
     "Labels",
     "Model",
-    "Places",
     "Promotion",
     "Registry",
     "Request",
     "Section",
     "Split",
     "Training",
+    "Workspace",
     "at_server",
     "digest_of",
     "load_config",
@@ -126,7 +126,7 @@ AtServer = Annotated[S3Path, BeforeValidator(at_server), _AsText, WithJsonSchema
 """A folder at an S3 server."""
 
 
-class Places(Section):
+class Workspace(Section):
     """Where everything is kept, below one folder."""
 
     home: Path = Field(description="Folder that holds data/ and mlruns/.")
@@ -163,7 +163,7 @@ class Places(Section):
         return self.home / "data" / "studies"
 
     @property
-    def lent_models(self) -> Path:
+    def shared_models(self) -> Path:
         """Models that a cluster's workers read while they score, one folder for each ledger that is written to."""
         return self.home / "data" / "lent-models"
 
@@ -197,9 +197,9 @@ class Request(Section):
         return folder.resolve()
 
     @property
-    def places(self) -> Places:
+    def workspace(self) -> Workspace:
         """Where everything is kept."""
-        return Places(home=self.home.resolve(), shared=self.prepared)
+        return Workspace(home=self.home.resolve(), shared=self.prepared)
 
     @property
     def arguments(self) -> list[str]:

@@ -127,7 +127,7 @@ def class_columns(classes: Sequence[str]) -> list[str]:
     return [] if tuple(classes) == LABELS else [f"p_{name}" for name in classes]
 
 
-def likeliest(probabilities: NDArray[np.floating], classes: Sequence[str]) -> list[str]:
+def predicted_class(probabilities: NDArray[np.floating], classes: Sequence[str]) -> list[str]:
     """Name the likeliest class of each scan; of equals the first.
 
     Args:

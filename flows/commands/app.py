@@ -15,7 +15,7 @@ from xray import __version__
 from xray.errors import XrayError
 
 if TYPE_CHECKING:
-    from xray.config import Places, Request
+    from xray.config import Request, Workspace
 
 DEFAULT_NAME = "xray-classifier"
 """The registered model that commands mean where none is named."""
@@ -131,17 +131,17 @@ def show_recipe(request: "Request") -> None:
         show_ends({"recipe": read_recipe(str(request.recipe_file)).remark})
 
 
-def pages(places: "Places", run_id: str, home: Path) -> dict[str, str]:
+def pages(workspace: "Workspace", run_id: str, home: Path) -> dict[str, str]:
     """Say where MLflow and Prefect show a run, or which commands open their pages.
 
     Args:
-        places: Where MLflow's store lies.
+        workspace: Where MLflow's store lies.
         run_id: The MLflow run.
         home: The folder that holds data/ and mlruns/, as it was given.
     """
     from xray.tracking.page_address import page_of
 
-    page = page_of(places, run_id)
+    page = page_of(workspace, run_id)
     prefect = os.environ.get("PREFECT_API_URL", "").removesuffix("/api")
     return {"MLflow": page or command("ui", home=home), "Prefect": prefect or command("up", home=home)}
 

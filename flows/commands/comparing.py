@@ -28,12 +28,12 @@ def runs(
     require_store(home)
     settled(home)
     from flows.console import console, show_table
-    from xray.config import Places
+    from xray.config import Workspace
     from xray.tracking.lookup.list_runs import COLUMNS, last_runs
 
-    found = last_runs(Places(home=home.resolve()), experiment, last, ADDRESS, below)
+    found = last_runs(Workspace(home=home.resolve()), experiment, last, ADDRESS, below)
     if as_json:
-        write_json([run.as_json() for run in found.runs])
+        write_json([run.to_dict() for run in found.runs])
         return
     show_table(f"{experiment}: figures on TEST (95 % interval)", COLUMNS, (run.row() for run in found.runs))
     opened = "" if found.is_served else f" (once {typed('xray')} ui{placed(home)} serves it)"
@@ -60,12 +60,12 @@ def compare(
     require_store(home)
     settled(home)
     from flows.console import console, show_table
-    from xray.config import Places
+    from xray.config import Workspace
     from xray.tracking.lookup.compare_runs import compare_runs
 
-    found = compare_runs(Places(home=home.resolve()), runs, shared)
+    found = compare_runs(Workspace(home=home.resolve()), runs, shared)
     if as_json:
-        write_json(found.as_json())
+        write_json(found.to_dict())
         return
     if found.differing:
         show_table("What differs", ("", "", *found.names), found.differing)

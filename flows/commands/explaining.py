@@ -32,15 +32,15 @@ def explain(
     require_model(model, home)
     settled(home)
     from flows.console import console, show_table
-    from xray.config import Places
+    from xray.config import Workspace
     from xray.data.sources.file_listing import printable
     from xray.evaluation.reporting.model_card import SAFETY
     from xray.scoring.explain_files import explain_files
 
-    places = Places(home=home.resolve())
-    choice = chosen(places, model)
+    workspace = Workspace(home=home.resolve())
+    choice = chosen(workspace, model)
     names = [printable(str(path)) for path in files]
-    explained = explain_files(places, choice.uri, dict(zip(names, scans, strict=True)))
+    explained = explain_files(workspace, choice.uri, dict(zip(names, scans, strict=True)))
     _draw(explained, dict(zip(names, pictures, strict=True)), choice.uri, SAFETY)
     rows = [
         (name, f"{each.answer['p_pneumonia']:.4f}", each.answer["decision"], str(picture))

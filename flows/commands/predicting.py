@@ -9,8 +9,8 @@ from flows.commands.app import AsJson, Home, app, settled, write_json
 from xray.errors import XrayError
 
 if TYPE_CHECKING:
-    from xray.config import Places
-    from xray.scoring.select_model import Choice
+    from xray.config import Workspace
+    from xray.scoring.select_model import SelectedModel
 
 Files = Annotated[list[Path], typer.Argument(help="Image files; - is standard input.", show_default=False)]
 Address = Annotated[str | None, typer.Option("--model", help="A model's address, such as models:/NAME/1.")]
@@ -24,13 +24,13 @@ def predict(files: Files, model: Address = None, as_json: AsJson = False, home: 
     with given(files) as paths:
         require_model(model, home)
         settled(home)
-        from xray.config import Places
+        from xray.config import Workspace
         from xray.data.sources.file_listing import printable
         from xray.scoring.select_model import score_files
 
-        places = Places(home=home.resolve())
-        choice = chosen(places, model)
-        scores = score_files(places, choice.uri, paths)
+        workspace = Workspace(home=home.resolve())
+        choice = chosen(workspace, model)
+        scores = score_files(workspace, choice.uri, paths)
     rows = [
         {"file": printable(str(path)), **row, "model": choice.uri, "chosen": choice.how}
         for path, row in zip(files, scores, strict=True)
@@ -73,13 +73,13 @@ def require_model(model: str | None, home: Path) -> None:
         require_store(home)
 
 
-def chosen(places: "Places", model: str | None) -> "Choice":
+def chosen(workspace: "Workspace", model: str | None) -> "SelectedModel":
     """Take the model that was asked for, or else the champion, the challenger or the newest.
 
     Raises:
         RegistryError: None was asked for and none is registered, or the store cannot be reached.
     """
     from xray.config import Registry
-    from xray.scoring.select_model import Choice, resolve
+    from xray.scoring.select_model import SelectedModel, select_model
 
-    return Choice(model, None, "as asked") if model else resolve(places, Registry().model_name)
+    return SelectedModel(model, None, "as asked") if model else select_model(workspace, Registry().model_name)

@@ -10,7 +10,7 @@ from flows.commands.app import DEFAULT_NAME, AsJson, Home, app, command, settled
 from xray.errors import XrayError
 
 if TYPE_CHECKING:
-    from xray.promotion.outcome import Decision
+    from xray.promotion.outcome import PromotionOutcome
 
 NOT_MOVED = 1
 """Exit code of a move that was refused or withdrawn: an answer, where 2 says that there is none."""
@@ -24,15 +24,15 @@ def models(home: Home = Path(), model_name: ModelName = DEFAULT_NAME, as_json: A
     """List the versions of a model, the newest first: aliases, figures on TEST, data and recipe."""
     _ready(home)
     from flows.console import console, show_table
-    from xray.config import Places
+    from xray.config import Workspace
     from xray.models.versions import FIGURES, versions
-    from xray.promotion.protocol import settle
+    from xray.promotion.protocol import reconcile
 
-    places = Places(home=home.resolve())
-    settle(places, model_name)
-    found = versions(places, model_name)
+    workspace = Workspace(home=home.resolve())
+    reconcile(workspace, model_name)
+    found = versions(workspace, model_name)
     if as_json:
-        write_json([each.as_json() for each in found])
+        write_json([each.to_dict() for each in found])
         return
     rows = [
         (each.version, ", ".join(each.aliases), *(_figure(each.figures.get(name)) for name in FIGURES),
@@ -101,15 +101,15 @@ def history(home: Home = Path(), model_name: ModelName = DEFAULT_NAME, as_json: 
     """Print every decision about a model, the last one first, refusals included."""
     _ready(home)
     from flows.console import show_table
-    from xray.config import Places
-    from xray.promotion.decision_log import Book
-    from xray.promotion.protocol import settle
+    from xray.config import Workspace
+    from xray.promotion.decision_log import DecisionLog
+    from xray.promotion.protocol import reconcile
 
-    places = Places(home=home.resolve())
-    settle(places, model_name)
-    records = Book(places, model_name).records()[::-1]
+    workspace = Workspace(home=home.resolve())
+    reconcile(workspace, model_name)
+    records = DecisionLog(workspace, model_name).records()[::-1]
     if as_json:
-        write_json([record.as_json() for record in records])
+        write_json([record.to_dict() for record in records])
         return
     rows = [
         (_time(record.at_ms), record.verdict or "open", record.draft.before or "none", record.draft.after or "none",
@@ -138,20 +138,20 @@ def require_challenger(home: Path, model_name: str, version: int | None) -> None
         XrayError: There is no such model or version, no challenger, or it is champion already.
     """
     from tasks.progress import doing
-    from xray.config import Places
+    from xray.config import Workspace
     from xray.models.versions import versions
-    from xray.promotion.promote import bout
+    from xray.promotion.promote import challenge_of
 
-    places = Places(home=home.resolve())
+    workspace = Workspace(home=home.resolve())
     with doing("looking up the versions"):
-        found = versions(places, model_name)
+        found = versions(workspace, model_name)
         if version is None and found and not any("challenger" in each.aliases for each in found):
             newest = command("promote", found[0].version, *_named(model_name), home=home)
             raise XrayError(
                 f"a version must bear the alias challenger, or be named, such as {newest}. "
                 f"Received: none of {model_name} does"
             )
-        bout(places, model_name, version)
+        challenge_of(workspace, model_name, version)
 
 
 def require_champion_before(home: Path, model_name: str) -> None:
@@ -161,21 +161,21 @@ def require_champion_before(home: Path, model_name: str) -> None:
         RegistryError: There is no champion before this one.
     """
     from tasks.progress import doing
-    from xray.config import Places
-    from xray.promotion.promote import bout_of_return
+    from xray.config import Workspace
+    from xray.promotion.promote import challenge_of_return
 
     with doing("looking up the versions"):
-        bout_of_return(Places(home=home.resolve()), model_name)
+        challenge_of_return(Workspace(home=home.resolve()), model_name)
 
 
 def _named(model_name: str) -> list[str]:
     return [] if model_name == DEFAULT_NAME else ["--model-name", model_name]
 
 
-def _tell(decision: "Decision", home: Path) -> None:
+def _tell(decision: "PromotionOutcome", home: Path) -> None:
     from flows.console import console, show_table
 
-    if decision.judgement is not None:
+    if decision.comparison is not None:
         show_table(decision.scans(), ("rule", "seen", "held"), decision.rows())
     console.print(decision.message, soft_wrap=True)
     show_ends({"history": command("history", *_named(decision.model_name), home=home)})

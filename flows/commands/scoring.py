@@ -33,13 +33,13 @@ def score(
     from flows.console import console, show_table, working
     from flows.scoring import score as flow
     from flows.servers.environment import served
-    from xray.config import Places
+    from xray.config import Workspace
 
     with working(served(home, _imports)):
-        from xray.scoring.select_model import resolve
+        from xray.scoring.select_model import select_model
 
         # Refused here, it does not stand among Prefect's failed runs.
-        resolve(Places(home=home.resolve()), model_name)
+        select_model(Workspace(home=home.resolve()), model_name)
         ended = flow(folder, output, rescore=rescore, model_name=model_name, home=home, dask=dask)
     from xray.evaluation.reporting.model_card import SAFETY
 
@@ -57,7 +57,7 @@ def score(
             ends[path.name.partition("-")[0]] = str(path)
     show_ends(ends)
     for run_id in ended.run_ids:
-        show_ends({"run": run_id, **pages(Places(home=home.resolve()), run_id, home)})
+        show_ends({"run": run_id, **pages(Workspace(home=home.resolve()), run_id, home)})
     console.print(SAFETY, style="dim")
 
 

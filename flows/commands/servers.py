@@ -54,16 +54,16 @@ def ui(
     require_free(port)
     require_store(home)
     settled(home)
-    from xray.config import Places
+    from xray.config import Workspace
     from xray.tracking.lookup.list_runs import pages
     from xray.tracking.store import ui_command
 
-    places, address = Places(home=home.resolve()), f"http://127.0.0.1:{port}"
-    command = ui_command(places, port)
+    workspace, address = Workspace(home=home.resolve()), f"http://127.0.0.1:{port}"
+    command = ui_command(workspace, port)
     # Without the workflow's type MLflow opens the page that it has for language models.
     typer.echo(f"{address}/#/experiments?workflowType=machine_learning (Ctrl-C ends it)")
     typer.echo(access(home.resolve()))
-    for experiment, page in pages(places, address).items():
+    for experiment, page in pages(workspace, address).items():
         typer.echo(f"runs of {experiment}: {page}")
     sys.stdout.flush()
     os.execvp(command[0], command)

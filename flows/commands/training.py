@@ -72,7 +72,7 @@ def cross_validate(
     ends = {
         "run": f"{family.run_id}{' (reused)' if family.summary.reused else ''}",
         "scores": str(family.summary.out_of_fold),
-        **pages(request.places, family.run_id, home),
+        **pages(request.workspace, family.run_id, home),
         "register": command(*request.arguments),
     }
     show_ends(ends)
@@ -146,11 +146,11 @@ def _run(
         recorded = pipeline(request, dask=dask)
     from xray.evaluation.metrics.split_metrics import COLUMNS
     from xray.evaluation.reporting.model_card import SAFETY
-    from xray.runs.seed_ensemble import Repeated
+    from xray.runs.seed_ensemble import RecordedEnsemble
 
-    report = recorded.judged.report()
+    report = recorded.evaluated.report()
     show_table(f"{request.config.recipe}, on TEST", COLUMNS, report["rows"])
-    if isinstance(recorded, Repeated):
+    if isinstance(recorded, RecordedEnsemble):
         show_table(f"{request.config.recipe}, {len(recorded.seeds)} seeds, run {recorded.parent}", *recorded.table())
     show_ends(_ends(request, recorded, home))
     console.print(SAFETY, style="dim")
@@ -168,9 +168,9 @@ def _ends(request: "Request", recorded: "Recorded", home: Path) -> dict[str, str
         "": f"not challenger: {version.withheld}" if version.withheld else "",
         "promote": command("promote", version.version, *named, home=home),
         "run": recorded.run_id,
-        "report": file_of(request.places, recorded.run_id, REPORT),
-        "scores": str(recorded.judged.folder / "scores.parquet"),
-        **pages(request.places, recorded.run_id, home),
+        "report": file_of(request.workspace, recorded.run_id, REPORT),
+        "scores": str(recorded.evaluated.folder / "scores.parquet"),
+        **pages(request.workspace, recorded.run_id, home),
     }
 
 

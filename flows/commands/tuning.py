@@ -22,7 +22,7 @@ from flows.commands.app import (
 
 if TYPE_CHECKING:
     from xray.config import Request
-    from xray.tuning.study_run import Searched
+    from xray.tuning.study_run import StudyResult
 
 
 @app.command(epilog="Example: [bold]xray tune ../coronahack --recipe quick --trials 20 --set training.epochs=5[/bold]")
@@ -82,7 +82,7 @@ def tune(
     _show(searched, request, home)
 
 
-def _show(searched: "Searched", request: "Request", home: Path) -> None:
+def _show(searched: "StudyResult", request: "Request", home: Path) -> None:
     from flows.console import console, show_table
     from xray.evaluation.reporting.model_card import SAFETY
 
@@ -92,7 +92,7 @@ def _show(searched: "Searched", request: "Request", home: Path) -> None:
     ends = {
         "trials": f"{counts}{'' if searched.tried else ' (all were there: nothing was trained)'}",
         "run": searched.run_id,
-        **pages(request.places, searched.run_id, home),
+        **pages(request.workspace, searched.run_id, home),
         "best": f"trial {best.number}; to evaluate and register it:" if best else "none: no trial came to its end",
     }
     show_ends(ends)

@@ -28,7 +28,7 @@ from flows.servers.server_registry import (
     running,
     secrets_of,
 )
-from xray.config import Places
+from xray.config import Workspace
 from xray.errors import XrayError
 from xray.password import made_password
 from xray.secrecy import redacted, require_database
@@ -113,7 +113,7 @@ def up(plan: Plan) -> int:
         require_usable(plan.database)
         require_free(plan.prefect_port, "--prefect-port")
         require_free(plan.mlflow_port, "--mlflow-port")
-        Places(home=plan.home).mlruns.mkdir(exist_ok=True)
+        Workspace(home=plan.home).mlruns.mkdir(exist_ok=True)
         plan.log("").parent.mkdir(parents=True, exist_ok=True)
         _say(f"Starting Prefect, MLflow and a worker; their logs are in {plan.log('').parent}")
         others = open_to_others(plan.home)

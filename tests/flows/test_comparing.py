@@ -6,7 +6,7 @@ import pytest
 
 from tests.flows.test_cli import Answer, called
 from tests.xray.tracking.judged_runs import EXPERIMENT, judged_run, scores_of
-from xray.config import Places
+from xray.config import Workspace
 from xray.evaluation.metrics.paired_comparison import FIGURES
 
 
@@ -14,10 +14,10 @@ from xray.evaluation.metrics.paired_comparison import FIGURES
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answer]:
     """The answers of all commands, from one child."""
     folder = tmp_path_factory.mktemp("runs")
-    places = Places(home=folder / "home")
-    places.mlruns.mkdir(parents=True)
+    workspace = Workspace(home=folder / "home")
+    workspace.mlruns.mkdir(parents=True)
     for name, noise, scans in (("good", 0.2, 40), ("poor", 0.7, 40), ("fewer", 0.2, 24)):
-        judged_run(places, name, scores_of(noise, scans), {"noise": noise})
+        judged_run(workspace, name, scores_of(noise, scans), {"noise": noise})
     commands = {
         "runs": ["runs", "--experiment", EXPERIMENT],
         "runs as JSON": ["runs", "--experiment", EXPERIMENT, "--last", "2", "--json"],

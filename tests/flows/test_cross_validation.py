@@ -74,8 +74,8 @@ def second(first: Run, request_of: Request) -> Run:
 
 def test_each_fold_is_a_task_and_scans_are_decoded_once(first: Run, request_of: Request) -> None:
     assert first.tasks == dict.fromkeys(TASKS, "Completed")
-    assert len(list(request_of.places.pixels.iterdir())) == 1
-    assert len(list(request_of.places.prepared.iterdir())) == 2
+    assert len(list(request_of.workspace.pixels.iterdir())) == 1
+    assert len(list(request_of.workspace.prepared.iterdir())) == 2
 
 
 def test_the_same_again_reuses_everything(first: Run, second: Run) -> None:
@@ -92,7 +92,7 @@ def test_prefect_shows_the_folds_and_the_out_of_fold_figures(first: Run) -> None
 def test_nothing_is_registered(first: Run, request_of: Request) -> None:
     from xray.tracking.store import store_of
 
-    assert list(store_of(request_of.places).client().search_registered_models()) == []
+    assert list(store_of(request_of.workspace).client().search_registered_models()) == []
 
 
 def test_prefects_form_asks_for_the_request_alone_and_describes_the_rest() -> None:

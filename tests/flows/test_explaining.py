@@ -14,7 +14,7 @@ from PIL import Image
 from tests.flows.test_cli import Answer, called
 from xray.config import Images, Model
 from xray.data.sources.phantoms import write_phantoms
-from xray.evaluation.decision.rule import Reading
+from xray.evaluation.decision.rule import DecisionRule
 from xray.evaluation.reporting.model_card import SAFETY
 from xray.models.package import Settings, save
 from xray.training.networks.architectures import build
@@ -47,7 +47,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Called:
     (folder / "page.png").write_text("<html>")
     keras.utils.set_random_seed(0)
     build(Model(architecture="quick"), IMAGES, seed=0).save(folder / "model.keras")
-    save(folder / "model", folder / "model.keras", Settings.of(IMAGES, Reading.at(0.5)))
+    save(folder / "model", folder / "model.keras", Settings.of(IMAGES, DecisionRule.at(0.5)))
     with_model = ["--model", "model", "--home", "home"]
     commands = {
         "drawn": ["explain", "a $can 片.jpeg", "other.jpeg", "--output", "maps/new", *with_model],

@@ -105,7 +105,7 @@ def test_it_ends_with_a_registered_version(first: Run) -> None:
 def test_a_file_that_is_no_scan_is_left_out_and_stops_nothing(first: Run, request_of: Request) -> None:
     from xray.data.catalog import Catalog
 
-    folders = list(request_of.places.prepared.iterdir())
+    folders = list(request_of.workspace.prepared.iterdir())
     rejects = Catalog(folders[0], folders[0].name, request_of.data, reused=True).rejects()
     assert len(folders) == 1
     assert list(rejects["reason"]) == ["not-an-image"]
@@ -125,7 +125,7 @@ def test_the_same_again_decodes_and_trains_nothing_and_says_so(second: Run) -> N
 def test_the_same_again_gives_the_same_run_version_and_scores(first: Run, second: Run) -> None:
     assert second.result.run_id == first.result.run_id
     assert second.result.registered == replace(first.result.registered, reused=True)
-    assert second.result.judged == replace(first.result.judged, reused=True)
+    assert second.result.evaluated == replace(first.result.evaluated, reused=True)
 
 
 def test_prefect_shows_the_audit_and_the_figures_as_tables(first: Run) -> None:
@@ -147,7 +147,7 @@ def test_prefect_points_to_the_mlflow_run(first: Run) -> None:
 def test_the_mlflow_run_names_its_flow_run(first: Run, second: Run, request_of: Request) -> None:
     from xray.tracking.store import store_of
 
-    run = store_of(request_of.places).client().get_run(first.result.run_id)
+    run = store_of(request_of.workspace).client().get_run(first.result.run_id)
     assert run.data.tags["prefect_flow_run"] == str(first.id) != str(second.id)
 
 
@@ -173,7 +173,7 @@ def test_with_seeds_prefect_shows_their_spread_and_mlflow_names_the_flow_run(
     from xray.tracking.store import store_of
 
     assert "test auc" in str(with_seeds.artifacts["seeds"].data)
-    tags = store_of(request_of.places).client().get_run(with_seeds.result.run_id).data.tags
+    tags = store_of(request_of.workspace).client().get_run(with_seeds.result.run_id).data.tags
     assert tags["prefect_flow_run"] == str(with_seeds.id)
 
 

@@ -11,15 +11,15 @@ from prefect.client.schemas.objects import State
 from flows.commands.promoting import require_challenger
 from flows.promotion import promote, rollback
 from tests.xray.promotion.contenders import NAME, prejudiced
-from xray.config import Places, Promotion
+from xray.config import Promotion, Workspace
 from xray.errors import DataError, RegistryError, XrayError
-from xray.promotion.decision_log import Book
+from xray.promotion.decision_log import DecisionLog
 
 pytestmark = [pytest.mark.usefixtures("prefect_server"), pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, phantoms: Path) -> Places:
+def home(tmp_path_factory: pytest.TempPathFactory, phantoms: Path) -> Workspace:
     """Two versions that every floor refuses."""
     return prejudiced(tmp_path_factory.mktemp("promotion"), phantoms)
 
@@ -36,12 +36,12 @@ def artifact(state: State[Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def refused(prefect_server: None, home: Places) -> State[Any]:
+def refused(prefect_server: None, home: Workspace) -> State[Any]:
     return ended(promote, model_name=NAME, home=home.home)
 
 
 @pytest.fixture(scope="module")
-def forced(refused: State[Any], home: Places, tmp_path_factory: pytest.TempPathFactory) -> State[Any]:
+def forced(refused: State[Any], home: Workspace, tmp_path_factory: pytest.TempPathFactory) -> State[Any]:
     """Where its scans are not, so that nothing can be judged."""
     nowhere = tmp_path_factory.mktemp("nowhere")
     return ended(promote, version=1, force=True, reason="a test", data=nowhere, model_name=NAME, home=home.home)
@@ -69,7 +69,7 @@ def test_the_record_names_the_flow_run(forced: State[Any]) -> None:
     assert forced.result().record.draft.flow_run == str(forced.state_details.flow_run_id)
 
 
-def test_what_cannot_be_judged_fails_without_force(forced: State[Any], home: Places, tmp_path: Path) -> None:
+def test_what_cannot_be_judged_fails_without_force(forced: State[Any], home: Workspace, tmp_path: Path) -> None:
     state = ended(promote, version=2, data=tmp_path, model_name=NAME, home=home.home)
     assert state.is_failed()
     with pytest.raises(DataError, match="every scan that judges must lie there unchanged"):
@@ -77,7 +77,7 @@ def test_what_cannot_be_judged_fails_without_force(forced: State[Any], home: Pla
 
 
 def test_a_rollback_without_one_before_fails_in_one_line_and_with_one_returns(
-    forced: State[Any], home: Places, tmp_path: Path
+    forced: State[Any], home: Workspace, tmp_path: Path
 ) -> None:
     state = ended(rollback, model_name=NAME, home=home.home)
     assert state.is_failed()
@@ -88,8 +88,8 @@ def test_a_rollback_without_one_before_fails_in_one_line_and_with_one_returns(
     assert (state.name, state.message) == ("Returned", f"{NAME} version 1 returned: it was no better")
 
 
-def test_a_command_that_names_no_version_is_told_what_to_type(forced: State[Any], home: Places) -> None:
-    Book(home, NAME).end_challenge("2")
+def test_a_command_that_names_no_version_is_told_what_to_type(forced: State[Any], home: Workspace) -> None:
+    DecisionLog(home, NAME).end_challenge("2")
     typed = f"promote 2 --model-name {NAME} --home {home.home}"
     with pytest.raises(XrayError, match=f"be named, such as .*xray {typed}. Received: none of {NAME} does$"):
         require_challenger(home.home, NAME, None)

@@ -18,7 +18,7 @@ from prefect.flow_engine import run_flow
 from prefect.states import Completed, Running
 
 from flows.pipeline import pipeline
-from flows.schedule import FAILED_EVENT, LONGEST_SECONDS, NIGHT_SECONDS, overtaken, plainly, tell_failure
+from flows.schedule import FAILED_EVENT, LONGEST_SECONDS, NIGHT_SECONDS, one_line_failure, skip_if_stale, tell_failure
 from flows.scoring import score
 from xray.errors import DataError
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
 
 @flow(name="scheduled", persist_result=False)
 def scheduled() -> str:
-    if skipped := overtaken():
+    if skipped := skip_if_stale():
         return cast(str, skipped)
     return "ran"
 
@@ -105,13 +105,13 @@ def test_a_flow_called_by_a_person_is_never_late() -> None:
 
 
 @flow(name="refused", persist_result=False, on_failure=[tell_failure])
-@plainly
+@one_line_failure
 def refused(scans: int) -> None:
     raise DataError(WORDS)
 
 
 @flow(name="broken", persist_result=False, on_failure=[tell_failure])
-@plainly
+@one_line_failure
 def broken() -> None:
     raise OSError("the disk\nis full")
 

@@ -77,7 +77,7 @@ def test_each_trial_is_a_task_and_each_searched_size_is_decoded_once(first: Run,
     assert [name for name, _ in first.tasks] == TASKS
     # the other size's catalog is the same, for it names scans and not pixels
     assert [name for name, state in first.tasks if state != "Completed"] == ["audit and split"]
-    assert len(list(request_of.places.pixels.iterdir())) == 2
+    assert len(list(request_of.workspace.pixels.iterdir())) == 2
     assert {line["images.height"] for line in first.result.lines} <= {32, 48}
 
 
@@ -102,7 +102,7 @@ def test_prefect_is_not_told_the_databases_password(request_of: Request, tmp_pat
     assert database.is_file()
     assert run.parameters["storage"]
     assert PASSWORD not in json.dumps([run.parameters, run.artifacts])
-    with sqlite3.connect(request_of.places.mlruns / "mlflow.db") as runs:
+    with sqlite3.connect(request_of.workspace.mlruns / "mlflow.db") as runs:
         assert not [line for line in runs.iterdump() if PASSWORD in line]
 
 

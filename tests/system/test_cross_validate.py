@@ -18,7 +18,7 @@ from prefect import flow
 
 from tasks.cross_validation import learn_all
 from tests.system.conftest import OUTSIDE, PROJECT, processes_of
-from xray.config import Places, Request, load_config
+from xray.config import Request, Workspace, load_config
 from xray.data.folds import cut
 from xray.data.prepare import clean, normalize
 from xray.errors import StoreError
@@ -215,9 +215,9 @@ def test_a_cluster_ends_with_the_figures_of_one_process(
 
 
 def test_where_one_fold_fails_the_others_are_waited_for(folder: Path, tmp_path: Path, prefect_server: None) -> None:
-    config, places = load_config("quick", SETTINGS), Places(home=tmp_path)
-    cleaned = clean(folder / "phantoms", places)
-    folds = cut(cleaned, normalize(cleaned, config, places).store, config, places)[:2]
+    config, workspace = load_config("quick", SETTINGS), Workspace(home=tmp_path)
+    cleaned = clean(folder / "phantoms", workspace)
+    folds = cut(cleaned, normalize(cleaned, config, workspace).store, config, workspace)[:2]
     folds[0] = replace(folds[0], pixels=tmp_path / "nowhere")
 
     @flow(persist_result=False)
@@ -226,4 +226,4 @@ def test_where_one_fold_fails_the_others_are_waited_for(folder: Path, tmp_path: 
 
     with pytest.raises(StoreError, match="nowhere"):
         learn()
-    assert len(list(places.trainings.glob("*/evaluation-*/manifest.json"))) == 1
+    assert len(list(workspace.trainings.glob("*/evaluation-*/manifest.json"))) == 1

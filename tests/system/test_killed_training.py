@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.xray.conftest import TINY, Learned
-from xray.config import Places, load_config
+from xray.config import Workspace, load_config
 from xray.data.prepare import clean, normalize, write_prepared
 
 PROJECT = Path(__file__).parents[2]
@@ -31,7 +31,7 @@ FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy", "val_auc")
 TRAIN = """
 import sys
 from pathlib import Path
-from xray.config import Places, load_config
+from xray.config import Workspace, load_config
 from xray.data.catalog import Catalog
 from xray.data.store.pixel_store import PixelStore
 from xray.runs.run_context import RunContext
@@ -39,7 +39,7 @@ from xray.runs.training_run import train_and_track
 
 home, catalog, store, *settings = sys.argv[1:]
 catalog = Catalog(Path(catalog), Path(catalog).name, Path("phantoms"), True)
-places = Places(home=Path(home))
+places = Workspace(home=Path(home))
 train_and_track(catalog, PixelStore.open(Path(store)), load_config("quick", settings), RunContext(places))
 """
 
@@ -61,14 +61,14 @@ def to_the_end(prepared: Learned, home: Path) -> Path:
     """Train to the end, and give the training folder."""
     with start(prepared, home) as trainer:
         assert trainer.wait(SECONDS) == 0, (home / "log").read_text()
-    (folder,) = Places(home=home).trainings.iterdir()
+    (folder,) = Workspace(home=home).trainings.iterdir()
     return folder
 
 
 def killed_once(prepared: Learned, home: Path, moment: Callable[[Path], bool]) -> Path:
     """Train until the moment has come, kill -9, and give the training folder."""
     deadline = time.monotonic() + SECONDS
-    trainings = Places(home=home).trainings
+    trainings = Workspace(home=home).trainings
     with start(prepared, home) as trainer:
         while not any(moment(folder) for folder in trainings.glob("*")):
             assert trainer.poll() is None, (home / "log").read_text()
@@ -95,10 +95,10 @@ def names(folder: Path) -> list[str]:
 @pytest.fixture(scope="module")
 def prepared(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Learned:
     """The phantoms, cleaned, normalized to 32 x 32 and split."""
-    config, places = load_config("quick", SETTINGS), Places(home=tmp_path_factory.mktemp("prepared"))
-    cleaned = clean(phantoms, places)
-    store = normalize(cleaned, config, places).store
-    return Learned(places, config, write_prepared(cleaned, store, config, places), store)
+    config, workspace = load_config("quick", SETTINGS), Workspace(home=tmp_path_factory.mktemp("prepared"))
+    cleaned = clean(phantoms, workspace)
+    store = normalize(cleaned, config, workspace).store
+    return Learned(workspace, config, write_prepared(cleaned, store, config, workspace), store)
 
 
 @pytest.fixture(scope="module")

@@ -19,11 +19,11 @@ from PIL import Image
 
 from tests.system.conftest import PROJECT, Command
 from xray import config
-from xray.config import Places
-from xray.evaluation.decision.rule import Reading
+from xray.config import Workspace
+from xray.evaluation.decision.rule import DecisionRule
 from xray.models.package import Settings, example_image, save
 from xray.models.register import Registration, register
-from xray.scoring.select_model import resolve, score_files
+from xray.scoring.select_model import score_files, select_model
 from xray.tracking.run_identity import DataSet, RunFacts
 from xray.tracking.store import store_of
 from xray.tracking.tracker import open_run
@@ -39,7 +39,7 @@ print(json.dumps({"rows": found.to_dict("records"), "xray": xray.__file__}))
 """
 
 NAME = "xray-alone"
-SETTINGS = Settings.of(config.Images(height=32, width=32), Reading.at(0.5))
+SETTINGS = Settings.of(config.Images(height=32, width=32), DecisionRule.at(0.5))
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(1500)]
 
@@ -159,21 +159,21 @@ def test_it_scores_as_here_where_the_project_is_not(kept: Path, fresh_python: Pa
 
 
 @pytest.fixture(scope="module")
-def champion(tmp_path_factory: pytest.TempPathFactory, kept: Path) -> Places:
+def champion(tmp_path_factory: pytest.TempPathFactory, kept: Path) -> Workspace:
     """A home in which the network is registered, and champion."""
-    places = Places(home=tmp_path_factory.mktemp("champion"))
-    folder = places.trainings / "one"
+    workspace = Workspace(home=tmp_path_factory.mktemp("champion"))
+    folder = workspace.trainings / "one"
     folder.mkdir(parents=True)
-    places.mlruns.mkdir()
-    tracker = open_run(places, folder, RunFacts("alone", "alone", {}, {}, DataSet("none", "0123", str(folder))))
+    workspace.mlruns.mkdir()
+    tracker = open_run(workspace, folder, RunFacts("alone", "alone", {}, {}, DataSet("none", "0123", str(folder))))
     tags = Registration(config.Registry(model_name=NAME), {}, "# the card")
     registered = register(tracker, kept.parent / "model.keras", SETTINGS, tags)
-    store_of(places).client().set_registered_model_alias(NAME, "champion", registered.version)
-    return places
+    store_of(workspace).client().set_registered_model_alias(NAME, "champion", registered.version)
+    return workspace
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory, champion: Places, fresh_python: Path) -> Iterator[str]:
+def served(tmp_path_factory: pytest.TempPathFactory, champion: Workspace, fresh_python: Path) -> Iterator[str]:
     """The address of `mlflow models serve` on the champion, in the fresh environment, in a folder of its own."""
     folder = tmp_path_factory.mktemp("served")
     with socket.socket() as probe:
@@ -207,7 +207,7 @@ def answers(address: str) -> bool:
 
 
 def test_a_server_of_mlflows_own_gives_the_score_that_predict_prints(
-    champion: Places, served: str, tmp_path: Path
+    champion: Workspace, served: str, tmp_path: Path
 ) -> None:
     buffer = BytesIO()
     Image.open(BytesIO(example_image())).save(buffer, format="JPEG", quality=90)
@@ -216,7 +216,7 @@ def test_a_server_of_mlflows_own_gives_the_score_that_predict_prints(
     answer = httpx.post(f"{served}/invocations", json=body, timeout=60, trust_env=False)
     assert answer.status_code == 200, answer.text
     (row,) = answer.json()["predictions"]
-    choice = resolve(champion, NAME)
+    choice = select_model(champion, NAME)
     scan = tmp_path / "scan.jpeg"
     scan.write_bytes(jpeg)
     (here,) = score_files(champion, choice.uri, [scan])

@@ -18,8 +18,8 @@ from tests.system.typed import Documented
 from tests.xray.promotion.contenders import NAME, prejudiced
 from tests.xray.promotion.promoters import NAME as EMPTY
 from tests.xray.promotion.promoters import carried_out, plan, with_versions
-from xray.config import Places
-from xray.promotion.decision_log import Book
+from xray.config import Workspace
+from xray.promotion.decision_log import DecisionLog
 from xray.promotion.decision_record import PROMOTED, WITHDRAWN
 from xray.tracking.store import ui_command
 
@@ -27,12 +27,12 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, phantoms: Path) -> Places:
+def home(tmp_path_factory: pytest.TempPathFactory, phantoms: Path) -> Workspace:
     """Two versions that every floor refuses."""
     return prejudiced(tmp_path_factory.mktemp("promoting"), phantoms)
 
 
-def test_models_promote_history_and_rollback(xray: Command, home: Places, documented: Documented) -> None:
+def test_models_promote_history_and_rollback(xray: Command, home: Workspace, documented: Documented) -> None:
     where = ("--home", str(home.home), "--model-name", NAME)
     models, promote, named, rollback, history, strict, force = map(documented.words, documented)
     assert xray(*strict, *where).code == 1
@@ -73,31 +73,31 @@ def test_two_promotions_at_once_through_a_server(tmp_path: Path, monkeypatch: py
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    places = Places(home=tmp_path / "home")
-    places.mlruns.mkdir(parents=True)
+    workspace = Workspace(home=tmp_path / "home")
+    workspace.mlruns.mkdir(parents=True)
     with (tmp_path / "log").open("wb") as log:
-        server = subprocess.Popen(ui_command(places, port), stdout=log, stderr=log, start_new_session=True)
+        server = subprocess.Popen(ui_command(workspace, port), stdout=log, stderr=log, start_new_session=True)
     try:
         deadline = time.monotonic() + 120
         while not answers(port):
             assert server.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
             time.sleep(0.2)
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
-        for name, value in zip((MLFLOW_USER, MLFLOW_PASSWORD), credentials(places.home), strict=True):
+        for name, value in zip((MLFLOW_USER, MLFLOW_PASSWORD), credentials(workspace.home), strict=True):
             monkeypatch.setenv(name, value)
-        with_versions(places)
+        with_versions(workspace)
         gate = str(tmp_path / "gate")
-        assert carried_out([plan(places, version, gate=gate) for version in ("1", "2", "3")]) == [0, 0, 0]
-        book = Book(places, EMPTY)
-        records = book.records()
+        assert carried_out([plan(workspace, version, gate=gate) for version in ("1", "2", "3")]) == [0, 0, 0]
+        decision_log = DecisionLog(workspace, EMPTY)
+        records = decision_log.records()
         assert sorted(str(record.verdict) for record in records) == [PROMOTED, WITHDRAWN, WITHDRAWN]
         (won,) = [record for record in records if record.verdict == PROMOTED]
-        assert book.champion() == won.draft.after
+        assert decision_log.champion() == won.draft.after
         next_one = "1" if won.draft.after != "1" else "2"
         kill = ("set_registered_model_alias", "after")
-        assert carried_out([plan(places, next_one, before=won.draft.after, number=2, kill=kill)]) == [-9]
-        assert carried_out([plan(places, None)]) == [0]
-        assert (book.records()[-1].verdict, book.champion()) == (PROMOTED, next_one)
+        assert carried_out([plan(workspace, next_one, before=won.draft.after, number=2, kill=kill)]) == [-9]
+        assert carried_out([plan(workspace, None)]) == [0]
+        assert (decision_log.records()[-1].verdict, decision_log.champion()) == (PROMOTED, next_one)
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(30)

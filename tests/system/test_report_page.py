@@ -20,7 +20,7 @@ from playwright.sync_api import Page as Tab
 from xray import config
 from xray.data.sources.phantom_drawing import draw_chest
 from xray.evaluation.decision.outcomes import Outcomes
-from xray.evaluation.metrics.split_metrics import COLUMNS, Evaluation, evaluate
+from xray.evaluation.metrics.split_metrics import COLUMNS, Evaluation, evaluate_split
 from xray.evaluation.plots import binary as figures
 from xray.evaluation.plots.scan_grid import choose_scans, scan_grid
 from xray.evaluation.reporting.page import Headline, Link, Page, Part, Picture, Point, write_page
@@ -170,15 +170,15 @@ def scores() -> pd.DataFrame:
     )
 
 
-def pictures(table: pd.DataFrame, judged: Evaluation) -> dict[str, bytes]:
-    chosen, outcomes = choose_scans(table, judged.chosen.threshold), Outcomes.of(table)
+def pictures(table: pd.DataFrame, evaluated: Evaluation) -> dict[str, bytes]:
+    chosen, outcomes = choose_scans(table, evaluated.chosen.threshold), Outcomes.of(table)
     scans = np.stack([draw_chest(name, (n,), (n,), (96, 96)) for n, name in enumerate(chosen["subtype"])])
     return {
-        "The scans with their labels": png(scan_grid(scans, chosen, outcomes, judged)),
-        "The ROC curve": png(figures.roc_curve(table, judged)),
-        "The calibration curve": png(figures.calibration(table, judged)),
-        "The confusion matrices": png(figures.confusion_matrix(outcomes, judged)),
-        "The scores of both labels": png(figures.score_distribution(table, judged)),
+        "The scans with their labels": png(scan_grid(scans, chosen, outcomes, evaluated)),
+        "The ROC curve": png(figures.roc_curve(table, evaluated)),
+        "The calibration curve": png(figures.calibration(table, evaluated)),
+        "The confusion matrices": png(figures.confusion_matrix(outcomes, evaluated)),
+        "The scores of both labels": png(figures.score_distribution(table, evaluated)),
     }
 
 
@@ -186,9 +186,9 @@ def pictures(table: pd.DataFrame, judged: Evaluation) -> dict[str, bytes]:
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report as a run has it: long names, a wide table, figures and pictures of 600 phantoms."""
     table = scores()
-    judged = evaluate(table, 0.62, config.Evaluation(bootstrap_draws=100))
+    evaluated = evaluate_split(table, 0.62, config.Evaluation(bootstrap_draws=100))
     shown = [Picture(drawn, f"{name} of 600 phantoms.", f"{name}. Drawn from 600 phantoms that were scored by lot.")
-             for name, drawn in pictures(table, judged).items()]  # fmt: skip
+             for name, drawn in pictures(table, evaluated).items()]  # fmt: skip
     slices = [
         (f"source: a_hospital_with_a_very_long_name_{n}/and_a_folder", "1,204 (611)", "0.912 (0.887 to 0.934)",
          "0.871 (0.822 to 0.915)", "0.943 (0.925 to 0.959)", f"{n}", "The brightest fifth of the scans, by mean gray")
@@ -209,11 +209,11 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         headline=[
             Headline(name.replace("_", " "), f"{found.value:.3f}", f"95 % interval {found.low:.3f} to {found.high:.3f}",
                      "What it means for somebody who reads it, said in one line.")
-            for name, found in {**judged.ranking, **judged.chosen.figures}.items()
+            for name, found in {**evaluated.ranking, **evaluated.chosen.figures}.items()
         ],
         sections=[
             Part("How well it tells them apart", ["Two thresholds stand side by side: the chosen one and 0.5."],
-                 [Table("Figures on TEST", COLUMNS, judged.rows())], shown[1:2]),
+                 [Table("Figures on TEST", COLUMNS, evaluated.rows())], shown[1:2]),
             Part("Does the probability mean what it says?", ["Nearly: see the gaps."], (), shown[2:3]),
             Part("Where it is weak, slice by slice", ["The worst slice is named first."],
                  [Table("Slices of TEST, each with its interval",

@@ -118,8 +118,8 @@ def test_each_scan_is_scored_and_the_page_rejected(first: Ended, xray: Command) 
 
 def test_the_scores_are_those_of_the_training(first: Ended, xray: Command) -> None:
     scores = rows(xray).drop_duplicates("sha256").set_index("sha256")
-    (judged,) = (xray.folder / "home" / "data" / "trainings").glob("*/evaluation-*/scores.parquet")
-    test = pd.read_parquet(judged).query("split == 'test'").drop_duplicates("sha256").set_index("sha256")
+    (evaluated,) = (xray.folder / "home" / "data" / "trainings").glob("*/evaluation-*/scores.parquet")
+    test = pd.read_parquet(evaluated).query("split == 'test'").drop_duplicates("sha256").set_index("sha256")
     assert set(test.index) <= set(scores.index)
     np.testing.assert_allclose(scores.loc[test.index, "p_pneumonia"], test["p_pneumonia"], atol=1e-5)
     assert (scores.loc[test.index, "decision"] == test["decision"]).all()
@@ -150,10 +150,10 @@ def test_other_pictures_raise_the_alarm(resumed: Ended) -> None:
 
 
 def test_every_run_is_in_mlflow_once(resumed: Ended, xray: Command) -> None:
-    from xray.config import Places
+    from xray.config import Workspace
     from xray.tracking.store import store_of
 
-    client = store_of(Places(home=xray.folder / "home")).client()
+    client = store_of(Workspace(home=xray.folder / "home")).client()
     experiment = client.get_experiment_by_name("xray-scoring")
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id])

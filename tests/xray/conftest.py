@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from xray.config import Config, Places, load_config
+from xray.config import Config, Workspace, load_config
 from xray.data.catalog import Catalog
 from xray.data.prepare import clean, normalize, write_prepared
 from xray.data.store.pixel_store import PixelStore
 
 if TYPE_CHECKING:
-    from xray.evaluation.evaluate import Judged
+    from xray.evaluation.evaluate import Evaluated
     from xray.evaluation.inspection.inspect import Inspected
     from xray.runs.training_run import Recorded
     from xray.tracking.run_identity import RunFacts
@@ -43,7 +43,7 @@ TINY = [
 class Learned:
     """What a training needs: prepared phantoms, and the configuration they were prepared with."""
 
-    places: Places
+    workspace: Workspace
     config: Config
     catalog: Catalog
     store: PixelStore
@@ -53,10 +53,10 @@ class Learned:
 def prepared(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Learned:
     """The phantoms, cleaned, normalized to 32 x 32 and split. Read only."""
     config = load_config("quick", TINY)
-    places = Places(home=tmp_path_factory.mktemp("prepared"))
-    cleaned = clean(phantoms, places)
-    store = normalize(cleaned, config, places).store
-    return Learned(places, config, write_prepared(cleaned, store, config, places), store)
+    workspace = Workspace(home=tmp_path_factory.mktemp("prepared"))
+    cleaned = clean(phantoms, workspace)
+    store = normalize(cleaned, config, workspace).store
+    return Learned(workspace, config, write_prepared(cleaned, store, config, workspace), store)
 
 
 @pytest.fixture(scope="module")
@@ -74,19 +74,19 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An MLflow database with its tables and nothing else; making one takes seconds."""
     from xray.tracking.store import store_of
 
-    places = Places(home=tmp_path_factory.mktemp("migrated"))
-    places.mlruns.mkdir()
-    store_of(places).client()
-    return places.mlruns / "mlflow.db"
+    workspace = Workspace(home=tmp_path_factory.mktemp("migrated"))
+    workspace.mlruns.mkdir()
+    store_of(workspace).client()
+    return workspace.mlruns / "mlflow.db"
 
 
 @pytest.fixture
-def places(tmp_path: Path, migrated: Path) -> Places:
+def workspace(tmp_path: Path, migrated: Path) -> Workspace:
     """A home with an empty store."""
-    places = Places(home=tmp_path / "home")
-    places.mlruns.mkdir(parents=True)
-    shutil.copy(migrated, places.mlruns / "mlflow.db")
-    return places
+    workspace = Workspace(home=tmp_path / "home")
+    workspace.mlruns.mkdir(parents=True)
+    shutil.copy(migrated, workspace.mlruns / "mlflow.db")
+    return workspace
 
 
 @pytest.fixture
@@ -112,11 +112,11 @@ def facts() -> "RunFacts":
 
 
 @pytest.fixture
-def opened(places: Places, folder: Path, facts: "RunFacts") -> "Callable[[], Tracker]":
+def opened(workspace: Workspace, folder: Path, facts: "RunFacts") -> "Callable[[], Tracker]":
     """Open the training's run, as a process that starts anew does."""
     from xray.tracking.tracker import open_run
 
-    return lambda: open_run(places, folder, facts)
+    return lambda: open_run(workspace, folder, facts)
 
 
 @pytest.fixture(scope="session")
@@ -141,13 +141,13 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Places:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """The home that holds the trainings and evaluations below."""
-    return Places(home=tmp_path_factory.mktemp("recorded"))
+    return Workspace(home=tmp_path_factory.mktemp("recorded"))
 
 
 @pytest.fixture(scope="session")
-def trained(home: Places, prepared: Learned) -> "Trained":
+def trained(home: Workspace, prepared: Learned) -> "Trained":
     """A training of the phantoms."""
     from xray.runs.run_context import RunContext
     from xray.runs.training_run import train_and_track
@@ -156,30 +156,30 @@ def trained(home: Places, prepared: Learned) -> "Trained":
 
 
 @pytest.fixture(scope="session")
-def judged(trained: "Trained", prepared: Learned) -> "Judged":
+def evaluated(trained: "Trained", prepared: Learned) -> "Evaluated":
     """Its evaluation."""
-    from xray.evaluation.evaluate import judge
+    from xray.evaluation.evaluate import evaluate
 
-    return judge(trained, prepared.catalog, prepared.store, prepared.config)
+    return evaluate(trained, prepared.catalog, prepared.store, prepared.config)
 
 
 @pytest.fixture(scope="session")
-def inspected(trained: "Trained", judged: "Judged", prepared: Learned) -> "Inspected":
+def inspected(trained: "Trained", evaluated: "Evaluated", prepared: Learned) -> "Inspected":
     """What was seen on looking into it."""
     from xray.evaluation.inspection.inspect import inspect
 
-    return inspect(trained, judged, prepared.catalog, prepared.store, prepared.config)
+    return inspect(trained, evaluated, prepared.catalog, prepared.store, prepared.config)
 
 
 @pytest.fixture(scope="session")
 def recorded(
-    trained: "Trained", judged: "Judged", inspected: "Inspected", home: Places, prepared: Learned
+    trained: "Trained", evaluated: "Evaluated", inspected: "Inspected", home: Workspace, prepared: Learned
 ) -> "Recorded":
     """Where it was recorded, as version 1."""
     from xray.runs.run_context import RunContext
     from xray.runs.training_run import record
 
-    return record(trained, judged, prepared.catalog, prepared.config, RunContext(home))
+    return record(trained, evaluated, prepared.catalog, prepared.config, RunContext(home))
 
 
 @pytest.fixture(scope="session")
@@ -191,26 +191,26 @@ def strict(prepared: Learned) -> Config:
 
 @pytest.fixture(scope="session")
 def recorded_strictly(
-    recorded: "Recorded", trained: "Trained", strict: Config, home: Places, prepared: Learned
+    recorded: "Recorded", trained: "Trained", strict: Config, home: Workspace, prepared: Learned
 ) -> "Recorded":
     """The same training, evaluated once more by other rules and recorded as version 2."""
-    from xray.evaluation.evaluate import judge
+    from xray.evaluation.evaluate import evaluate
     from xray.runs.run_context import RunContext
     from xray.runs.training_run import record
 
-    judged = judge(trained, prepared.catalog, prepared.store, strict)
-    return record(trained, judged, prepared.catalog, strict, RunContext(home))
+    evaluated = evaluate(trained, prepared.catalog, prepared.store, strict)
+    return record(trained, evaluated, prepared.catalog, strict, RunContext(home))
 
 
 @pytest.fixture(scope="session")
-def recorded_second(recorded_strictly: "Recorded", home: Places, prepared: Learned) -> "Recorded":
+def recorded_second(recorded_strictly: "Recorded", home: Workspace, prepared: Learned) -> "Recorded":
     """Another training, with another seed, recorded as version 3."""
-    from xray.evaluation.evaluate import judge
+    from xray.evaluation.evaluate import evaluate
     from xray.runs.run_context import RunContext
     from xray.runs.training_run import record, train_and_track
 
     training = prepared.config.training.model_copy(update={"seed": 1})
     config = prepared.config.model_copy(update={"training": training})
     trained = train_and_track(prepared.catalog, prepared.store, config, RunContext(home))
-    judged = judge(trained, prepared.catalog, prepared.store, config)
-    return record(trained, judged, prepared.catalog, config, RunContext(home))
+    evaluated = evaluate(trained, prepared.catalog, prepared.store, config)
+    return record(trained, evaluated, prepared.catalog, config, RunContext(home))

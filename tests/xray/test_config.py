@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from xray.config import Augmentation, Config, Model, Places, Request, Training, digest_of, load_config, recipe_names
+from xray.config import Augmentation, Config, Model, Request, Training, Workspace, digest_of, load_config, recipe_names
 from xray.errors import ConfigError
 
 
@@ -169,8 +169,15 @@ def test_a_digest_depends_on_content_and_not_on_the_order_of_keys() -> None:
 
 
 def test_everything_is_kept_below_one_folder(tmp_path: Path) -> None:
-    places = Places(home=tmp_path)
-    kept = [places.pixels, places.cleaned, places.prepared, places.trainings, places.digest_index, places.mlruns]
+    workspace = Workspace(home=tmp_path)
+    kept = [
+        workspace.pixels,
+        workspace.cleaned,
+        workspace.prepared,
+        workspace.trainings,
+        workspace.digest_index,
+        workspace.mlruns,
+    ]
     assert all(path.is_relative_to(tmp_path) for path in kept)
     assert len(set(kept)) == len(kept)
 

@@ -9,8 +9,8 @@ from xray.labels import (
     SCHEMES,
     class_probabilities,
     decide,
-    likeliest,
     p_pneumonia,
+    predicted_class,
 )
 
 SUBTYPES = ["normal", "bacterial", "streptococcus", "viral", "covid-19", "sars", "ards"]
@@ -61,8 +61,8 @@ def test_p_pneumonia_is_what_a_model_does_not_give_to_normal_whatever_the_scheme
 
 
 def test_the_label_is_the_likeliest_class_and_of_equals_the_first() -> None:
-    assert likeliest(SOFTMAX, SCHEMES["cause"].classes) == ["normal", "viral"]
-    assert likeliest(np.array([[0.5, 0.5]]), LABELS) == ["pneumonia"]
+    assert predicted_class(SOFTMAX, SCHEMES["cause"].classes) == ["normal", "viral"]
+    assert predicted_class(np.array([[0.5, 0.5]]), LABELS) == ["pneumonia"]
 
 
 def test_a_scan_is_pneumonia_from_the_threshold_on() -> None:

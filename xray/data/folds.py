@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from xray.config import Config, Places
+from xray.config import Config, Workspace
 from xray.data.catalog import Catalog
 from xray.data.prepare import Cleaned, write_prepared
 from xray.data.store.pixel_store import PixelStore
@@ -28,14 +28,14 @@ class Fold:
     pixels: Path
 
 
-def cut(cleaned: Cleaned, store: PixelStore, config: Config, places: Places, seeds: int = 1) -> list[Fold]:
+def cut(cleaned: Cleaned, store: PixelStore, config: Config, workspace: Workspace, seeds: int = 1) -> list[Fold]:
     """Write a catalog for each fold, the same scans in the same folds with another one as validation.
 
     Args:
         cleaned: The scans.
         store: Their pixels.
         config: Says how many folds; its own `split.validation_fold` does not matter.
-        places: Where catalogs lie.
+        workspace: Where catalogs lie.
         seeds: How often each fold is trained: with `training.seed`, the seed after it, and so on. The folds stay.
 
     Returns:
@@ -46,7 +46,7 @@ def cut(cleaned: Cleaned, store: PixelStore, config: Config, places: Places, see
         StoreError: A catalog could not be written.
     """
     configs = [_with(config, "split", validation_fold=number) for number in range(config.split.folds)]
-    catalogs = [write_prepared(cleaned, store, each, places) for each in configs]
+    catalogs = [write_prepared(cleaned, store, each, workspace) for each in configs]
     first = config.training.seed
     return [
         Fold(number, seed, _with(each, "training", seed=seed), catalog, store.folder)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from xray.config import Places
+from xray.config import Workspace
 from xray.data.decoding.scan_files import why_not
 from xray.data.file_digests import file_digests
 from xray.data.sources.file_listing import list_files
@@ -30,14 +30,14 @@ class Inbox:
     refused: Mapping[str, str]
 
 
-def list_inbox(folder: Path, places: Places) -> Inbox:
+def list_inbox(folder: Path, workspace: Workspace) -> Inbox:
     """List an inbox and all folders below it, and digest the files that are not known by size and time of change.
 
     Hidden files and folders, and names that a program gives to files that it has not finished, are left for later.
 
     Args:
         folder: The inbox.
-        places: Where digests are remembered.
+        workspace: Where digests are remembered.
 
     Raises:
         DataError: The folder is not there or cannot be read.
@@ -47,7 +47,7 @@ def list_inbox(folder: Path, places: Places) -> Inbox:
         raise DataError(f"the inbox must be an existing folder. Received: {folder}")
     listing = list_files(folder, ["."])
     paths = sorted(path.removeprefix("./") for path in listing.paths)
-    digests = file_digests(folder, [path for path in paths if _is_finished(path)], places.digest_index)
+    digests = file_digests(folder, [path for path in paths if _is_finished(path)], workspace.digest_index)
     refused = {path: why_not(folder / path) for path in paths if _is_finished(path) and path not in digests}
     refused |= {path.removeprefix("./"): f"unreadable: {why}" for path, why in sorted(listing.unreadable.items())}
     leaving = sorted(path.removeprefix("./") for path in listing.leaving)

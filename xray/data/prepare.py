@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from xray.config import Config, Places, digest_of
+from xray.config import Config, Workspace, digest_of
 from xray.data.audit import audit
 from xray.data.catalog import REJECT_COLUMNS, Catalog, write_catalog
-from xray.data.decoding.executors import Opener
+from xray.data.decoding.executors import OpenCluster
 from xray.data.decoding.scan_files import why_not
 from xray.data.file_digests import file_digests, forget
 from xray.data.sources.coronahack import read_coronahack
@@ -74,12 +74,12 @@ class Cleaned:
             raise DamagedError(self.folder, f"content of another name, {found}")
 
 
-def clean(data: DataPath, places: Places) -> Cleaned:
+def clean(data: DataPath, workspace: Workspace) -> Cleaned:
     """Read the metadata, find its files and digest them.
 
     Args:
         data: A folder in CoronaHack's layout.
-        places: Where to keep the outcome.
+        workspace: Where to keep the outcome.
 
     Raises:
         DataError: The folder or its metadata cannot be read.
@@ -87,13 +87,13 @@ def clean(data: DataPath, places: Places) -> Cleaned:
         StoreError: The outcome could not be written.
     """
     metadata = read_coronahack(data)
-    digests = file_digests(data, metadata.rows["path"].tolist(), places.digest_index, places.shared)
+    digests = file_digests(data, metadata.rows["path"].tolist(), workspace.digest_index, workspace.shared)
     rows = metadata.rows.assign(sha256=metadata.rows["path"].map(digests))
     unreadable = _without_digest(rows.loc[rows["sha256"].isna(), ["image_id", "path"]], data)
     rows = rows[rows["sha256"].notna()].reset_index(drop=True)
     rejects = pd.concat([metadata.rejects, unreadable], ignore_index=True)
     digest = _content_digest(rows, rejects, metadata.notes)
-    cleaned = Cleaned(places.cleaned / digest, digest, data, len(rows), reused=False)
+    cleaned = Cleaned(workspace.cleaned / digest, digest, data, len(rows), reused=False)
 
     def write(draft: Path) -> dict[str, Any]:
         rows.to_parquet(draft / ROWS, index=False)
@@ -117,16 +117,16 @@ def _notes(folder: Path) -> list[str]:
 def normalize(
     cleaned: Cleaned,
     config: Config,
-    places: Places,
+    workspace: Workspace,
     progress: Progress | None = None,
-    cluster: Opener | None = None,
+    cluster: OpenCluster | None = None,
 ) -> Filled:
     """Decode what the pixel store does not hold yet.
 
     Args:
         cleaned: The scans.
         config: Says what each is made into.
-        places: Where the pixel stores lie.
+        workspace: Where the pixel stores lie.
         progress: Called with (decoded, to decode).
         cluster: Has the scans decoded elsewhere.
 
@@ -137,22 +137,22 @@ def normalize(
     """
     rows = cleaned.rows()
     scans = dict(zip(rows["path"], rows["sha256"], strict=True))
-    shared = places.shared / "pixels" if places.shared else None
+    shared = workspace.shared / "pixels" if workspace.shared else None
     try:
-        return fill(cleaned.data, scans, config.images, places.pixels, cluster, progress, shared)
+        return fill(cleaned.data, scans, config.images, workspace.pixels, cluster, progress, shared)
     except ChangedError:
-        forget(cleaned.data, places.digest_index, places.shared)
+        forget(cleaned.data, workspace.digest_index, workspace.shared)
         raise
 
 
-def write_prepared(cleaned: Cleaned, store: PixelStore, config: Config, places: Places) -> Catalog:
+def write_prepared(cleaned: Cleaned, store: PixelStore, config: Config, workspace: Workspace) -> Catalog:
     """Audit the scans, cut them into folds and write the catalog.
 
     Args:
         cleaned: The scans.
         store: Their pixels, which say what was unreadable and what is identical.
         config: Says how to split.
-        places: Where catalogs lie.
+        workspace: Where catalogs lie.
 
     Raises:
         TrainingError: A split is without one of the labels.
@@ -164,9 +164,9 @@ def write_prepared(cleaned: Cleaned, store: PixelStore, config: Config, places: 
     audited = audit(known, cleaned.notes(), config.split)
     rejects = pd.concat([cleaned.rejects(), unreadable[REJECT_COLUMNS], audited.rejects[REJECT_COLUMNS]])
     rows = assign_folds(audited.rows, config.split)
-    catalog = write_catalog(rows, rejects, audited.findings, cleaned.data, places.prepared)
-    if places.shared is not None:
-        share_folder(catalog.folder, places.shared / "prepared" / catalog.digest)
+    catalog = write_catalog(rows, rejects, audited.findings, cleaned.data, workspace.prepared)
+    if workspace.shared is not None:
+        share_folder(catalog.folder, workspace.shared / "prepared" / catalog.digest)
     return catalog
 
 

@@ -15,14 +15,14 @@ from xray.config import Config
 from xray.data.catalog import Catalog
 from xray.data.store.pixel_store import PixelStore
 from xray.evaluation.decision.outcomes import Outcomes
-from xray.evaluation.decision.rule import Reading, fit_reading
+from xray.evaluation.decision.rule import DecisionRule, fit_reading
 from xray.evaluation.decision.rule_metrics import InUse, Table, in_use
 from xray.evaluation.drift.reference import FILE as REFERENCE
 from xray.evaluation.drift.reference import write_reference
 from xray.evaluation.metrics.bootstrap import flat_estimates
 from xray.evaluation.metrics.multiclass import COLUMNS as CLASS_COLUMNS
 from xray.evaluation.metrics.multiclass import ClassEvaluation, class_scores, evaluate_classes
-from xray.evaluation.metrics.split_metrics import COLUMNS, Evaluation, evaluate
+from xray.evaluation.metrics.split_metrics import COLUMNS, Evaluation, evaluate_split
 from xray.evaluation.plots import binary as figures
 from xray.evaluation.plots.multiclass import class_confusion, class_rocs
 from xray.evaluation.plots.referral import coverage_picture
@@ -44,7 +44,7 @@ def write_verdicts(
     """Write an evaluation's files into a folder.
 
     Args:
-        folder: Becomes what `judge.Judged` says, but for its manifest.
+        folder: Becomes what `evaluate.Evaluated` says, but for its manifest.
         trained: A finished training.
         rows: The catalog's rows of validation and TEST.
         catalog: The scans.
@@ -78,7 +78,7 @@ class _Verdicts:
         classes: How well classes are told apart on validation and TEST; none for the binary scheme.
     """
 
-    reading: Reading
+    reading: DecisionRule
     scores: pd.DataFrame
     splits: dict[str, Evaluation]
     outcomes: dict[str, Outcomes]
@@ -97,7 +97,7 @@ class _Verdicts:
             tables["Classes on TEST"] = (CLASS_COLUMNS, self.classes["test"].rows())
         return {
             "threshold": read.threshold,
-            "reading": read.as_json(),
+            "reading": read.to_dict(),
             "metrics": {**chosen, **{name: value for part in parts for name, value in part.items()}},
             "outcomes": {name: each.counts for name, each in self.outcomes.items()},
             "elsewhere": flat_estimates("test", self.use.elsewhere),
@@ -106,7 +106,7 @@ class _Verdicts:
         }
 
 
-def _verdicts(scores: pd.DataFrame, reading: Reading, config: Config) -> _Verdicts:
+def _verdicts(scores: pd.DataFrame, reading: DecisionRule, config: Config) -> _Verdicts:
     test = scores[scores["split"] == "test"].reset_index(drop=True)
     tables = {
         "validation": scores[scores["split"] == "validation"],
@@ -118,7 +118,7 @@ def _verdicts(scores: pd.DataFrame, reading: Reading, config: Config) -> _Verdic
     return _Verdicts(
         reading=reading,
         scores=test,
-        splits={name: evaluate(table, reading.threshold, config.evaluation) for name, table in tables.items()},
+        splits={name: evaluate_split(table, reading.threshold, config.evaluation) for name, table in tables.items()},
         outcomes={name: Outcomes.of(table) for name, table in tables.items()},
         use=in_use(test, reading, config.evaluation),
         classes={

@@ -9,7 +9,7 @@ import pandas as pd
 from xray.config import Config, digest_of
 from xray.data.catalog import Catalog
 from xray.data.store.pixel_store import PixelStore
-from xray.evaluation.decision.rule import Reading
+from xray.evaluation.decision.rule import DecisionRule
 from xray.files.artifact_folder import kept_json, kept_table, write_folder
 from xray.libraries import quiet_import
 from xray.training.fit import Trained
@@ -19,7 +19,7 @@ JUDGE_VERSION = 4
 
 
 @dataclass(frozen=True)
-class Judged:
+class Evaluated:
     """A finished evaluation on disk.
 
     Attributes:
@@ -46,9 +46,9 @@ class Judged:
         """
         return kept_json(self.folder, "evaluation.json")
 
-    def reading(self) -> Reading:
+    def reading(self) -> DecisionRule:
         """Read how the network's outputs are read, as validation chose it."""
-        return Reading.of_json(self.report()["reading"])
+        return DecisionRule.from_dict(self.report()["reading"])
 
     def pictures(self) -> list[Path]:
         """List the pictures, PNG files, in alphabetical order."""
@@ -63,11 +63,13 @@ def evaluation_digest(training: str, catalog: Catalog, config: Config) -> str:
         catalog: The scans.
         config: Rules, seed, draws and bins.
     """
-    judged = _held_out(catalog)[["image_id", "sha256", "patient_id", "label", "subtype", "split"]].to_csv(index=False)
-    return digest_of([JUDGE_VERSION, training, config.evaluation.model_dump(), judged])
+    evaluated = _held_out(catalog)[["image_id", "sha256", "patient_id", "label", "subtype", "split"]].to_csv(
+        index=False
+    )
+    return digest_of([JUDGE_VERSION, training, config.evaluation.model_dump(), evaluated])
 
 
-def judge(trained: Trained, catalog: Catalog, store: PixelStore, config: Config) -> Judged:
+def evaluate(trained: Trained, catalog: Catalog, store: PixelStore, config: Config) -> Evaluated:
     """Evaluate a training, or find its evaluation.
 
     Temperature, threshold and the band of referred scores are chosen on validation scans by the configured rules;
@@ -94,7 +96,7 @@ def judge(trained: Trained, catalog: Catalog, store: PixelStore, config: Config)
         return {"digest": digest, "training": trained.digest}
 
     written = write_folder(folder, fill)
-    return Judged(folder, digest, reused=not written)
+    return Evaluated(folder, digest, reused=not written)
 
 
 def _held_out(catalog: Catalog) -> pd.DataFrame:

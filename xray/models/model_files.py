@@ -12,7 +12,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
-from xray.config import Places, Registry, digest_of
+from xray.config import Registry, Workspace, digest_of
 from xray.errors import RegistryError
 from xray.files.damage import file_digest
 from xray.tracking.store import STORE_ERRORS, first_line, store_of
@@ -67,11 +67,11 @@ def is_whole(client: MlflowClient, version: ModelVersion) -> bool:
     return not source.startswith(SCHEME) or is_kept(client, source.removeprefix(SCHEME), digest)
 
 
-def require_registered(places: Places, uri: str, folder: Path) -> None:
+def require_registered(workspace: Workspace, uri: str, folder: Path) -> None:
     """Refuse a version's fetched files where they are not the ones that were registered.
 
     Args:
-        places: Where the store that they come from lies.
+        workspace: Where the store that they come from lies.
         uri: The model's address; of one that is no version, nothing is known.
         folder: Where its files lie now.
 
@@ -79,18 +79,18 @@ def require_registered(places: Places, uri: str, folder: Path) -> None:
         RegistryError: They differ.
         MlflowException: The store cannot be reached.
     """
-    client = store_of(places).client()
+    client = store_of(workspace).client()
     version = _version_at(client, uri)
     digest = version.tags.get(DIGEST_TAG) if version is not None else None
     if version is not None and digest is not None and _content(folder) != digest:
-        _refuse_damaged(client, version, places, uri, "they differ")
+        _refuse_damaged(client, version, workspace, uri, "they differ")
 
 
-def refuse(places: Places, uri: str, error: Exception) -> NoReturn:
+def refuse(workspace: Workspace, uri: str, error: Exception) -> NoReturn:
     """Say why a model could not be fetched, and what mends it.
 
     Args:
-        places: Where the store that it was looked for in lies.
+        workspace: Where the store that it was looked for in lies.
         uri: Its address.
         error: What came.
 
@@ -98,17 +98,19 @@ def refuse(places: Places, uri: str, error: Exception) -> NoReturn:
         RegistryError: Always; with the error as its cause, unless files are gone, which no second try brings back.
     """
     with contextlib.suppress(*STORE_ERRORS):
-        client = store_of(places).client()
+        client = store_of(workspace).client()
         version = _version_at(client, uri)
         if version is not None and not is_whole(client, version):
-            _refuse_damaged(client, version, places, uri, "nothing, or not all of it,")
+            _refuse_damaged(client, version, workspace, uri, "nothing, or not all of it,")
     raise RegistryError(f"model {uri} must be loadable. Received: {first_line(error)}") from error
 
 
-def _refuse_damaged(client: MlflowClient, version: ModelVersion, places: Places, uri: str, found: str) -> NoReturn:
+def _refuse_damaged(
+    client: MlflowClient, version: ModelVersion, workspace: Workspace, uri: str, found: str
+) -> NoReturn:
     place = client.get_model_version_download_uri(version.name, version.version)
     raise RegistryError(
-        f"model {uri} must have the files that were registered: put them back, or {_way_on(client, version, places)}. "
+        f"model {uri} must have the files that were registered: put them back, or {_way_on(client, version, workspace)}. "
         f"Received: {found} in {place}"
     ) from None
 
@@ -132,7 +134,7 @@ def _version_at(client: MlflowClient, uri: str) -> ModelVersion | None:
     return client.get_model_version(name, number) if separator else None
 
 
-def _way_on(client: MlflowClient, lost: ModelVersion, places: Places) -> str:
+def _way_on(client: MlflowClient, lost: ModelVersion, workspace: Workspace) -> str:
     """Name the command that goes on without a version's files."""
     digest = lost.tags.get(DIGEST_TAG)
     same = client.search_model_versions(f"name = '{lost.name}' AND tags.{DIGEST_TAG} = '{digest}'") if digest else []
@@ -140,7 +142,7 @@ def _way_on(client: MlflowClient, lost: ModelVersion, places: Places) -> str:
         if is_whole(client, version):
             named = [] if lost.name == Registry().model_name else ["--model-name", lost.name]
             words = ["xray", "promote", str(version.version), "--force", "--reason", "the same network"]
-            command = shlex.join([*words, *named, "--home", str(places.home)])
+            command = shlex.join([*words, *named, "--home", str(workspace.home)])
             return f"take version {version.version}, which is the same network: {command}"
     return (
         "give the xray run again that trained it, which registers its network as a new version without training it "

@@ -19,7 +19,7 @@ from PIL import Image
 import xray
 from xray import config
 from xray.data.decoding.normalizer import normalizer_digest
-from xray.evaluation.decision.rule import Reading
+from xray.evaluation.decision.rule import DecisionRule
 from xray.labels import class_columns
 from xray.tracking.leftovers import scratch_folder
 
@@ -57,16 +57,16 @@ class Settings:
     width: int
     fit: str
     normalizer: str
-    reading: Reading
+    reading: DecisionRule
 
     @classmethod
-    def of(cls, images: config.Images, reading: Reading) -> "Settings":
+    def of(cls, images: config.Images, reading: DecisionRule) -> "Settings":
         """Gather the settings of a configuration and what validation chose."""
         return cls(images.height, images.width, images.fit, normalizer_digest(images), reading)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Give it as JSON-like values."""
-        return {**asdict(self), "reading": self.reading.as_json()}
+        return {**asdict(self), "reading": self.reading.to_dict()}
 
 
 def pinned_requirements() -> list[str]:
@@ -94,7 +94,7 @@ def save(folder: Path, model: Path, settings: Settings, about: Model | None = No
     """
     with scratch_folder("xray-model") as scratch:
         settings_file = scratch / "settings.json"
-        settings_file.write_text(json.dumps(settings.as_json(), indent=2), encoding="utf-8")
+        settings_file.write_text(json.dumps(settings.to_dict(), indent=2), encoding="utf-8")
         package = Path(xray.__file__).parent
         code = scratch / "xray"
         shutil.copytree(package, code, ignore=shutil.ignore_patterns("__pycache__", "*.tmp-*"))

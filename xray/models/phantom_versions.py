@@ -7,7 +7,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from xray import config
-from xray.config import Places
+from xray.config import Workspace
 from xray.data.catalog import Catalog
 from xray.data.sources.phantoms import has_phantoms
 
@@ -20,26 +20,26 @@ def phantom_tag(catalog: Catalog) -> dict[str, str]:
     return {TAG: str(has_phantoms(catalog.rows()["image_id"])).lower()}
 
 
-def is_of_phantoms(version: ModelVersion, places: Places) -> bool:
+def is_of_phantoms(version: ModelVersion, workspace: Workspace) -> bool:
     """Say whether a version learnt from phantoms, as far as its tag or its catalog under the home tells."""
     if TAG in version.tags:
         return bool(version.tags[TAG] == "true")
-    path = places.prepared / version.tags.get("catalog", "") / "catalog.parquet"
+    path = workspace.prepared / version.tags.get("catalog", "") / "catalog.parquet"
     return path.is_file() and has_phantoms(_image_ids(path))
 
 
-def real_ones(client: MlflowClient, model_name: str, places: Places) -> list[str]:
+def real_ones(client: MlflowClient, model_name: str, workspace: Workspace) -> list[str]:
     """List the versions of a registered model that learnt from real scans.
 
     Raises:
         MlflowException: The store cannot be reached.
     """
     found = client.search_model_versions(f"name = '{model_name}'")
-    return [str(each.version) for each in found if not is_of_phantoms(each, places)]
+    return [str(each.version) for each in found if not is_of_phantoms(each, workspace)]
 
 
 def without_alias(
-    client: MlflowClient, registry: config.Registry, catalog: Catalog, places: Places
+    client: MlflowClient, registry: config.Registry, catalog: Catalog, workspace: Workspace
 ) -> tuple[config.Registry, str]:
     """Keep the alias `challenger` from a version of phantoms, where the model has versions of real scans.
 
@@ -47,7 +47,7 @@ def without_alias(
         client: A connected client.
         registry: Under which name it is to be registered, and whether it takes the alias.
         catalog: What it learnt from.
-        places: Where catalogs lie.
+        workspace: Where catalogs lie.
 
     Returns:
         The same, without the alias where that is so, and why, in words.
@@ -55,7 +55,7 @@ def without_alias(
     Raises:
         MlflowException: The store cannot be reached.
     """
-    real = real_ones(client, registry.model_name, places) if has_phantoms(catalog.rows()["image_id"]) else []
+    real = real_ones(client, registry.model_name, workspace) if has_phantoms(catalog.rows()["image_id"]) else []
     if not real:
         return registry, ""
     words = (

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from xray import config
 from xray.data.decoding.normalizer import normalize, normalizer_digest
 from xray.errors import ImageError, RegistryError
-from xray.evaluation.decision.rule import Reading
+from xray.evaluation.decision.rule import DecisionRule
 from xray.labels import class_columns
 from xray.libraries import own_keras
 from xray.training.predict import predict
@@ -52,7 +52,7 @@ class Scorer(PythonModel):
         digest = normalizer_digest(self._images)
         if digest != values["normalizer"]:
             raise RegistryError(f"this model needs the normalizer {values['normalizer']}. Received: {digest}")
-        self._reading = Reading.of_json(values["reading"])
+        self._reading = DecisionRule.from_dict(values["reading"])
         self._version = _registered_as(model.parent.parent)
         self._model = keras.saving.load_model(model, compile=False, safe_mode=True)
 

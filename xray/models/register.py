@@ -84,7 +84,7 @@ def register(tracker: Tracker, model: Path, settings: Settings, registration: Re
     """
     client, run_id = tracker.require()
     name = registration.registry.model_name
-    digest = model_digest(model, settings.as_json())
+    digest = model_digest(model, settings.to_dict())
     with reached(tracker.store), tracker.store.current():
         found = _version_with(client, name, digest)
         if found is None:

@@ -4,7 +4,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from xray.config import Places
+from xray.config import Workspace
 from xray.errors import RegistryError
 from xray.models.model_files import DIGEST_TAG
 from xray.tracking.store import reached, store_of
@@ -17,13 +17,13 @@ class RegisteredModel:
     """One registered model, by its name.
 
     Args:
-        places: Where MLflow's store lies.
+        workspace: Where MLflow's store lies.
         model_name: The registered model.
     """
 
-    def __init__(self, places: Places, model_name: str) -> None:
+    def __init__(self, workspace: Workspace, model_name: str) -> None:
         """Connect to the store."""
-        self.store = store_of(places)
+        self.store = store_of(workspace)
         self.model_name = model_name
         self.client: MlflowClient = self.store.client()
 

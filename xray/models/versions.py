@@ -8,7 +8,7 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from xray.config import Places
+from xray.config import Workspace
 from xray.models.registered_model import RegisteredModel
 from xray.tracking.lookup.overwritten_metrics import is_overwritten
 from xray.tracking.store import reached
@@ -42,22 +42,22 @@ class Version:
     run_id: str
     overwritten: bool = False
 
-    def as_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Give the version for a program, JSON-like."""
         return asdict(self)
 
 
-def versions(places: Places, model_name: str) -> list[Version]:
+def versions(workspace: Workspace, model_name: str) -> list[Version]:
     """List a model's versions, the newest first.
 
     Args:
-        places: Where MLflow's store lies.
+        workspace: Where MLflow's store lies.
         model_name: The registered model.
 
     Raises:
         RegistryError: There is no such model, or the store cannot be reached.
     """
-    model = RegisteredModel(places, model_name)
+    model = RegisteredModel(workspace, model_name)
     aliases = model.aliases()
     with reached(model.store):
         found = model.client.search_model_versions(f"name = '{model_name}'")

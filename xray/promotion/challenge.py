@@ -14,19 +14,19 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from xray import config
-from xray.config import Places
+from xray.config import Workspace
 from xray.data.catalog import Catalog
 from xray.data.verify import verified_files
 from xray.errors import DamagedError, EvaluationError, RegistryError
 from xray.evaluation.metrics.bootstrap import flat_estimates
 from xray.evaluation.metrics.paired_comparison import Comparison, compare
-from xray.evaluation.metrics.split_metrics import Evaluation, evaluate
+from xray.evaluation.metrics.split_metrics import Evaluation, evaluate_split
 from xray.files.artifact_folder import MANIFEST
 from xray.files.s3 import DataPath, data_path
 from xray.progress import Progress
-from xray.promotion.decision_record import Bout
+from xray.promotion.decision_record import Challenge
 from xray.promotion.policy import Check, check_all
-from xray.scoring.local_pool import fetched, score_alone
+from xray.scoring.local_pool import fetched, score_isolated
 from xray.tracking.store import reached, store_of
 from xray.tracking.test_set_use import scans_digest
 
@@ -34,11 +34,11 @@ COLUMNS = ["image_id", "path", "sha256", "patient_id", "label", "subtype", "spli
 
 
 @dataclass(frozen=True)
-class Judgement:
+class ChampionComparison:
     """What a challenger was found to be worth.
 
     Attributes:
-        bout: Who was judged.
+        challenge: Who was judged.
         catalog: Digest of the catalog that names the scans.
         scans: Digest of the scans themselves.
         challenger: The challenger's figures, at its own threshold.
@@ -49,7 +49,7 @@ class Judgement:
         checks: Each rule of it, and whether it held.
     """
 
-    bout: Bout
+    challenge: Challenge
     catalog: str
     scans: str
     challenger: Evaluation
@@ -76,11 +76,11 @@ class Judgement:
             numbers |= flat_estimates("difference", found)
         return numbers
 
-    def as_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Give the whole judgement, JSON-like."""
         mcnemar = asdict(self.comparison.mcnemar) if self.comparison is not None else None
         return {
-            "bout": asdict(self.bout),
+            "bout": asdict(self.challenge),
             "catalog": self.catalog,
             "scans": self.scans,
             "split": self.challenger.split,
@@ -94,7 +94,7 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class Unjudged:
+class NotCompared:
     """A challenger that could not be judged.
 
     Attributes:
@@ -104,19 +104,19 @@ class Unjudged:
     why: str
 
 
-def judge(
-    places: Places,
-    bout: Bout,
+def compare_with_champion(
+    workspace: Workspace,
+    challenge: Challenge,
     policy: config.Promotion,
     evaluation: config.Evaluation,
     data: DataPath | None = None,
     progress: Progress | None = None,
-) -> Judgement:
+) -> ChampionComparison:
     """Score both models on the challenger's own scans, from their files, and hold the outcome against the policy.
 
     Args:
-        places: Where catalogs and MLflow's store lie.
-        bout: Who against whom.
+        workspace: Where catalogs and MLflow's store lie.
+        challenge: Who against whom.
         policy: Which scans judge, floors and margins.
         evaluation: Seed and draws of the bootstrap.
         data: Where the scans lie now; None for where the challenger's run found them.
@@ -128,28 +128,28 @@ def judge(
         S3Error: The server that has the scans cannot be reached or refuses.
         EvaluationError: The champion has learnt from the scans, a model cannot read one, or they cannot be judged.
     """
-    run = _run_of(places, bout.model_name, bout.challenger)
+    run = _run_of(workspace, challenge.model_name, challenge.challenger)
     if run is None:
         raise RegistryError(
             "a version that is judged must come from a run of this pipeline. "
-            f"Received: {bout.model_name} version {bout.challenger}"
+            f"Received: {challenge.model_name} version {challenge.challenger}"
         )
-    rows, place = _scans(places, run, policy, data)
-    versions = [bout.challenger, *([] if bout.champion is None else [bout.champion])]
+    rows, place = _scans(workspace, run, policy, data)
+    versions = [challenge.challenger, *([] if challenge.champion is None else [challenge.champion])]
     tables, thresholds = [], []
     with verified_files(place, zip(rows["path"], rows["sha256"], strict=True)) as files:
-        if bout.champion is not None:
-            _require_unseen(places, bout, rows)
+        if challenge.champion is not None:
+            _require_unseen(workspace, challenge, rows)
         for number, version in enumerate(versions):
             report = _shifted(progress, number, len(versions))
-            table, threshold = _scored(places, f"models:/{bout.model_name}/{version}", rows, files, report)
+            table, threshold = _scored(workspace, f"models:/{challenge.model_name}/{version}", rows, files, report)
             tables.append(table)
             thresholds.append(threshold)
-    found = [evaluate(table, at, evaluation) for table, at in zip(tables, thresholds, strict=True)]
-    alone = bout.champion is None
+    found = [evaluate_split(table, at, evaluation) for table, at in zip(tables, thresholds, strict=True)]
+    alone = challenge.champion is None
     comparison = None if alone else compare(tables[1], tables[0], (thresholds[1], thresholds[0]), evaluation)
-    return Judgement(
-        bout=bout,
+    return ChampionComparison(
+        challenge=challenge,
         catalog=run.data.tags["catalog"],
         scans=scans_digest(rows["sha256"]),
         challenger=found[0],
@@ -167,9 +167,9 @@ def _is_marked(run: Run) -> bool | None:
     return None if marked is None else bool(marked)
 
 
-def _run_of(places: Places, model_name: str, version: str) -> Run | None:
+def _run_of(workspace: Workspace, model_name: str, version: str) -> Run | None:
     """Find the run of ours that a version comes from, if it comes from one."""
-    store = store_of(places)
+    store = store_of(workspace)
     client: MlflowClient = store.client()
     with reached(store):
         run_id = client.get_model_version(model_name, version).run_id
@@ -182,12 +182,14 @@ def _run_of(places: Places, model_name: str, version: str) -> Run | None:
     return run if run is not None and "catalog" in run.data.tags else None
 
 
-def _scans(places: Places, run: Run, policy: config.Promotion, data: DataPath | None) -> tuple[pd.DataFrame, DataPath]:
-    catalog = _catalog(places, run)
+def _scans(
+    workspace: Workspace, run: Run, policy: config.Promotion, data: DataPath | None
+) -> tuple[pd.DataFrame, DataPath]:
+    catalog = _catalog(workspace, run)
     if catalog is None:
         raise RegistryError(
             "the challenger's catalog must lie under --home, where its run prepared it. Received: no folder "
-            f"{places.prepared / run.data.tags['catalog']}"
+            f"{workspace.prepared / run.data.tags['catalog']}"
         )
     try:
         return catalog.rows(policy.scans)[COLUMNS], data or catalog.data
@@ -195,9 +197,9 @@ def _scans(places: Places, run: Run, policy: config.Promotion, data: DataPath | 
         raise DamagedError(damage.path, f"{damage.reason}; xray run makes the catalog anew") from damage
 
 
-def _catalog(places: Places, run: Run) -> Catalog | None:
+def _catalog(workspace: Workspace, run: Run) -> Catalog | None:
     digest = run.data.tags.get("catalog", "")
-    folder = places.prepared / digest
+    folder = workspace.prepared / digest
     if not (folder / MANIFEST).is_file():
         return None
     inputs = run.inputs.dataset_inputs if run.inputs is not None else []
@@ -205,24 +207,24 @@ def _catalog(places: Places, run: Run) -> Catalog | None:
     return Catalog(folder, digest, data_path(json.loads(sources[0])["uri"] if sources else ""), reused=True)
 
 
-def _require_unseen(places: Places, bout: Bout, rows: pd.DataFrame) -> None:
+def _require_unseen(workspace: Workspace, challenge: Challenge, rows: pd.DataFrame) -> None:
     """Refuse scans that the champion has learnt from, as far as its catalog is still there to tell."""
-    run = _run_of(places, bout.model_name, str(bout.champion))
-    catalog = None if run is None else _catalog(places, run)
+    run = _run_of(workspace, challenge.model_name, str(challenge.champion))
+    catalog = None if run is None else _catalog(workspace, run)
     learnt = set() if catalog is None else set(catalog.rows("train")["sha256"])
     seen = int(rows["sha256"].isin(learnt).sum())
     if seen:
         raise EvaluationError(
             "scans that judge must not be scans that the champion has learnt from; set promotion.scans=test. "
-            f"Received: {seen:,} of {len(rows):,}, which version {bout.champion} has learnt from"
+            f"Received: {seen:,} of {len(rows):,}, which version {challenge.champion} has learnt from"
         )
 
 
 def _scored(
-    places: Places, uri: str, rows: pd.DataFrame, files: list[Path], progress: Progress | None
+    workspace: Workspace, uri: str, rows: pd.DataFrame, files: list[Path], progress: Progress | None
 ) -> tuple[pd.DataFrame, float]:
-    with fetched(places, uri) as folder:
-        answer = score_alone(folder, files, progress)
+    with fetched(workspace, uri) as folder:
+        answer = score_isolated(folder, files, progress)
     unread = answer[answer["p_pneumonia"].isna()]
     if len(unread):
         first = unread.index[0]

@@ -18,7 +18,7 @@ from mlflow.exceptions import MlflowException
 
 from xray.models.model_files import DIGEST_TAG
 from xray.models.registered_model import CHALLENGER, CHAMPION, RegisteredModel
-from xray.promotion.decision_record import Draft, Record, record_of
+from xray.promotion.decision_record import Decision, PlannedDecision, decision_of
 from xray.tracking.owner import Owner
 from xray.tracking.store import reached
 from xray.tracking.test_set_use import CODE_TAG, code_version
@@ -32,11 +32,11 @@ MOST_WORDS = 5_000
 """Characters of a reason that a tag holds on every store."""
 
 
-class Book(RegisteredModel):
+class DecisionLog(RegisteredModel):
     """The decisions about one registered model, and its aliases.
 
     Args:
-        places: Where MLflow's store lies.
+        workspace: Where MLflow's store lies.
         model_name: The registered model.
     """
 
@@ -45,7 +45,7 @@ class Book(RegisteredModel):
         """The experiment that the records lie in."""
         return f"{self.model_name}{DECISIONS}"
 
-    def is_same(self, record: Record) -> bool:
+    def is_same(self, record: Decision) -> bool:
         """Say whether the version that a record names is still the model that it was about.
 
         A record without a digest is older than digests: a version that was registered after it is another model.
@@ -56,7 +56,7 @@ class Book(RegisteredModel):
             return bool(digest == record.draft.digest)
         return int(version.creation_timestamp) <= record.at_ms + CLOCKS_MS
 
-    def records(self) -> list[Record]:
+    def records(self) -> list[Decision]:
         """Read every record, the oldest first; those that moved the champion in the order of their moves.
 
         Raises:
@@ -74,14 +74,14 @@ class Book(RegisteredModel):
                 token = page.token
                 if not token:
                     break
-        return sorted((record_of(run) for run in runs), key=lambda record: (record.draft.number, record.order))
+        return sorted((decision_of(run) for run in runs), key=lambda record: (record.draft.number, record.order))
 
-    def reread(self, record: Record) -> Record:
+    def reread(self, record: Decision) -> Decision:
         """Read a record again."""
         with reached(self.store):
-            return record_of(self.client.get_run(record.run_id))
+            return decision_of(self.client.get_run(record.run_id))
 
-    def open(self, draft: Draft) -> Record:
+    def open(self, draft: PlannedDecision) -> Decision:
         """Write a record that has no verdict yet, in one write: it is there with all that it stands for, or not."""
         by, owner = f"{draft.by} ({_who()})" if draft.by else _who(), Owner.this()
         facts = asdict(draft) | {"policy": json.dumps(dict(draft.policy)), "forced": json.dumps(draft.forced)}
@@ -94,9 +94,9 @@ class Book(RegisteredModel):
         name = f"{draft.kind} {draft.after or 'none'}"
         with reached(self.store):
             at = int(time.time() * 1000)
-            return record_of(self.client.create_run(experiment, start_time=at, tags=tags, run_name=name))
+            return decision_of(self.client.create_run(experiment, start_time=at, tags=tags, run_name=name))
 
-    def describe(self, record: Record, metrics: Mapping[str, float], evidence: Mapping[str, Any]) -> None:
+    def describe(self, record: Decision, metrics: Mapping[str, float], evidence: Mapping[str, Any]) -> None:
         """Put figures and evidence into a record; each model's own intervals are in the evidence alone."""
         now = int(time.time() * 1000)
         with reached(self.store):
@@ -109,7 +109,7 @@ class Book(RegisteredModel):
         with reached(self.store):
             self.client.set_registered_model_alias(self.model_name, CHAMPION, version)
 
-    def mark(self, version: str, verdict: str, record: Record) -> None:
+    def mark(self, version: str, verdict: str, record: Decision) -> None:
         """Say beside a version in the registry what was decided about it last."""
         at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.at_ms / 1000))
         marks = {"promotion.verdict": verdict, "promotion.at": at, "promotion.record": record.run_id}
@@ -123,7 +123,7 @@ class Book(RegisteredModel):
             with reached(self.store):
                 self.client.delete_registered_model_alias(self.model_name, CHALLENGER)
 
-    def close(self, record: Record, verdict: str, outcome: str = "") -> Record:
+    def close(self, record: Decision, verdict: str, outcome: str = "") -> Decision:
         """Give a record its verdict, once: if another command was first, its verdict stays."""
         with reached(self.store):
             try:
@@ -138,7 +138,7 @@ class Book(RegisteredModel):
             self.client.set_terminated(record.run_id)
         return self.reread(record)
 
-    def drop(self, record: Record) -> None:
+    def drop(self, record: Decision) -> None:
         """Take back a record that another command wrote too."""
         with reached(self.store):
             self.client.delete_run(record.run_id)

@@ -21,7 +21,7 @@ MOVES = frozenset({PROMOTED, RETURNED, EXTERNAL})
 
 
 @dataclass(frozen=True)
-class Bout:
+class Challenge:
     """Who is judged against whom.
 
     Attributes:
@@ -38,7 +38,7 @@ class Bout:
 
 
 @dataclass(frozen=True)
-class Draft:
+class PlannedDecision:
     """What a record is opened with.
 
     Attributes:
@@ -71,7 +71,7 @@ class Draft:
 
 
 @dataclass(frozen=True)
-class Record:
+class Decision:
     """A decision, or one that is being taken.
 
     Attributes:
@@ -88,7 +88,7 @@ class Record:
     """
 
     run_id: str
-    draft: Draft
+    draft: PlannedDecision
     owner: Owner
     by: str
     at_ms: int
@@ -108,23 +108,23 @@ class Record:
         """Which of two intents goes first: any total order would do."""
         return self.at_ms, self.run_id
 
-    def as_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Give the record for a program, JSON-like."""
         facts = asdict(self.draft) | {"by": self.by, "at_ms": self.at_ms, "verdict": self.verdict}
         return {"record": self.run_id, **facts, "outcome": self.outcome, "metrics": dict(self.metrics)}
 
 
-def last_move(records: Sequence[Record]) -> Record | None:
+def last_move(records: Sequence[Decision]) -> Decision | None:
     """Find the last record that says that the champion moved."""
     return next((record for record in reversed(records) if record.verdict in MOVES), None)
 
 
-def champions(records: Sequence[Record]) -> list[Record]:
+def champions(records: Sequence[Decision]) -> list[Decision]:
     """Give the records that made the champions that a rollback would go back through, the present one last.
 
     A promotion and a move by hand put a version on the stack, a rollback takes the last one off.
     """
-    stack: list[Record] = []
+    stack: list[Decision] = []
     for record in records:
         version = record.draft.after
         if record.verdict == RETURNED and version in [made.draft.after for made in stack]:
@@ -135,10 +135,10 @@ def champions(records: Sequence[Record]) -> list[Record]:
     return stack
 
 
-def record_of(run: Run) -> Record:
+def decision_of(run: Run) -> Decision:
     """Read a record from its MLflow run."""
     tags, params = run.data.tags, run.data.params
-    draft = Draft(
+    draft = PlannedDecision(
         kind=tags.get("kind", ""),
         planned=tags.get("planned", ""),
         number=int(tags.get("number", 0)),
@@ -152,7 +152,7 @@ def record_of(run: Run) -> Record:
         digest=tags.get(DIGEST_TAG, ""),
     )
     owner = Owner(tags.get("host", ""), int(tags.get("pid", 0)), float(tags.get("born", 0)))
-    return Record(
+    return Decision(
         run_id=run.info.run_id,
         draft=draft,
         owner=owner,

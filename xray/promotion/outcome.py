@@ -2,26 +2,26 @@
 
 from dataclasses import dataclass
 
-from xray.promotion.challenge import Judgement
-from xray.promotion.decision_record import MOVES, Record
+from xray.promotion.challenge import ChampionComparison
+from xray.promotion.decision_record import MOVES, Decision
 
 COLUMNS = ("rule", "seen", "held")
 """What the columns of `Decision.rows` hold."""
 
 
 @dataclass(frozen=True)
-class Decision:
+class PromotionOutcome:
     """What was decided, with the judgement behind it.
 
     Attributes:
         model_name: The registered model.
         record: The closed record.
-        judgement: None where nothing was judged: a rollback, or a promotion forced without.
+        comparison: None where nothing was judged: a rollback, or a promotion forced without.
     """
 
     model_name: str
-    record: Record
-    judgement: Judgement | None = None
+    record: Decision
+    comparison: ChampionComparison | None = None
 
     @property
     def moved(self) -> bool:
@@ -37,7 +37,7 @@ class Decision:
 
     def rows(self) -> list[tuple[str, str, str]]:
         """Write each rule of the policy, what was seen and whether it held, under `COLUMNS`."""
-        checks = [] if self.judgement is None else self.judgement.checks
+        checks = [] if self.comparison is None else self.comparison.checks
         return [(check.rule, check.seen, "yes" if check.held else "no") for check in checks]
 
     @property
@@ -47,15 +47,15 @@ class Decision:
 
     def scans(self) -> str:
         """Say which scans judged, in words."""
-        if self.judgement is None:
+        if self.comparison is None:
             return "nothing was judged"
-        found = self.judgement.challenger
+        found = self.comparison.challenger
         return f"{found.scans:,} {found.split} scans of {found.patients:,} patients, look {self.looks} at them"
 
     def markdown(self) -> str:
         """Write the decision for Prefect's UI."""
         lines = [f"**{self.message}**", f"Champion before: {self.record.draft.before or 'none'}. By {self.record.by}."]
-        if self.judgement is not None:
+        if self.comparison is not None:
             table = [COLUMNS, ("---",) * len(COLUMNS), *self.rows()]
             lines += [self.scans().capitalize() + ".", "\n".join(f"| {' | '.join(row)} |" for row in table)]
         return "\n\n".join([*lines, f"MLflow run {self.record.run_id}, experiment {self.model_name}-decisions."])

@@ -1,45 +1,45 @@
 """Make a version the champion, or the one before it again; whatever comes of it is recorded."""
 
-from xray.config import Places
+from xray.config import Workspace
 from xray.errors import RegistryError
 from xray.evaluation.reporting.run_report import COUNT_METRIC
 from xray.models.phantom_versions import is_of_phantoms, real_ones
 from xray.models.registered_model import CHALLENGER, CHAMPION
-from xray.promotion.challenge import Judgement, Unjudged
-from xray.promotion.decision_log import Book
+from xray.promotion.challenge import ChampionComparison, NotCompared
+from xray.promotion.decision_log import DecisionLog
 from xray.promotion.decision_record import (
     PROMOTE,
     PROMOTED,
     REFUSED,
     RETURNED,
     ROLLBACK,
-    Bout,
-    Draft,
-    Record,
+    Challenge,
+    Decision,
+    PlannedDecision,
     champions,
     last_move,
 )
-from xray.promotion.outcome import Decision
-from xray.promotion.protocol import carry_out, settle_book
+from xray.promotion.outcome import PromotionOutcome
+from xray.promotion.protocol import carry_out, reconcile_log
 from xray.tracking.owner import Owner
 from xray.tracking.store import reached
-from xray.tracking.test_set_use import looks
+from xray.tracking.test_set_use import count_evaluations
 
 
-def bout(places: Places, model_name: str, version: int | None = None) -> Bout:
+def challenge_of(workspace: Workspace, model_name: str, version: int | None = None) -> Challenge:
     """Find out who challenges whom.
 
     Args:
-        places: Where MLflow's store lies.
+        workspace: Where MLflow's store lies.
         model_name: The registered model.
         version: The version that would be champion; None for the one that bears the alias `challenger`.
 
     Raises:
         RegistryError: There is no such version, no challenger, it is champion already, or the store cannot be reached.
     """
-    book = Book(places, model_name)
-    settle_book(book)
-    aliases = book.aliases()
+    decision_log = DecisionLog(workspace, model_name)
+    reconcile_log(decision_log)
+    aliases = decision_log.aliases()
     challenger = aliases.get(CHALLENGER) if version is None else str(version)
     if challenger is None:
         raise RegistryError(
@@ -47,26 +47,26 @@ def bout(places: Places, model_name: str, version: int | None = None) -> Bout:
         )
     if challenger == aliases.get(CHAMPION):
         raise RegistryError(f"a version must not be champion already. Received: {model_name} version {challenger}")
-    _require_real(book, challenger, places)
-    last = last_move(book.records())
-    return Bout(model_name, challenger, aliases.get(CHAMPION), 1 if last is None else last.draft.number + 1)
+    _require_real(decision_log, challenger, workspace)
+    last = last_move(decision_log.records())
+    return Challenge(model_name, challenger, aliases.get(CHAMPION), 1 if last is None else last.draft.number + 1)
 
 
 def decide(
-    places: Places,
-    asked: Bout,
-    judgement: Judgement | Unjudged,
+    workspace: Workspace,
+    asked: Challenge,
+    comparison: ChampionComparison | NotCompared,
     force: bool = False,
     reason: str = "",
     flow_run: str | None = None,
     by: str = "",
-) -> Decision:
+) -> PromotionOutcome:
     """Promote a challenger that the policy lets pass, or that somebody forces; record it either way.
 
     Args:
-        places: Where MLflow's store lies.
+        workspace: Where MLflow's store lies.
         asked: Who challenges whom.
-        judgement: What came of judging it; only force gets past one that could not be judged.
+        comparison: What came of judging it; only force gets past one that could not be judged.
         force: Whether to promote it whatever the judgement says.
         reason: Why; needed with `force`.
         flow_run: The Prefect flow run, if any.
@@ -80,69 +80,73 @@ def decide(
     """
     if force and not reason.strip():
         raise RegistryError("a forced promotion must say why; give a reason. Received: none")
-    judged = None if isinstance(judgement, Unjudged) else judgement
-    if isinstance(judgement, Unjudged) and not force:
-        raise RegistryError(f"a challenger must be judged, or forced. Received: {judgement.why}")
-    passes = force or (judged is not None and judged.holds)
-    book = Book(places, asked.model_name)
+    evaluated = None if isinstance(comparison, NotCompared) else comparison
+    if isinstance(comparison, NotCompared) and not force:
+        raise RegistryError(f"a challenger must be judged, or forced. Received: {comparison.why}")
+    passes = force or (evaluated is not None and evaluated.holds)
+    decision_log = DecisionLog(workspace, asked.model_name)
 
-    def describe(record: Record) -> None:
-        if judged is not None:
-            with reached(book.store):
-                looked = looks(book.client, judged.scans)
-            evidence = judged.as_json() | {"forced": force, "reason": record.draft.reason}
-            book.describe(record, {**judged.metrics(), COUNT_METRIC: looked.total}, evidence)
+    def describe(record: Decision) -> None:
+        if evaluated is not None:
+            with reached(decision_log.store):
+                looked = count_evaluations(decision_log.client, evaluated.scans)
+            evidence = evaluated.to_dict() | {"forced": force, "reason": record.draft.reason}
+            decision_log.describe(record, {**evaluated.metrics(), COUNT_METRIC: looked.total}, evidence)
 
-    draft = Draft(
+    draft = PlannedDecision(
         kind=PROMOTE,
         planned=PROMOTED if passes else REFUSED,
         number=asked.number,
         before=asked.champion,
         after=asked.challenger,
-        reason=_reason(judgement, force, reason),
+        reason=_reason(comparison, force, reason),
         forced=force,
-        policy={} if judged is None else judged.policy.model_dump(mode="json"),
-        scans="" if judged is None else judged.scans,
+        policy={} if evaluated is None else evaluated.policy.model_dump(mode="json"),
+        scans="" if evaluated is None else evaluated.scans,
         flow_run=flow_run,
         by=by,
     )
-    return Decision(asked.model_name, _done_already(book, asked) or carry_out(book, draft, describe), judged)
+    return PromotionOutcome(
+        asked.model_name, _done_already(decision_log, asked) or carry_out(decision_log, draft, describe), evaluated
+    )
 
 
-def bout_of_return(places: Places, model_name: str) -> Bout:
+def challenge_of_return(workspace: Workspace, model_name: str) -> Challenge:
     """Find out which version a rollback would make champion again: the one before this one.
 
     Args:
-        places: Where MLflow's store lies.
+        workspace: Where MLflow's store lies.
         model_name: The registered model.
 
     Raises:
         RegistryError: There is no champion before this one, or the store cannot be reached.
     """
-    book = Book(places, model_name)
-    settle_book(book)
-    records = book.records()
-    champion, last = book.champion(), last_move(records)
+    decision_log = DecisionLog(workspace, model_name)
+    reconcile_log(decision_log)
+    records = decision_log.records()
+    champion, last = decision_log.champion(), last_move(records)
     stack = champions(records)
     before = stack[:-1] if champion is not None else stack
     if last is None or not before:
         received = "there is no champion" if champion is None else f"version {champion} is the first"
         raise RegistryError(f"rollback needs a champion before this one. Received: {received}")
     version = str(before[-1].draft.after)
-    if not book.is_same(before[-1]):
+    if not decision_log.is_same(before[-1]):
         raise RegistryError(
             "rollback needs the champion before this one as it was; name another one with xray promote. "
             f"Received: version {version} was deleted, and its number is another model's now"
         )
-    return Bout(model_name, version, champion, last.draft.number + 1)
+    return Challenge(model_name, version, champion, last.draft.number + 1)
 
 
-def rollback(places: Places, asked: Bout, reason: str = "", flow_run: str | None = None, by: str = "") -> Decision:
+def rollback(
+    workspace: Workspace, asked: Challenge, reason: str = "", flow_run: str | None = None, by: str = ""
+) -> PromotionOutcome:
     """Make the champion before this one champion again. Done twice it goes two back.
 
     Args:
-        places: Where MLflow's store lies.
-        asked: What `bout_of_return` found.
+        workspace: Where MLflow's store lies.
+        asked: What `challenge_of_return` found.
         reason: Why, in words.
         flow_run: The Prefect flow run, if any.
         by: Who asked, where that is another than this process's user.
@@ -153,37 +157,39 @@ def rollback(places: Places, asked: Bout, reason: str = "", flow_run: str | None
     Raises:
         RegistryError: The store cannot be reached.
     """
-    book = Book(places, asked.model_name)
-    draft = Draft(ROLLBACK, RETURNED, asked.number, asked.champion, asked.challenger, reason, flow_run=flow_run, by=by)
-    return Decision(asked.model_name, _done_already(book, asked) or carry_out(book, draft))
+    decision_log = DecisionLog(workspace, asked.model_name)
+    draft = PlannedDecision(
+        ROLLBACK, RETURNED, asked.number, asked.champion, asked.challenger, reason, flow_run=flow_run, by=by
+    )
+    return PromotionOutcome(asked.model_name, _done_already(decision_log, asked) or carry_out(decision_log, draft))
 
 
-def _done_already(book: Book, asked: Bout) -> Record | None:
+def _done_already(decision_log: DecisionLog, asked: Challenge) -> Decision | None:
     """Find the move that this process made for the same bout, before a store that failed made it try again."""
-    settle_book(book)
-    last = last_move(book.records())
+    reconcile_log(decision_log)
+    last = last_move(decision_log.records())
     if last is None or (last.draft.number, last.draft.after) != (asked.number, asked.challenger):
         return None
     return last if last.owner == Owner.this() else None
 
 
-def _reason(judgement: Judgement | Unjudged, force: bool, reason: str) -> str:
-    if isinstance(judgement, Unjudged):
-        failed = f"not judged: {judgement.why}"
+def _reason(comparison: ChampionComparison | NotCompared, force: bool, reason: str) -> str:
+    if isinstance(comparison, NotCompared):
+        failed = f"not judged: {comparison.why}"
     else:
-        failed = "; ".join(str(check) for check in judgement.checks if not check.held)
+        failed = "; ".join(str(check) for check in comparison.checks if not check.held)
     words = reason.strip()
     if force:
         return f"{words} (forced{'; ' + failed if failed else ''})"
     return "; ".join(part for part in (failed or "every rule of the policy holds", words) if part)
 
 
-def _require_real(book: Book, challenger: str, places: Places) -> None:
-    version = book.version(challenger)
-    with reached(book.store):
-        real = real_ones(book.client, book.model_name, places)
-        if real and is_of_phantoms(version, places):
+def _require_real(decision_log: DecisionLog, challenger: str, workspace: Workspace) -> None:
+    version = decision_log.version(challenger)
+    with reached(decision_log.store):
+        real = real_ones(decision_log.client, decision_log.model_name, workspace)
+        if real and is_of_phantoms(version, workspace):
             raise RegistryError(
                 f"a version that learnt from phantoms must not stand before one of real scans, such as version "
-                f"{real[0]}. Received: {book.model_name} version {challenger}"
+                f"{real[0]}. Received: {decision_log.model_name} version {challenger}"
             )

@@ -10,10 +10,19 @@ import os
 import time
 from collections.abc import Callable
 
-from xray.config import Places
+from xray.config import Workspace
 from xray.errors import RegistryError
-from xray.promotion.decision_log import Book
-from xray.promotion.decision_record import EXTERNAL, MOVES, PROMOTED, RETURNED, WITHDRAWN, Draft, Record, last_move
+from xray.promotion.decision_log import DecisionLog
+from xray.promotion.decision_record import (
+    EXTERNAL,
+    MOVES,
+    PROMOTED,
+    RETURNED,
+    WITHDRAWN,
+    Decision,
+    PlannedDecision,
+    last_move,
+)
 
 PATIENCE_SECONDS = 60.0
 """Longest wait for another move, which takes a few writes."""
@@ -27,44 +36,46 @@ _in_flight: set[str] = set()
 """Intents that this very process is carrying out: one that it left behind is dead although the process lives."""
 
 
-def settle(places: Places, model_name: str) -> None:
+def reconcile(workspace: Workspace, model_name: str) -> None:
     """Bring the history of a model up to what is so: every command that reads or moves the champion calls it first.
 
     What a dead process left open is finished: as done where the alias was moved, else as withdrawn. A champion that
     another hand than ours has set is recorded once, as `external`.
 
     Args:
-        places: Where MLflow's store lies.
+        workspace: Where MLflow's store lies.
         model_name: The registered model.
 
     Raises:
         RegistryError: There is no such model, or the store cannot be reached.
     """
-    settle_book(Book(places, model_name))
+    reconcile_log(DecisionLog(workspace, model_name))
 
 
-def settle_book(book: Book) -> None:
-    """Settle, as `settle` does, on a book that is open already."""
+def reconcile_log(decision_log: DecisionLog) -> None:
+    """Settle, as `reconcile` does, on a book that is open already."""
     for _ in range(ATTEMPTS):
-        records = book.records()
+        records = decision_log.records()
         for record in records:
             if not record.closed and not is_alive(record):
-                finish(book, record)
+                finish(decision_log, record)
         if any(record.is_intent and is_alive(record) for record in records):
             return  # The champion is being moved just now, by somebody who will say so.
-        found = _move_by_hand(book)
+        found = _move_by_hand(decision_log)
         if found is None:
             return
-        _note_external(book, found)
+        _note_external(decision_log, found)
 
 
-def carry_out(book: Book, draft: Draft, describe: Callable[[Record], None] | None = None) -> Record:
+def carry_out(
+    decision_log: DecisionLog, draft: PlannedDecision, describe: Callable[[Decision], None] | None = None
+) -> Decision:
     """Open a record and take it to its verdict.
 
     A draft that plans a move moves the champion, unless another was first or the champion has changed meanwhile.
 
     Args:
-        book: The model's decisions.
+        decision_log: The model's decisions.
         draft: What is decided.
         describe: Puts evidence into the record, before anything moves.
 
@@ -74,40 +85,40 @@ def carry_out(book: Book, draft: Draft, describe: Callable[[Record], None] | Non
     Raises:
         RegistryError: The store cannot be reached. The record is then closed later, as what it came to.
     """
-    record = book.open(draft)
+    record = decision_log.open(draft)
     _in_flight.add(record.run_id)
     try:
         if describe is not None:
             describe(record)
         if draft.planned in MOVES:
-            obstacle = _await_turn(book, record) or _change(book, record)
+            obstacle = _await_turn(decision_log, record) or _change(decision_log, record)
             if obstacle is not None:
-                return book.close(record, WITHDRAWN, obstacle)
-            book.move(str(draft.after))
-        return _complete(book, record)
+                return decision_log.close(record, WITHDRAWN, obstacle)
+            decision_log.move(str(draft.after))
+        return _complete(decision_log, record)
     except BaseException:
         with contextlib.suppress(RegistryError):
-            finish(book, record)
+            finish(decision_log, record)
         raise
     finally:
         _in_flight.discard(record.run_id)
 
 
-def finish(book: Book, record: Record) -> Record:
+def finish(decision_log: DecisionLog, record: Decision) -> Decision:
     """Give a record that nobody is working on the verdict that is true of it."""
     # The alias is read while the record is open: nobody else moves before the record is closed.
-    champion = book.champion()
-    now = book.reread(record)
+    champion = decision_log.champion()
+    now = decision_log.reread(record)
     if now.dropped:
         return now
     if now.verdict is not None:
-        return now if now.closed else book.close(now, now.verdict)
+        return now if now.closed else decision_log.close(now, now.verdict)
     if record.draft.planned not in MOVES or champion == record.draft.after:
-        return _complete(book, record)
-    return book.close(record, WITHDRAWN, "its process ended before the champion was moved")
+        return _complete(decision_log, record)
+    return decision_log.close(record, WITHDRAWN, "its process ended before the champion was moved")
 
 
-def is_alive(record: Record) -> bool:
+def is_alive(record: Decision) -> bool:
     """Say whether the process that opened a record is still there to close it."""
     lives = record.owner.lives()
     if lives is None:
@@ -115,27 +126,27 @@ def is_alive(record: Record) -> bool:
     return lives and (record.owner.pid != os.getpid() or record.run_id in _in_flight)
 
 
-def _complete(book: Book, record: Record) -> Record:
+def _complete(decision_log: DecisionLog, record: Decision) -> Decision:
     """Write down what was decided, and where the champion moved, what follows; done again it changes nothing."""
     draft = record.draft
     if draft.after is not None:
-        book.mark(draft.after, draft.planned, record)
+        decision_log.mark(draft.after, draft.planned, record)
         if draft.planned in MOVES:
-            book.end_challenge(draft.after)
+            decision_log.end_challenge(draft.after)
     if draft.planned == RETURNED and draft.before is not None:
-        book.mark(draft.before, "rolled back", record)
-    return book.close(record, draft.planned)
+        decision_log.mark(draft.before, "rolled back", record)
+    return decision_log.close(record, draft.planned)
 
 
-def _await_turn(book: Book, record: Record) -> str | None:
+def _await_turn(decision_log: DecisionLog, record: Decision) -> str | None:
     """Wait until no other intent is open; say why not, where another one goes first."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
-        others = [other for other in book.records() if other.is_intent and other.run_id != record.run_id]
+        others = [other for other in decision_log.records() if other.is_intent and other.run_id != record.run_id]
         living = [other for other in others if is_alive(other)]
         for other in others:
             if other not in living:
-                finish(book, other)
+                finish(decision_log, other)
         first = min(living, key=lambda other: other.order, default=None)
         if first is None:
             return None
@@ -146,46 +157,48 @@ def _await_turn(book: Book, record: Record) -> str | None:
         time.sleep(0.1)
 
 
-def _change(book: Book, record: Record) -> str | None:
+def _change(decision_log: DecisionLog, record: Decision) -> str | None:
     """Say what has changed since a record was drafted, if anything has."""
-    if book.reread(record).verdict is not None:
+    if decision_log.reread(record).verdict is not None:
         return "another command took its process for dead"
-    champion, last = book.champion(), last_move(book.records())
+    champion, last = decision_log.champion(), last_move(decision_log.records())
     if champion != record.draft.before or _number(last) + 1 != record.draft.number:
         who = f", by a {_spoken(last)}" if last is not None and champion == last.draft.after else ""
         return f"the champion has changed since this was decided: it is {_version(champion)} now{who}"
     return None
 
 
-def _move_by_hand(book: Book) -> Draft | None:
-    """Draft the record of a champion that another hand than ours has set, if one has."""
-    champion, last = book.champion(), last_move(book.records())
+def _move_by_hand(decision_log: DecisionLog) -> PlannedDecision | None:
+    """PlannedDecision the record of a champion that another hand than ours has set, if one has."""
+    champion, last = decision_log.champion(), last_move(decision_log.records())
     before = last.draft.after if last is not None else None
-    if champion == before and (champion is None or last is None or book.is_same(last)):
+    if champion == before and (champion is None or last is None or decision_log.is_same(last)):
         return None
     words = "the alias was moved by another hand than ours; nothing was judged"
-    return Draft(EXTERNAL, EXTERNAL, _number(last) + 1, before, champion, words)
+    return PlannedDecision(EXTERNAL, EXTERNAL, _number(last) + 1, before, champion, words)
 
 
-def _note_external(book: Book, draft: Draft) -> None:
+def _note_external(decision_log: DecisionLog, draft: PlannedDecision) -> None:
     """Record a move by hand, unless another command has recorded it since it was noticed."""
-    record = book.open(draft)
+    record = decision_log.open(draft)
     _in_flight.add(record.run_id)
     try:
-        if _await_turn(book, record) is None and _is_unchanged(book, record):
-            _complete(book, record)
+        if _await_turn(decision_log, record) is None and _is_unchanged(decision_log, record):
+            _complete(decision_log, record)
         else:
-            book.drop(record)
+            decision_log.drop(record)
     finally:
         _in_flight.discard(record.run_id)
 
 
-def _is_unchanged(book: Book, record: Record) -> bool:
-    number, champion = _number(last_move(book.records())) + 1, book.champion()
-    return (number, champion) == (record.draft.number, record.draft.after) and book.reread(record).verdict is None
+def _is_unchanged(decision_log: DecisionLog, record: Decision) -> bool:
+    number, champion = _number(last_move(decision_log.records())) + 1, decision_log.champion()
+    return (number, champion) == (record.draft.number, record.draft.after) and decision_log.reread(
+        record
+    ).verdict is None
 
 
-def _number(record: Record | None) -> int:
+def _number(record: Decision | None) -> int:
     return record.draft.number if record is not None else 0
 
 
@@ -193,6 +206,6 @@ def _version(version: str | None) -> str:
     return "no version" if version is None else f"version {version}"
 
 
-def _spoken(record: Record) -> str:
+def _spoken(record: Decision) -> str:
     words = {PROMOTED: "promotion", RETURNED: "rollback", EXTERNAL: "move by hand"}[record.draft.planned]
     return f"{words} to {_version(record.draft.after)} by {record.by}"

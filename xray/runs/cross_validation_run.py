@@ -12,16 +12,16 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from xray.config import Config, Places, digest_of
+from xray.config import Config, Workspace, digest_of
 from xray.data.folds import Fold
 from xray.data.store.pixel_store import PixelStore
-from xray.evaluation.cross_validation.summary import JudgedFold, Summary, summarize
-from xray.evaluation.evaluate import evaluation_digest, judge
+from xray.evaluation.cross_validation.summary import EvaluatedFold, Summary, summarize
+from xray.evaluation.evaluate import evaluate, evaluation_digest
 from xray.runs.parent_run import ParentRun, log_children, note
 from xray.runs.report_page import log_page
 from xray.runs.run_context import RunContext
 from xray.runs.training_run import complete, run_facts, train_and_track
-from xray.tracking.run_artifacts import log_figures
+from xray.tracking.run_artifacts import log_final_metrics
 from xray.tracking.run_identity import RunFacts
 from xray.tracking.tracker import open_run
 from xray.tracking.ui_views import NOTE_TAG
@@ -42,12 +42,12 @@ class FoldRun:
     """
 
     run_id: str
-    fold: JudgedFold
+    fold: EvaluatedFold
     reused: bool
 
 
 @dataclass(frozen=True)
-class Family:
+class CrossValidationRun:
     """Where a cross-validation is found.
 
     Attributes:
@@ -71,7 +71,7 @@ def opened(folds: Sequence[Fold], config: Config, context: RunContext) -> Iterat
         context: Where the run is kept, and what it is part of.
 
     Yields:
-        The run's id; None where the store is away, which stops nothing: `record_family` adopts the children later.
+        The run's id; None where the store is away, which stops nothing: `record_cross_validation` adopts the children later.
 
     Raises:
         StoreError: The folder could not be written.
@@ -80,7 +80,7 @@ def opened(folds: Sequence[Fold], config: Config, context: RunContext) -> Iterat
         yield parent
 
 
-def learn(fold: Fold, context: RunContext) -> FoldRun:
+def train_fold(fold: Fold, context: RunContext) -> FoldRun:
     """Train and judge one fold, or find it done, with everything in its own run. Nothing is registered.
 
     Args:
@@ -93,18 +93,20 @@ def learn(fold: Fold, context: RunContext) -> FoldRun:
         StoreError: A folder could not be written.
         RegistryError: The store cannot be reached.
     """
-    store, config = PixelStore.open(fold.pixels), alone(fold.config, fold.seed)
+    store, config = PixelStore.open(fold.pixels), single_seed_config(fold.config, fold.seed)
     trained = train_and_track(fold.catalog, store, config, context)
-    judged = judge(trained, fold.catalog, store, config)
-    facts = run_facts(fold.catalog, config, trained.digest, context, judged.digest)
-    tracker = open_run(context.places, trained.folder, facts)
-    log_page(tracker, complete(tracker, trained, judged, fold.catalog, config))
+    evaluated = evaluate(trained, fold.catalog, store, config)
+    facts = run_facts(fold.catalog, config, trained.digest, context, evaluated.digest)
+    tracker = open_run(context.workspace, trained.folder, facts)
+    log_page(tracker, complete(tracker, trained, evaluated, fold.catalog, config))
     tracker.finish()
-    done = JudgedFold(fold.number, fold.seed, trained, judged)
-    return FoldRun(tracker.require()[1], done, reused=trained.trained_epochs == 0 and judged.reused)
+    done = EvaluatedFold(fold.number, fold.seed, trained, evaluated)
+    return FoldRun(tracker.require()[1], done, reused=trained.trained_epochs == 0 and evaluated.reused)
 
 
-def record_family(folds: Sequence[Fold], runs: Sequence[FoldRun], config: Config, context: RunContext) -> Family:
+def record_cross_validation(
+    folds: Sequence[Fold], runs: Sequence[FoldRun], config: Config, context: RunContext
+) -> CrossValidationRun:
     """Complete the parent run: spread, out-of-fold scores and figures, and every fold's run below it. Once.
 
     Args:
@@ -118,27 +120,27 @@ def record_family(folds: Sequence[Fold], runs: Sequence[FoldRun], config: Config
         StoreError: The summary could not be written.
         RegistryError: The store cannot be reached.
     """
-    summary = summarize([run.fold for run in runs], config.evaluation, _folder(folds, context.places))
+    summary = summarize([run.fold for run in runs], config.evaluation, _folder(folds, context.workspace))
     children = [run.run_id for run in runs]
     with _parent(folds, config, context).completed(children) as (client, run_id):
         _log_summary(client, run_id, summary, children)
         experiment_id = client.get_run(run_id).info.experiment_id
-    return Family(run_id, experiment_id, summary)
+    return CrossValidationRun(run_id, experiment_id, summary)
 
 
-def alone(config: Config, seed: int) -> Config:
+def single_seed_config(config: Config, seed: int) -> Config:
     """Give the configuration of one training among several: that of a plain run with its seed."""
     return config.model_copy(update={"training": config.training.model_copy(update={"seed": seed, "seeds": 1})})
 
 
 def _parent(folds: Sequence[Fold], config: Config, context: RunContext) -> ParentRun:
-    folder = _folder(folds, context.places)
-    return ParentRun(folder, context.places, _facts(folds, config, folder.name, context), KIND)
+    folder = _folder(folds, context.workspace)
+    return ParentRun(folder, context.workspace, _facts(folds, config, folder.name, context), KIND)
 
 
-def _folder(folds: Sequence[Fold], places: Places) -> Path:
+def _folder(folds: Sequence[Fold], workspace: Workspace) -> Path:
     """Name the folder by its trainings: the same scans and configuration have one parent run for each evaluation."""
-    return places.cross_validations / digest_of(sorted(training_digest(fold.catalog, fold.config) for fold in folds))
+    return workspace.cross_validations / digest_of(sorted(training_digest(fold.catalog, fold.config) for fold in folds))
 
 
 def _facts(folds: Sequence[Fold], config: Config, digest: str, context: RunContext) -> RunFacts:
@@ -162,7 +164,7 @@ def _facts(folds: Sequence[Fold], config: Config, digest: str, context: RunConte
 
 def _log_summary(client: MlflowClient, run_id: str, summary: Summary, children: Sequence[str]) -> None:
     report = summary.report()
-    log_figures(client, run_id, report["metrics"])
+    log_final_metrics(client, run_id, report["metrics"])
     client.log_artifact(run_id, str(summary.out_of_fold))
     client.log_artifact(run_id, str(summary.folder / "summary.json"))
     lines = [{"run_id": child, **fold} for child, fold in zip(children, report["folds"], strict=True)]

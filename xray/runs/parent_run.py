@@ -9,7 +9,7 @@ from typing import Any
 
 from mlflow import MlflowClient
 
-from xray.config import Places
+from xray.config import Workspace
 from xray.errors import StoreError
 from xray.evaluation.decision.rule_metrics import Table
 from xray.evaluation.reporting.model_card import SAFETY
@@ -27,7 +27,7 @@ class ParentRun:
 
     Args:
         folder: Remembers the run; named by what the children are.
-        places: Where MLflow's store lies.
+        workspace: Where MLflow's store lies.
         facts: What the run is told of itself.
         kind: What the children are to each other, such as `seeds`.
 
@@ -35,14 +35,14 @@ class ParentRun:
         StoreError: The folder could not be written.
     """
 
-    def __init__(self, folder: Path, places: Places, facts: RunFacts, kind: str) -> None:
+    def __init__(self, folder: Path, workspace: Workspace, facts: RunFacts, kind: str) -> None:
         """Make the folder; the run itself is opened with its first use."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"{folder.parent} must be writable. Received: {error}") from error
         facts = replace(facts, tags={**facts.tags, "training": None, KIND_TAG: kind})
-        self.tracker = Tracker(store_of(places), folder, facts)
+        self.tracker = Tracker(store_of(workspace), folder, facts)
 
     @contextmanager
     def opened(self) -> Iterator[str | None]:

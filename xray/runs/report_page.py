@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from xray.config import digest_of
 from xray.evaluation.reporting.page import write_page
-from xray.evaluation.reporting.run_report import Origin, Story
+from xray.evaluation.reporting.run_report import Origin, RunReport
 from xray.tracking.run_artifacts import SENT_TAG
 from xray.tracking.store import reached
 from xray.tracking.tracker import Tracker
@@ -15,7 +15,7 @@ PAGE_TAG = "xray.page"
 """Names what the run's page was written of; it comes after the page."""
 
 
-def log_page(tracker: Tracker, told: Story, version: str | None = None) -> None:
+def log_page(tracker: Tracker, told: RunReport, version: str | None = None) -> None:
     """Put the report page into a run whose evidence is there, unless it was written of the same.
 
     Args:

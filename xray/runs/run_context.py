@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from xray.config import Places
+from xray.config import Workspace
 from xray.progress import Progress
 
 
@@ -11,13 +11,13 @@ class RunContext:
     """Where a run is kept, what it is part of, and who hears how far it is.
 
     Attributes:
-        places: Where trainings and MLflow's store lie.
+        workspace: Where trainings and MLflow's store lie.
         flow_run: The id of the Prefect flow run, if any.
         parent: The MLflow run that it is a child of, if any.
         progress: Called after each epoch with (epochs done, epochs at most).
     """
 
-    places: Places
+    workspace: Workspace
     flow_run: str | None = None
     parent: str | None = None
     progress: Progress | None = None

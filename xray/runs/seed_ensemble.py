@@ -11,20 +11,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from xray.config import Config, Places
+from xray.config import Config, Workspace
 from xray.data.catalog import Catalog
 from xray.data.folds import Fold
 from xray.data.store.pixel_store import PixelStore
-from xray.evaluation.cross_validation.summary import HEADLINE
+from xray.evaluation.cross_validation.summary import SHOWN
 from xray.evaluation.decision.rule_metrics import Table
-from xray.evaluation.evaluate import Judged, evaluation_digest
-from xray.evaluation.metrics.aggregate import spread
+from xray.evaluation.evaluate import Evaluated, evaluation_digest
+from xray.evaluation.metrics.aggregate import mean_and_sd
 from xray.files.artifact_folder import MANIFEST
-from xray.runs.cross_validation_run import FoldRun, alone
+from xray.runs.cross_validation_run import FoldRun, single_seed_config
 from xray.runs.parent_run import ParentRun, log_children, note
 from xray.runs.run_context import RunContext
 from xray.runs.training_run import Recorded, record, run_facts
-from xray.tracking.run_artifacts import log_figures
+from xray.tracking.run_artifacts import log_final_metrics
 from xray.tracking.ui_views import NOTE_TAG
 from xray.training.ensemble import ensemble, ensemble_digest
 from xray.training.fit import Trained
@@ -35,7 +35,7 @@ SEEDS_TABLE = "seeds.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Repeated(Recorded):
+class RecordedEnsemble(Recorded):
     """A registered model, and the seeds that it was made of or is the first of.
 
     Attributes:
@@ -49,7 +49,7 @@ class Repeated(Recorded):
     def table(self) -> Table:
         """Write the registered model's figures beside the seeds' mean, standard deviation and values, in words."""
         each = [run.fold.figures() for run in self.seeds]
-        found, own = spread(each), self.judged.report()["metrics"]
+        found, own = mean_and_sd(each), self.evaluated.report()["metrics"]
         rows = [
             (
                 name.replace("_", " ").replace(".", " "),
@@ -58,7 +58,7 @@ class Repeated(Recorded):
                 f"{found[f'{name}_sd']:.3f}",
                 " ".join(f"{figures[name]:.3f}" for figures in each),
             )
-            for name in HEADLINE
+            for name in SHOWN
             if name in found and name in own
         ]
         return ("figure", "registered", "mean", "sd", "each seed"), rows
@@ -74,7 +74,7 @@ def members_of(catalog: Catalog, store: PixelStore, config: Config) -> list[Fold
     """
     first = config.training.seed
     return [
-        Fold(config.split.validation_fold, seed, alone(config, seed), catalog, store.folder)
+        Fold(config.split.validation_fold, seed, single_seed_config(config, seed), catalog, store.folder)
         for seed in range(first, first + config.training.seeds)
     ]
 
@@ -99,13 +99,13 @@ def opened(members: Sequence[Fold], config: Config, context: RunContext) -> Iter
         yield parent
 
 
-def combine(runs: Sequence[FoldRun], config: Config, places: Places) -> tuple[Trained, bool]:
+def combine(runs: Sequence[FoldRun], config: Config, workspace: Workspace) -> tuple[Trained, bool]:
     """Take the network that is registered: the ensemble, or the first seed's, and never the one that is best on TEST.
 
     Args:
         runs: Every seed, in order.
         config: The whole configuration; `registry.ensemble` decides.
-        places: Where trainings lie.
+        workspace: Where trainings lie.
 
     Returns:
         The network, and whether it was there already.
@@ -116,24 +116,24 @@ def combine(runs: Sequence[FoldRun], config: Config, places: Places) -> tuple[Tr
     members = [run.fold.trained for run in runs]
     if not config.registry.ensemble:
         return members[0], True
-    found = (places.trainings / ensemble_digest([member.digest for member in members]) / MANIFEST).is_file()
-    return ensemble(members, config, places.trainings), found
+    found = (workspace.trainings / ensemble_digest([member.digest for member in members]) / MANIFEST).is_file()
+    return ensemble(members, config, workspace.trainings), found
 
 
 def record_seeds(
     runs: Sequence[FoldRun],
     trained: Trained,
-    judged: Judged,
+    evaluated: Evaluated,
     catalog: Catalog,
     config: Config,
     context: RunContext,
-) -> Repeated:
+) -> RecordedEnsemble:
     """Complete the parent run with mean and spread, put every seed's run below it, and register one network. Once.
 
     Args:
         runs: Every seed, in order.
         trained: What `combine` gave.
-        judged: Its evaluation.
+        evaluated: Its evaluation.
         catalog: The scans.
         config: The whole configuration that was asked for.
         context: Where the run is kept, and what it is part of.
@@ -144,11 +144,11 @@ def record_seeds(
     together = config.registry.ensemble
     above = _parent([run.fold.trained.digest for run in runs], catalog, config, context)
     with above.completed(run.run_id for run in runs) as (client, parent):
-        found = spread([run.fold.figures() for run in runs])
-        log_figures(client, parent, {f"seeds.{name}": value for name, value in found.items()})
-        own = config if together else alone(config, config.training.seed)
-        recorded = record(trained, judged, catalog, own, context)
-        repeated = Repeated(**vars(recorded), parent=parent, seeds=runs)
+        found = mean_and_sd([run.fold.figures() for run in runs])
+        log_final_metrics(client, parent, {f"seeds.{name}": value for name, value in found.items()})
+        own = config if together else single_seed_config(config, config.training.seed)
+        recorded = record(trained, evaluated, catalog, own, context)
+        repeated = RecordedEnsemble(**vars(recorded), parent=parent, seeds=runs)
         log_children(client, parent, SEEDS_TABLE, [_line(run) for run in runs])
         if not together:
             client.set_tag(parent, NOTE_TAG, note({"seeds": repeated.table()}))
@@ -159,7 +159,7 @@ def _parent(trainings: Sequence[str], catalog: Catalog, config: Config, context:
     digest = ensemble_digest(trainings)
     facts = run_facts(catalog, config, digest, context, evaluation_digest(digest, catalog, config))
     facts = replace(facts, name=f"{config.recipe}-x{len(trainings)}-{digest[:8]}")
-    return ParentRun(context.places.trainings / digest, context.places, facts, KIND)
+    return ParentRun(context.workspace.trainings / digest, context.workspace, facts, KIND)
 
 
 def _line(run: FoldRun) -> Mapping[str, Any]:
@@ -169,5 +169,5 @@ def _line(run: FoldRun) -> Mapping[str, Any]:
         "seed": run.fold.seed,
         "training": run.fold.trained.digest,
         "best_epoch": figures["best_epoch"],
-        **{name: figures.get(name) for name in HEADLINE},
+        **{name: figures.get(name) for name in SHOWN},
     }

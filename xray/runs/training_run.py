@@ -11,9 +11,9 @@ from xray.data.decoding.normalizer import normalizer_digest
 from xray.data.store.fill_pixel_store import PixelStore
 from xray.errors import RegistryError
 from xray.evaluation.drift.reference import FILE as REFERENCE
-from xray.evaluation.evaluate import Judged
+from xray.evaluation.evaluate import Evaluated
 from xray.evaluation.inspection.inspect import inspection_of
-from xray.evaluation.reporting.run_report import Story
+from xray.evaluation.reporting.run_report import RunReport
 from xray.models.package import Settings
 from xray.models.phantom_versions import phantom_tag, without_alias
 from xray.models.register import Registered, Registration, register
@@ -22,7 +22,7 @@ from xray.runs.run_context import RunContext
 from xray.tracking.run_artifacts import Evidence, log_evidence
 from xray.tracking.run_identity import PARENT_TAG, DataSet, RunFacts, git_commit
 from xray.tracking.store import reached, store_of
-from xray.tracking.test_set_use import code_version, count_look
+from xray.tracking.test_set_use import code_version, count_evaluation
 from xray.tracking.tracker import EPOCH_SECONDS, Tracker, open_run
 from xray.tracking.ui_views import run_page
 from xray.training.fit import Trained, train
@@ -38,14 +38,14 @@ class Recorded:
         run_id: The MLflow run.
         experiment_id: The experiment it lies in.
         registered: The version in the registry.
-        judged: The evaluation it holds.
+        evaluated: The evaluation it holds.
         page: The run's page in MLflow's UI; None where no server keeps the store.
     """
 
     run_id: str
     experiment_id: str
     registered: Registered
-    judged: Judged
+    evaluated: Evaluated
     page: str | None
 
     def markdown(self) -> str:
@@ -72,8 +72,8 @@ def train_and_track(
         TrainingError: The training cannot start.
         StoreError: The training folder could not be written.
     """
-    folder = context.places.trainings / training_digest(catalog, config)
-    tracker = Tracker(store_of(context.places), folder, run_facts(catalog, config, folder.name, context))
+    folder = context.workspace.trainings / training_digest(catalog, config)
+    tracker = Tracker(store_of(context.workspace), folder, run_facts(catalog, config, folder.name, context))
 
     def on_epoch(history: History) -> None:
         if context.progress is not None:
@@ -120,14 +120,14 @@ def train_in_run(
     return train(catalog, store, config, folder, [send, *on_epoch], tracked)
 
 
-def record(trained: Trained, judged: Judged, catalog: Catalog, config: Config, context: RunContext) -> Recorded:
+def record(trained: Trained, evaluated: Evaluated, catalog: Catalog, config: Config, context: RunContext) -> Recorded:
     """Complete the run of a training and its evaluation, and register the network, once.
 
     Another evaluation of the same training has another run, so that a version's figures are its own for ever.
 
     Args:
         trained: A finished training.
-        judged: Its evaluation.
+        evaluated: Its evaluation.
         catalog: The scans.
         config: The whole configuration.
         context: Where the run is kept, and what it is part of.
@@ -135,14 +135,14 @@ def record(trained: Trained, judged: Judged, catalog: Catalog, config: Config, c
     Raises:
         RegistryError: The store cannot be reached.
     """
-    facts = run_facts(catalog, config, trained.digest, context, judged.digest)
-    tracker = open_run(context.places, trained.folder, facts)
-    told = complete(tracker, trained, judged, catalog, config)
+    facts = run_facts(catalog, config, trained.digest, context, evaluated.digest)
+    tracker = open_run(context.workspace, trained.folder, facts)
+    told = complete(tracker, trained, evaluated, catalog, config)
     client, run_id = tracker.require()
     with reached(tracker.store):
-        registry, withheld = without_alias(client, _named(config), catalog, context.places)
+        registry, withheld = without_alias(client, _named(config), catalog, context.workspace)
     tags = {**_tags(catalog, config, trained.digest), **phantom_tag(catalog)}
-    settings = Settings.of(config.images, judged.reading())
+    settings = Settings.of(config.images, evaluated.reading())
     description = f"{told.headline()}\n\n{told.card()}"
     registered = register(tracker, trained.model, settings, Registration(registry, tags, description))
     registered = replace(registered, withheld=withheld or registered.withheld)
@@ -150,16 +150,16 @@ def record(trained: Trained, judged: Judged, catalog: Catalog, config: Config, c
     tracker.finish()
     experiment = client.get_run(run_id).info.experiment_id
     page = run_page(tracker.store.uri, experiment, run_id) if tracker.store.is_server else None
-    return Recorded(run_id, experiment, registered, judged, page)
+    return Recorded(run_id, experiment, registered, evaluated, page)
 
 
-def complete(tracker: Tracker, trained: Trained, judged: Judged, catalog: Catalog, config: Config) -> Story:
+def complete(tracker: Tracker, trained: Trained, evaluated: Evaluated, catalog: Catalog, config: Config) -> RunReport:
     """Put everything into a training's run but its page and the registered model.
 
     Args:
         tracker: The run.
         trained: A finished training.
-        judged: Its evaluation.
+        evaluated: Its evaluation.
         catalog: The scans.
         config: The whole configuration.
 
@@ -175,11 +175,11 @@ def complete(tracker: Tracker, trained: Trained, judged: Judged, catalog: Catalo
         reason = TimeoutError(f"{len(unsent)} of {len(epochs)} epochs are not sent")
         raise RegistryError(f"tracking store {tracker.store.shown} must answer. Received: {reason}") from reason
     code = code_version()
-    count = count_look(tracker, judged, catalog, code)
-    told = Story(trained, judged, inspection_of(trained, judged), catalog, config, count, code)
+    count = count_evaluation(tracker, evaluated, catalog, code)
+    told = RunReport(trained, evaluated, inspection_of(trained, evaluated), catalog, config, count, code)
     card = told.card()
     seen = told.inspected.folder.name if told.inspected else None
-    name = digest_of([code, trained.digest, judged.digest, seen, card])
+    name = digest_of([code, trained.digest, evaluated.digest, seen, card])
     log_evidence(tracker, name, lambda: _evidence(told, card))
     return told
 
@@ -188,19 +188,19 @@ def _named(config: Config) -> Registry:
     return config.registry.model_copy(update={"model_name": config.registered_name})
 
 
-def _evidence(told: Story, card: str) -> Evidence:
+def _evidence(told: RunReport, card: str) -> Evidence:
     seen = told.inspected
     return Evidence(
         metrics=told.metrics(),
         pictures=told.pictures(),
-        scores=told.judged.scores(),
+        scores=told.evaluated.scores(),
         card=card,
         files=[
             told.catalog.folder / "audit.json",
             told.catalog.folder / "rejects.parquet",
             told.trained.folder / "history.json",
-            told.judged.folder / "evaluation.json",
-            told.judged.folder / REFERENCE,
+            told.evaluated.folder / "evaluation.json",
+            told.evaluated.folder / REFERENCE,
             *([seen.folder / "inspection.json"] if seen else ()),
         ],
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from xray.data.decoding.executors import InOrder, Opener, Promise
+from xray.data.decoding.executors import InOrder, OpenCluster, Promise
 from xray.data.decoding.parallel_decode import cores
 from xray.errors import RegistryError
 from xray.scoring.crash_guard import Guarded
@@ -28,7 +28,7 @@ IDLE_SECONDS = 60.0
 """A child that was not asked for so long ends; asked later, it is started again."""
 
 
-def scores_afar(model: Path, files: Sequence[Path], cluster: Opener) -> Generator[pd.DataFrame, None, None]:
+def scores_on_cluster(model: Path, files: Sequence[Path], cluster: OpenCluster) -> Generator[pd.DataFrame, None, None]:
     """Score image files as `scoring.scores` does, on a cluster.
 
     Args:
@@ -72,7 +72,7 @@ def _answer(
 
 
 def score_kept(run: str, model: Path, beside: int, files: Sequence[Path]) -> pd.DataFrame:
-    """Score files in the child that this process keeps for a run: a worker's part of `scores_afar`.
+    """Score files in the child that this process keeps for a run: a worker's part of `scores_on_cluster`.
 
     Args:
         run: Names the run.

@@ -13,7 +13,7 @@ import pandas as pd
 from xray.data.decoding import scan_files
 from xray.data.sources.file_listing import printable
 from xray.errors import ImageError, RegistryError
-from xray.scoring.model_process import Child, ChildEnded
+from xray.scoring.model_process import ModelProcess, ModelProcessEnded
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class Guarded:
     """
 
     def __init__(self, model: Path, threads: int, scratch: Path) -> None:
-        """Start it, as `Child` is started.
+        """Start it, as `ModelProcess` is started.
 
         Raises:
             RegistryError: The system starts no process more.
@@ -39,7 +39,7 @@ class Guarded:
         self._about = (model, threads, scratch)
         self._asked: deque[Sequence[Path]] = deque()
         self._killed = False
-        self._child = Child(*self._about)
+        self._child = ModelProcess(*self._about)
 
     def ask(self, files: Sequence[Path]) -> None:
         """Hand over a batch.
@@ -48,7 +48,7 @@ class Guarded:
             RegistryError: The model could not be loaded.
         """
         self._asked.append(files)
-        with contextlib.suppress(ChildEnded):  # the answer finds out
+        with contextlib.suppress(ModelProcessEnded):  # the answer finds out
             self._child.ask(files)
 
     def answer(self) -> pd.DataFrame:
@@ -60,7 +60,7 @@ class Guarded:
         files = self._asked.popleft()
         try:
             return self._child.answer(BATCH_SECONDS)
-        except ChildEnded as error:
+        except ModelProcessEnded as error:
             log.warning("%d files are scored one by one: %s", len(files), error)
             self._start_again(error)
         rows = pd.concat([self._alone(file) for file in files], ignore_index=True)
@@ -81,7 +81,7 @@ class Guarded:
         try:
             self._child.ask([file])
             return self._child.answer(FILE_SECONDS)
-        except ChildEnded as error:
+        except ModelProcessEnded as error:
             self._start_again(error)
             return self._refused(file, error)
 
@@ -89,7 +89,7 @@ class Guarded:
         self._child.close()
         if self._killed:
             raise error
-        self._child = Child(*self._about)
+        self._child = ModelProcess(*self._about)
 
     def _refused(self, file: Path, error: RegistryError) -> pd.DataFrame:
         """Make a file's reject of the answer on a picture of ours; without one, it is not the file's doing."""

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xray.config import Places
+from xray.config import Workspace
 from xray.data.decoding.parallel_decode import cores
 from xray.errors import ImageError
 from xray.scoring.crash_guard import BATCH_SECONDS
 from xray.scoring.local_pool import BATCH, fetched
-from xray.scoring.model_process import Child
+from xray.scoring.model_process import ModelProcess
 from xray.tracking.leftovers import scratch_folder
 
 
@@ -33,11 +33,11 @@ class Explained:
     answer: Mapping[str, Any]
 
 
-def explain_files(places: Places, uri: str, files: Mapping[str, bytes]) -> dict[str, Explained]:
+def explain_files(workspace: Workspace, uri: str, files: Mapping[str, bytes]) -> dict[str, Explained]:
     """Let a model answer on image files, and map the evidence in each, in a process that has the model's code only.
 
     Args:
-        places: Where MLflow's store lies.
+        workspace: Where MLflow's store lies.
         uri: The model's address, or a folder that holds it.
         files: The bytes of image files, by name.
 
@@ -52,14 +52,14 @@ def explain_files(places: Places, uri: str, files: Mapping[str, bytes]) -> dict[
     scans = list(files.items())
     batches = [dict(scans[start : start + BATCH]) for start in range(0, len(scans), BATCH)]
     with (
-        fetched(places, uri) as model,
+        fetched(workspace, uri) as model,
         scratch_folder("xray-explaining") as scratch,
-        closing(Child(model, cores(), scratch)) as child,
+        closing(ModelProcess(model, cores(), scratch)) as child,
     ):
         return {name: each for batch in batches for name, each in _explained(child, batch, scratch)}
 
 
-def _explained(child: Child, files: Mapping[str, bytes], scratch: Path) -> Iterator[tuple[str, Explained]]:
+def _explained(child: ModelProcess, files: Mapping[str, bytes], scratch: Path) -> Iterator[tuple[str, Explained]]:
     paths = [scratch / f"{number}.scan" for number in range(len(files))]
     for path, data in zip(paths, files.values(), strict=True):
         path.write_bytes(data)

@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.models_artifact_repo import REGISTERED_MODEL_META_FILE_NAME
 from mlflow.utils.yaml_utils import write_yaml
 
-from xray.config import Places
+from xray.config import Workspace
 from xray.data.decoding.parallel_decode import cores
 from xray.models.model_files import MODEL_FILE, refuse, require_registered
 from xray.models.pyfunc import COLUMNS
@@ -32,11 +32,11 @@ each step over the cores. docs/score-new-scans.md has the measurement."""
 
 
 @contextmanager
-def fetched(places: Places, uri: str, folder: Path | None = None) -> Iterator[Path]:
+def fetched(workspace: Workspace, uri: str, folder: Path | None = None) -> Iterator[Path]:
     """Have a model's folder for as long as the block lasts.
 
     Args:
-        places: Where MLflow's store lies.
+        workspace: Where MLflow's store lies.
         uri: A registered or logged model's address, which is downloaded, or a folder, which is taken as it is.
         folder: Downloaded into, after what a killed process left there was removed; else a temporary one on this disk.
 
@@ -46,16 +46,16 @@ def fetched(places: Places, uri: str, folder: Path | None = None) -> Iterator[Pa
     if Path(uri).is_dir():
         yield Path(uri)
         return
-    store = store_of(places)
+    store = store_of(workspace)
     with _emptied(folder) if folder else scratch_folder("xray-model") as scratch:
         with store.current(), reached(store):
             try:
                 model = _downloaded(uri, scratch)
             except (MlflowException, OSError) as error:
-                refuse(places, uri, error)
+                refuse(workspace, uri, error)
             if not (model / MODEL_FILE).is_file():  # MLflow gives an empty folder for files that are gone
-                refuse(places, uri, FileNotFoundError(f"no {MODEL_FILE} in it"))
-            require_registered(places, uri, model)
+                refuse(workspace, uri, FileNotFoundError(f"no {MODEL_FILE} in it"))
+            require_registered(workspace, uri, model)
         yield model
 
 
@@ -84,7 +84,7 @@ def _emptied(folder: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def score_alone(model: Path, files: Sequence[Path], progress: Progress | None = None) -> pd.DataFrame:
+def score_isolated(model: Path, files: Sequence[Path], progress: Progress | None = None) -> pd.DataFrame:
     """Score image files with a model in processes of its own.
 
     Args:
@@ -111,7 +111,7 @@ def score_alone(model: Path, files: Sequence[Path], progress: Progress | None = 
 
 
 def scores(model: Path, files: Sequence[Path], children: int | None = None) -> Generator[pd.DataFrame, None, None]:
-    """Score image files as `score_alone` does, a batch at a time, so that memory stays flat.
+    """Score image files as `score_isolated` does, a batch at a time, so that memory stays flat.
 
     Args:
         model: The folder of an MLflow pyfunc.

@@ -12,7 +12,7 @@ import pandas as pd
 from mlflow import MlflowClient
 
 from xray import config
-from xray.config import Places
+from xray.config import Workspace
 from xray.data.score_ledger import Entry, unlogged
 from xray.errors import DamagedError, RegistryError
 from xray.evaluation.drift.reference import FILE as REFERENCE
@@ -32,28 +32,28 @@ TABLE = "drift-table.json"
 REFERENCES = ".references"
 
 
-def digest_of_version(places: Places, version: str) -> str | None:
+def digest_of_version(workspace: Workspace, version: str) -> str | None:
     """Read the digest of a version's content; None where it was registered without.
 
     Args:
-        places: Where MLflow's store lies.
+        workspace: Where MLflow's store lies.
         version: `NAME/VERSION`.
 
     Raises:
         RegistryError: It is not registered, or the store cannot be reached.
     """
-    store = store_of(places)
+    store = store_of(workspace)
     client = store.client()
     name, _, number = version.rpartition("/")
     with reached(store):
         return client.get_model_version(name, number).tags.get(DIGEST_TAG)
 
 
-def fetch_reference(places: Places, version: str, digest: str | None, ledger: Path) -> None:
+def fetch_reference(workspace: Workspace, version: str, digest: str | None, ledger: Path) -> None:
     """Keep a model version's reference beside the scores, if its run has one and it is not there yet.
 
     Args:
-        places: Where MLflow's store lies.
+        workspace: Where MLflow's store lies.
         version: `NAME/VERSION`.
         digest: Its content, where that is known.
         ledger: The ledger's folder.
@@ -64,7 +64,7 @@ def fetch_reference(places: Places, version: str, digest: str | None, ledger: Pa
     target = _reference(ledger, version, digest)
     if target.exists() and _is_reference(target):
         return
-    store = store_of(places)
+    store = store_of(workspace)
     client = store.client()
     with reached(store), tempfile.TemporaryDirectory() as scratch:
         run_id = _run_of(client, version)
@@ -102,13 +102,13 @@ def write_reports(ledger: Path, inbox: Path, settings: config.Drift) -> list[Dri
     return reports
 
 
-def log_entries(places: Places, reports: Sequence[DriftReport], flow_run: str | None = None) -> list[str]:
+def log_entries(workspace: Workspace, reports: Sequence[DriftReport], flow_run: str | None = None) -> list[str]:
     """Give each run over an inbox that MLflow does not know an MLflow run of its own: figures, drift and counts.
 
     No scan's name and no score goes there: they stay in the ledger. Done again, nothing is there twice.
 
     Args:
-        places: Where MLflow's store lies.
+        workspace: Where MLflow's store lies.
         reports: The drift reports of the ledger's runs.
         flow_run: The id of the Prefect flow run, if any.
 
@@ -118,7 +118,7 @@ def log_entries(places: Places, reports: Sequence[DriftReport], flow_run: str | 
     Raises:
         RegistryError: The store cannot be reached; the next run over an inbox logs what is missing.
     """
-    store = store_of(places)
+    store = store_of(workspace)
     run_ids = []
     for report in reports:
         with _scores_are_safe(store, report.entry):

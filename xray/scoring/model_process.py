@@ -29,11 +29,11 @@ RENAMED = {"label": "likeliest_class"}
 """Columns that models kept by older code name in another way: the likeliest class was called a label."""
 
 
-class ChildEnded(RegistryError):
+class ModelProcessEnded(RegistryError):
     """A child that had loaded its model and ended at work, or was ended: what it was given may be why."""
 
 
-class Child:
+class ModelProcess:
     """A process that scores, one batch after the other; its own words are kept back unless it fails."""
 
     def __init__(self, model: Path, threads: int, scratch: Path) -> None:
@@ -137,7 +137,7 @@ class Child:
         reason = words[-1] if words and code >= 0 else f"its process ended with {code}"
         if self._late:
             reason = "no answer in time"
-        kind = ChildEnded if self._loaded else RegistryError
+        kind = ModelProcessEnded if self._loaded else RegistryError
         return kind(f"a model must score in a process of its own. Received: {reason}")
 
 

@@ -10,17 +10,17 @@ from typing import Any
 
 import pandas as pd
 
-from xray.config import Places, digest_of
-from xray.data.decoding.executors import Opener
+from xray.config import Workspace, digest_of
+from xray.data.decoding.executors import OpenCluster
 from xray.data.file_digests import forget
 from xray.data.inbox import Inbox
 from xray.data.score_ledger import Entry, Ledger, opened
 from xray.data.sources.file_listing import printable
 from xray.progress import Progress
-from xray.scoring.cluster_pool import scores_afar
+from xray.scoring.cluster_pool import scores_on_cluster
 from xray.scoring.local_pool import fetched, scores
 from xray.scoring.log_to_mlflow import digest_of_version, fetch_reference
-from xray.scoring.select_model import Choice
+from xray.scoring.select_model import SelectedModel
 
 log = logging.getLogger(__name__)
 
@@ -70,13 +70,13 @@ class Scored:
 
 
 def score_inbox(
-    places: Places,
-    choice: Choice,
+    workspace: Workspace,
+    choice: SelectedModel,
     inbox: Inbox,
     output: Path,
     rescore: bool = False,
     progress: Progress | None = None,
-    cluster: Opener | None = None,
+    cluster: OpenCluster | None = None,
 ) -> Scored:
     """Score what is new in an inbox, and write it into the ledger.
 
@@ -84,7 +84,7 @@ def score_inbox(
     scored again. A file that changes between its digest and its score is left for the next run.
 
     Args:
-        places: Where MLflow's store lies.
+        workspace: Where MLflow's store lies.
         choice: The model version.
         inbox: What lies there.
         output: The ledger's folder.
@@ -98,7 +98,7 @@ def score_inbox(
             finished is kept.
     """
     version = choice.uri.removeprefix("models:/")
-    digest = digest_of_version(places, version)
+    digest = digest_of_version(workspace, version)
     with opened(output) as ledger:
         adopted = ledger.adopted
         names = [*inbox.digests.values(), *map(printable, inbox.refused)]
@@ -107,15 +107,15 @@ def score_inbox(
         refused = {path: reason for path, reason in inbox.refused.items() if printable(path) not in known}
         if refused:
             ledger.add(_row(path, None, {"error": reason}, version, digest) for path, reason in refused.items())
-        fetch_reference(places, version, digest, output)
+        fetch_reference(workspace, version, digest, output)
         changed: list[str] = []
         if paths:
             files = [inbox.folder / path for path in paths]
-            with _batches(places, choice, files, output, cluster) as batches:
+            with _batches(workspace, choice, files, output, cluster) as batches:
                 rows = _rows(inbox, paths, batches, changed, progress)
                 _keep(ledger, (_row(path, answer["sha256"], answer, version, digest) for path, answer in rows))
         if changed:
-            forget(inbox.folder, places.digest_index)
+            forget(inbox.folder, workspace.digest_index)
         if adopted:
             log.info("%d rows of a run that did not end are kept", adopted)
         entry = ledger.join()
@@ -131,14 +131,14 @@ def _new(digests: Mapping[str, str], known: set[str]) -> list[str]:
 
 @contextmanager
 def _batches(
-    places: Places, choice: Choice, files: list[Path], output: Path, cluster: Opener | None
+    workspace: Workspace, choice: SelectedModel, files: list[Path], output: Path, cluster: OpenCluster | None
 ) -> Iterator[Iterator[pd.DataFrame]]:
     """Have the model where those that score find it, and its answers, a batch of files at a time and in their order."""
     # One run at a time writes to a ledger, so nobody else uses the folder that is named by it.
-    lent = places.lent_models / digest_of(str(output.resolve())) if cluster else None
+    lent = workspace.shared_models / digest_of(str(output.resolve())) if cluster else None
     with (
-        fetched(places, choice.uri, lent) as model,
-        closing(scores_afar(model, files, cluster) if cluster else scores(model, files)) as batches,
+        fetched(workspace, choice.uri, lent) as model,
+        closing(scores_on_cluster(model, files, cluster) if cluster else scores(model, files)) as batches,
     ):
         yield batches
 

@@ -2,18 +2,18 @@
 
 from urllib.parse import urlsplit, urlunsplit
 
-from xray.config import Places
+from xray.config import Workspace
 from xray.tracking.store import reached, store_of
 from xray.tracking.ui_views import NOTE_TAG
 
 PAGE_TAG = "prefect_page"
 
 
-def link(places: Places, run_id: str, page: str | None) -> None:
+def link(workspace: Workspace, run_id: str, page: str | None) -> None:
     """Tell a run the page of the flow run that made it, once: a later one that reuses it all has made nothing.
 
     Args:
-        places: Where MLflow's store lies.
+        workspace: Where MLflow's store lies.
         run_id: The MLflow run.
         page: The page's address; None where nobody serves one.
 
@@ -24,7 +24,7 @@ def link(places: Places, run_id: str, page: str | None) -> None:
         return
     parts = urlsplit(page)
     address = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    store = store_of(places)
+    store = store_of(workspace)
     client = store.client()
     with reached(store):
         tags = client.get_run(run_id).data.tags

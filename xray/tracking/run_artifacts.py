@@ -72,7 +72,7 @@ def log_evidence(tracker: Tracker, name: str, make: Callable[[], Evidence]) -> N
             return
     evidence = make()
     with reached(tracker.store):
-        log_figures(client, run_id, evidence.metrics)
+        log_final_metrics(client, run_id, evidence.metrics)
         for picture in evidence.pictures:
             if f"figures/{picture.name}" not in there:
                 client.log_artifact(run_id, str(picture), "figures")
@@ -87,7 +87,7 @@ def log_evidence(tracker: Tracker, name: str, make: Callable[[], Evidence]) -> N
         client.set_tag(run_id, SENT_TAG, name)
 
 
-def log_figures(client: MlflowClient, run_id: str, figures: Mapping[str, float]) -> None:
+def log_final_metrics(client: MlflowClient, run_id: str, figures: Mapping[str, float]) -> None:
     """Give a run its final figures: those of the headline as metrics, all of them in the file `METRICS`.
 
     A figure that the run has already stays what it is.
@@ -96,14 +96,14 @@ def log_figures(client: MlflowClient, run_id: str, figures: Mapping[str, float])
         MlflowException: The store cannot be reached.
     """
     log_metrics(client, run_id, {name: value for name, value in figures.items() if in_headline(name)})
-    kept = figures_in_file(client, run_id)
+    kept = metrics_in_file(client, run_id)
     if not figures.keys() <= kept.keys():
         shown = client.get_run(run_id).data.metrics
         same = {name: shown[name] for name in figures if name in shown}
         client.log_text(run_id, json.dumps({**figures, **same, **kept}, indent=2, sort_keys=True), METRICS)
 
 
-def figures_in_file(client: MlflowClient, run_id: str) -> dict[str, float]:
+def metrics_in_file(client: MlflowClient, run_id: str) -> dict[str, float]:
     """Read every figure that a run's file has; none, where an older version of this file made all of them metrics.
 
     Raises:

@@ -123,7 +123,7 @@ def run_of(client: MlflowClient, store: Store, folder: Path, facts: RunFacts) ->
     return run_id
 
 
-def looks_of(run: Run) -> set[str]:
+def evaluations_of(run: Run) -> set[str]:
     """Give the digests of the evaluations that a run has looked at TEST scans with."""
     return {name.rpartition(".")[2] for name in run.data.tags if name.startswith(LOOK)}
 
@@ -183,14 +183,14 @@ def _is_free(own: Run, facts: RunFacts) -> bool:
     """
     if EVALUATION in own.data.params:
         return False
-    looks = looks_of(own)
+    looks = evaluations_of(own)
     if looks:
         return looks == {facts.evaluation}
     if not any("test." in name for name in own.data.metrics):
         return True
     known = settings_of(own)
-    judged = {name: str(value) for name, value in facts.params.items() if name.startswith("evaluation.")}
-    return all(known.get(name) == value for name, value in judged.items())
+    evaluated = {name: str(value) for name, value in facts.params.items() if name.startswith("evaluation.")}
+    return all(known.get(name) == value for name, value in evaluated.items())
 
 
 def _claim(client: MlflowClient, run: Run, evaluation: str) -> bool:

@@ -16,7 +16,7 @@ import sqlalchemy.exc
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from xray.config import Places
+from xray.config import Workspace
 from xray.errors import RegistryError
 from xray.secrecy import redacted, require_address, require_database, without_password
 from xray.tracking.database.local_artifacts import find_below
@@ -143,23 +143,23 @@ class Store:
             bring_home(file, self.artifacts)
 
 
-def store_of(places: Places) -> Store:
+def store_of(workspace: Workspace) -> Store:
     """Say where runs and models are kept: the one place that decides it.
 
-    The environment's `MLFLOW_TRACKING_URI`, a server's or database's address, wins over `places.mlruns`. A password in
+    The environment's `MLFLOW_TRACKING_URI`, a server's or database's address, wins over `workspace.mlruns`. A password in
     a server's address is moved to the variable that MLflow has for it, for errors and links repeat addresses.
 
     Raises:
         ConfigError: `MLFLOW_TRACKING_URI` cannot be taken apart.
         RegistryError: No address can name the file.
     """
-    artifacts = (places.mlruns.resolve() / "artifacts").as_uri()
+    artifacts = (workspace.mlruns.resolve() / "artifacts").as_uri()
     uri = os.environ.get(URI_VARIABLE)
     if uri:
         require_address(uri, URI_VARIABLE)
         uri = _password_moved(uri)
     if not uri:
-        file = (places.mlruns.resolve() / "mlflow.db").as_posix()
+        file = (workspace.mlruns.resolve() / "mlflow.db").as_posix()
         if "?" in file:
             raise RegistryError(f"the home's path must not hold a ?, where a database's address ends. Received: {file}")
         return Store(f"sqlite:///{file}", artifacts)
@@ -176,20 +176,20 @@ def _password_moved(uri: str) -> str:
     return address
 
 
-def ui_command(places: Places, port: int = 5000) -> list[str]:
+def ui_command(workspace: Workspace, port: int = 5000) -> list[str]:
     """Give the command line of MLflow's own UI on the store, bound to this machine alone and behind a password.
 
     Args:
-        places: Where the store lies.
+        workspace: Where the store lies.
         port: 1 to 65535.
 
     Raises:
         RegistryError: The store is a server, which has a UI of its own.
     """
-    store = store_of(places)
+    store = store_of(workspace)
     if store.is_server:
         raise RegistryError(f"{URI_VARIABLE} names a server: open it in a browser. Received: {store.shown}")
-    return [sys.executable, "-m", "xray.tracking.server.mlflow_server", str(places.home), str(port)]
+    return [sys.executable, "-m", "xray.tracking.server.mlflow_server", str(workspace.home), str(port)]
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from xray.tracking.store import reached
 from xray.tracking.tracker import Tracker
 
 if TYPE_CHECKING:  # it loads Keras, which a promotion does without
-    from xray.evaluation.evaluate import Judged
+    from xray.evaluation.evaluate import Evaluated
 
 CODE_TAG = "git_commit"
 SCANS_TAG = "scans"
@@ -39,7 +39,7 @@ PAGE = 1000
 
 
 @dataclass(frozen=True, order=True)
-class _Look:
+class _Use:
     """One look: the earliest first, and of equals the one whose name comes first."""
 
     at_ms: int
@@ -61,7 +61,7 @@ def code_version() -> str:
     return git_commit() or UNKNOWN
 
 
-def looks(client: MlflowClient, scans: str) -> EvaluationCount:
+def count_evaluations(client: MlflowClient, scans: str) -> EvaluationCount:
     """Count the looks at some scans in every experiment of the store.
 
     Args:
@@ -74,12 +74,12 @@ def looks(client: MlflowClient, scans: str) -> EvaluationCount:
     return _counted(_found(client, scans))
 
 
-def count_look(tracker: Tracker, judged: "Judged", catalog: Catalog, code: str) -> EvaluationCount:
-    """Count an evaluation as a look at the TEST scans, once, and put its number into its run as the metric `looks`.
+def count_evaluation(tracker: Tracker, evaluated: "Evaluated", catalog: Catalog, code: str) -> EvaluationCount:
+    """Count an evaluation as a look at the TEST scans, once, and put its number into its run as the metric `count_evaluations`.
 
     Args:
         tracker: The evaluated training's run.
-        judged: The evaluation.
+        evaluated: The evaluation.
         catalog: The scans that were evaluated.
         code: The code's version, as `code_version` names it.
 
@@ -91,43 +91,43 @@ def count_look(tracker: Tracker, judged: "Judged", catalog: Catalog, code: str) 
     """
     client, run_id = tracker.require()
     scans = scans_digest(catalog.rows("test")["sha256"])
-    tag = f"{LOOK}{scans}.{judged.digest}"
+    tag = f"{LOOK}{scans}.{evaluated.digest}"
     with reached(tracker.store):
         if tag not in client.get_run(run_id).data.tags:
             fact = json.dumps({"at_ms": int(time.time() * 1000), "code": code})
             # one batch is one transaction: a look that is counted can be found
             client.log_batch(run_id, tags=[RunTag(MARK + scans, "yes"), RunTag(tag, fact)], synchronous=True)
         found = _found(client, scans)
-        place = [look.name for look in found].index(judged.digest)
+        place = [look.name for look in found].index(evaluated.digest)
         counted = _counted(found[: place + 1])
         log_metrics(client, run_id, {COUNT_METRIC: counted.total})
     return counted
 
 
-def _counted(found: Sequence[_Look]) -> EvaluationCount:
+def _counted(found: Sequence[_Use]) -> EvaluationCount:
     return EvaluationCount(len(found), dict(Counter(look.code for look in found)))
 
 
-def _found(client: MlflowClient, scans: str) -> list[_Look]:
+def _found(client: MlflowClient, scans: str) -> list[_Use]:
     """List every look once, the earliest first: one evaluation may lie in runs of several experiments."""
-    found: dict[str, _Look] = {}
+    found: dict[str, _Use] = {}
     for look in (*_evaluations(client, scans), *_judgements(client, scans)):
         found[look.name] = min(look, found.get(look.name, look))
     return sorted(found.values())
 
 
-def _evaluations(client: MlflowClient, scans: str) -> Iterator[_Look]:
+def _evaluations(client: MlflowClient, scans: str) -> Iterator[_Use]:
     beginning = f"{LOOK}{scans}."
     for run in _runs(client, f"tags.`{MARK}{scans}` = 'yes'"):
         for name, value in run.data.tags.items():
             if name.startswith(beginning):
                 fact = json.loads(value)
-                yield _Look(int(fact["at_ms"]), name.removeprefix(beginning), str(fact["code"]))
+                yield _Use(int(fact["at_ms"]), name.removeprefix(beginning), str(fact["code"]))
 
 
-def _judgements(client: MlflowClient, scans: str) -> Iterator[_Look]:
+def _judgements(client: MlflowClient, scans: str) -> Iterator[_Use]:
     for run in _runs(client, f"tags.`{SCANS_TAG}` = '{scans}'"):
-        yield _Look(int(run.info.start_time), str(run.info.run_id), run.data.tags.get(CODE_TAG, UNKNOWN))
+        yield _Use(int(run.info.start_time), str(run.info.run_id), run.data.tags.get(CODE_TAG, UNKNOWN))
 
 
 def _runs(client: MlflowClient, words: str) -> Iterator[Run]:

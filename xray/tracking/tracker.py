@@ -18,7 +18,7 @@ from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
 from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-from xray.config import Places
+from xray.config import Workspace
 from xray.tracking.run_identity import RunFacts, run_of
 from xray.tracking.store import Store, first_line, reached, store_of
 
@@ -188,15 +188,15 @@ class Tracker:
         return done.is_set()
 
 
-def open_run(places: Places, folder: Path, facts: RunFacts) -> Tracker:
+def open_run(workspace: Workspace, folder: Path, facts: RunFacts) -> Tracker:
     """Open or reopen the run of a training folder. A store that is away is tried again with each later call.
 
     Args:
-        places: Where the store lies.
+        workspace: Where the store lies.
         folder: The training folder, which must exist.
         facts: What the run is told of itself.
     """
-    tracker = Tracker(store_of(places), folder, facts)
+    tracker = Tracker(store_of(workspace), folder, facts)
     tracker.open()
     return tracker
 

@@ -52,7 +52,7 @@ class Trained:
     def history(self) -> History:
         """Read the epochs."""
         with reading(self.folder / HISTORY):
-            return History.from_json(self.told())
+            return History.from_dict(self.told())
 
     def told(self) -> dict[str, Any]:
         """Read what the history's file holds: `History.to_json` and whether the training `stopped_early`."""

@@ -91,10 +91,10 @@ class History:
         """
         values = read_json(path)
         with reading(path):
-            return cls.from_json(values)
+            return cls.from_dict(values)
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "History":
+    def from_dict(cls, values: dict[str, Any]) -> "History":
         """Read back what `to_json` gave."""
         epochs = tuple(Epoch(**epoch) for epoch in values["epochs"])
         return cls(epochs, values["precision"], values.get("keep", "best"))

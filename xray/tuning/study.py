@@ -21,7 +21,7 @@ from optuna.samplers import BaseSampler, PartialFixedSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import SecretStr
 
-from xray.config import Config, Places, digest_of
+from xray.config import Config, Workspace, digest_of
 from xray.data.catalog import Catalog
 from xray.data.decoding.normalizer import normalizer_digest
 from xray.errors import StoreError
@@ -78,7 +78,11 @@ class Study:
 
 
 def open_study(
-    materials: Mapping[str, Material], config: Config, search: Search, places: Places, storage: SecretStr | None = None
+    materials: Mapping[str, Material],
+    config: Config,
+    search: Search,
+    workspace: Workspace,
+    storage: SecretStr | None = None,
 ) -> Study:
     """Make a study, or find the one that the same command made.
 
@@ -86,7 +90,7 @@ def open_study(
         materials: The scans, by the digest of how they are normalized.
         config: The whole configuration that was asked for.
         search: What is searched, and how.
-        places: Where studies lie.
+        workspace: Where studies lie.
         storage: A database's address; None takes a file in the study's folder.
 
     Raises:
@@ -103,7 +107,7 @@ def open_study(
         "objective": search.objective,
     }
     name = digest_of(told)
-    folder = places.studies / name
+    folder = workspace.studies / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -49,7 +49,7 @@ class Best:
 
 
 @dataclass(frozen=True)
-class Searched:
+class StudyResult:
     """Where a study is found, and what it came to.
 
     Attributes:
@@ -123,7 +123,7 @@ def opened(study: Study, context: RunContext) -> Iterator[str | None]:
         lock.release()
 
 
-def record_study(study: Study, tried: int, context: RunContext) -> Searched:
+def record_study(study: Study, tried: int, context: RunContext) -> StudyResult:
     """Complete the parent run: the best trial, a table of all, and every trial's run below it.
 
     Args:
@@ -139,7 +139,7 @@ def record_study(study: Study, tried: int, context: RunContext) -> Searched:
     lines = [_line(trial) for trial in trials]
     with _parent(study, context).completed(sorted({line["run_id"] for line in lines})) as (client, run_id):
         experiment_id = client.get_run(run_id).info.experiment_id
-        searched = Searched(run_id, experiment_id, study.name, study.search.objective, lines, best, tried)
+        searched = StudyResult(run_id, experiment_id, study.name, study.search.objective, lines, best, tried)
         _log(client, searched)
     return searched
 
@@ -187,10 +187,10 @@ def _parent(study: Study, context: RunContext) -> ParentRun:
         params={**facts.params, **space},
         tags={**facts.tags, "objective": study.search.objective, "storage": shown(study.storage)},
     )
-    return ParentRun(study.folder, context.places, facts, KIND)
+    return ParentRun(study.folder, context.workspace, facts, KIND)
 
 
-def _log(client: MlflowClient, searched: Searched) -> None:
+def _log(client: MlflowClient, searched: StudyResult) -> None:
     run_id, best = searched.run_id, searched.best
     ended = {f"trials.{word}": count for word, count in searched.counts.items()}
     log_metrics(client, run_id, {**ended, **({VALUE: best.value} if best else {})}, renewed=True)

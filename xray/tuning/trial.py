@@ -17,7 +17,7 @@ from xray.config import Config
 from xray.data.store.pixel_store import PixelStore
 from xray.errors import DivergedError
 from xray.progress import Progress
-from xray.runs.cross_validation_run import alone
+from xray.runs.cross_validation_run import single_seed_config
 from xray.runs.run_context import RunContext
 from xray.runs.training_run import run_facts, train_in_run
 from xray.tracking.run_artifacts import log_metrics
@@ -38,7 +38,7 @@ FACTS = ("run_id", "training", "epochs", "best_epoch", VALUE)
 
 
 @dataclass(frozen=True)
-class Tried:
+class TrialResult:
     """What became of a trial: small, for it may travel from another machine.
 
     Attributes:
@@ -66,12 +66,12 @@ def value_of(history: History, objective: str) -> float:
     return float(getattr(history.epochs[history.best_epoch - 1], objective))
 
 
-def attempt(
+def run_trial(
     study: Study,
     slot: int,
     context: RunContext,
     beside_others: bool = False,
-) -> Tried:
+) -> TrialResult:
     """Draw values, train with them to the end or until pruned, and tell the study and MLflow. Nothing is registered.
 
     Args:
@@ -87,7 +87,7 @@ def attempt(
     """
     with connected(study, slot, beside_others) as found:
         trial = ask(study, found, slot)
-        config = alone(applied(study.config, trial.params), study.config.training.seed)
+        config = single_seed_config(applied(study.config, trial.params), study.config.training.seed)
         log.info("trial %d: %s", trial.number, in_words(trial.params))
         material = study.material(config)
         digest = training_digest(material.catalog, config)
@@ -96,10 +96,10 @@ def attempt(
             twin = _twin(found, trial)
             if twin is not None:
                 return _taken_over(found, trial, twin)
-            folder = context.places.trainings / digest
+            folder = context.workspace.trainings / digest
             facts = run_facts(material.catalog, config, digest, context)
             tags = {**facts.tags, TRIAL_TAG: str(trial.number), STUDY_TAG: study.name}
-            tracker = Tracker(store_of(context.places), folder, replace(facts, tags=tags))
+            tracker = Tracker(store_of(context.workspace), folder, replace(facts, tags=tags))
             watch = _Watch(trial, config, study.search.objective, context.progress)
             state = _train(tracker, folder, material, config, watch)
             return _told(found, trial, tracker, watch, state, folder)
@@ -146,7 +146,7 @@ def _train(tracker: Tracker, folder: Path, material: Material, config: Config, w
 
 def _told(
     found: optuna.Study, trial: optuna.Trial, tracker: Tracker, watch: _Watch, state: TrialState, folder: Path
-) -> Tried:
+) -> TrialResult:
     """Tell MLflow first: a kill in between has the slot tried again, which finds its training and tells both."""
     client, run_id = tracker.require()
     value = None if state == TrialState.FAIL else watch.value
@@ -168,16 +168,16 @@ def _twin(found: optuna.Study, trial: optuna.Trial) -> FrozenTrial | None:
     return ended[0] if ended else None
 
 
-def _taken_over(found: optuna.Study, trial: optuna.Trial, twin: FrozenTrial) -> Tried:
+def _taken_over(found: optuna.Study, trial: optuna.Trial, twin: FrozenTrial) -> TrialResult:
     for step, value in sorted(twin.intermediate_values.items()):
         trial.report(value, step)
     return _end(found, trial, twin.state, {name: twin.user_attrs[name] for name in FACTS})
 
 
-def _end(found: optuna.Study, trial: optuna.Trial, state: TrialState, facts: dict[str, Any]) -> Tried:
+def _end(found: optuna.Study, trial: optuna.Trial, state: TrialState, facts: dict[str, Any]) -> TrialResult:
     for name, fact in facts.items():
         trial.set_user_attr(name, fact)
     if state == TrialState.FAIL:
         trial.set_user_attr(DIVERGED, True)
     found.tell(trial, facts[VALUE] if state == TrialState.COMPLETE else None, state)
-    return Tried(trial.number, trial.user_attrs[SLOT], state.name, facts[VALUE], facts["epochs"])
+    return TrialResult(trial.number, trial.user_attrs[SLOT], state.name, facts[VALUE], facts["epochs"])

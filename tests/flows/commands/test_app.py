@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flows.commands.app import command, pages, placed, show_ends
-from xray.config import Places
+from xray.config import Workspace
 
 
 def test_a_printed_command_is_one_that_the_shell_takes_apart_as_it_was_meant(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_without_servers_the_commands_that_open_the_pages_are_named(
 ) -> None:
     for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
-    found = pages(Places(home=tmp_path), "a run", tmp_path / "my home")
+    found = pages(Workspace(home=tmp_path), "a run", tmp_path / "my home")
     assert found["MLflow"].endswith(f"ui --home '{tmp_path}/my home'")
     assert found["Prefect"].endswith(f"up --home '{tmp_path}/my home'")
     assert list(tmp_path.iterdir()) == []

@@ -12,7 +12,7 @@ from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.events.actions import ChangeFlowRunState
 
-from flows.schedule import plainly, tell_failure
+from flows.schedule import one_line_failure, tell_failure
 from flows.servers.automations import SILENT, SILENT_SECONDS, TOLD, apply, silent
 from flows.servers.server_registry import HEARTBEAT_SECONDS
 from xray.errors import DataError, XrayError
@@ -72,7 +72,7 @@ def received() -> Iterator[tuple[str, list[str]]]:
 
 
 @flow(name="refused", persist_result=False, on_failure=[tell_failure])
-@plainly
+@one_line_failure
 def refused() -> None:
     raise DataError("the folder must hold scans. Received: none")
 

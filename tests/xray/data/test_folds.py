@@ -16,13 +16,13 @@ def three(config: Config, **split: int) -> Config:
 
 @pytest.fixture(scope="module")
 def cleaned(prepared: Learned) -> Cleaned:
-    (folder,) = prepared.places.cleaned.iterdir()
+    (folder,) = prepared.workspace.cleaned.iterdir()
     return Cleaned(folder, folder.name, prepared.catalog.data, 240, reused=True)
 
 
 @pytest.fixture(scope="module")
 def folds(cleaned: Cleaned, prepared: Learned) -> list[Fold]:
-    return cut(cleaned, prepared.store, three(prepared.config), prepared.places, seeds=2)
+    return cut(cleaned, prepared.store, three(prepared.config), prepared.workspace, seeds=2)
 
 
 def test_every_fold_is_trained_with_every_seed(folds: list[Fold]) -> None:
@@ -44,12 +44,12 @@ def test_another_seed_has_the_same_catalogs(folds: list[Fold]) -> None:
 
 
 def test_the_fold_that_was_asked_for_does_not_matter(folds: list[Fold], cleaned: Cleaned, prepared: Learned) -> None:
-    others = cut(cleaned, prepared.store, three(prepared.config, validation_fold=2), prepared.places)
+    others = cut(cleaned, prepared.store, three(prepared.config, validation_fold=2), prepared.workspace)
     assert [fold.catalog.digest for fold in others] == [fold.catalog.digest for fold in folds[:3]]
 
 
 def test_the_first_fold_is_what_a_plain_run_trains(cleaned: Cleaned, prepared: Learned) -> None:
-    first = cut(cleaned, prepared.store, prepared.config, prepared.places)[0]
+    first = cut(cleaned, prepared.store, prepared.config, prepared.workspace)[0]
     assert (first.catalog.digest, first.config) == (prepared.catalog.digest, prepared.config)
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.conftest import send
-from xray.config import Config, Places, load_config
+from xray.config import Config, Workspace, load_config
 from xray.data import file_digests
 from xray.data.catalog import Catalog
 from xray.data.prepare import clean, normalize, write_prepared
@@ -22,10 +22,10 @@ SMALL = ["images.height=32", "images.width=32"]
 
 def prepare(data: DataPath, config: Config, home: Path, shared: S3Path | None = None) -> tuple[Catalog, int]:
     """Prepare a folder, and count the scans that were decoded."""
-    places = Places(home=home, shared=shared)
-    cleaned = clean(data, places)
-    filled = normalize(cleaned, config, places)
-    return write_prepared(cleaned, filled.store, config, places), filled.decoded
+    workspace = Workspace(home=home, shared=shared)
+    cleaned = clean(data, workspace)
+    filled = normalize(cleaned, config, workspace)
+    return write_prepared(cleaned, filled.store, config, workspace), filled.decoded
 
 
 def files_below(folder: Path) -> dict[str, bytes]:
@@ -85,7 +85,7 @@ def test_another_size_lies_beside_the_first(phantoms: Path, tmp_path: Path) -> N
     prepare(phantoms, load_config("quick", SMALL), tmp_path)
     _, decoded = prepare(phantoms, load_config("quick", ["images.height=48", "images.width=32"]), tmp_path)
     assert decoded == 240
-    assert len(list(Places(home=tmp_path).pixels.iterdir())) == 2
+    assert len(list(Workspace(home=tmp_path).pixels.iterdir())) == 2
 
 
 def test_the_catalog_does_not_depend_on_the_stored_size(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ class TestAtAServer:
         assert decoded == 240
         assert there.digest == on_disk.digest
         for below in ("cleaned", "pixels", "prepared"):
-            first, second = (files_below(getattr(Places(home=tmp_path / home), below)) for home in ("disk", "s3"))
+            first, second = (files_below(getattr(Workspace(home=tmp_path / home), below)) for home in ("disk", "s3"))
             assert first == second
             assert first
 
@@ -178,24 +178,24 @@ class TestAtAServer:
     def test_a_scan_that_changes_or_goes_under_way_is_named(
         self, phantoms: Path, bucket: S3Path, tmp_path: Path
     ) -> None:
-        address, config, places = send(phantoms, bucket), load_config("quick", SMALL), Places(home=tmp_path)
-        cleaned = clean(address, places)
+        address, config, workspace = send(phantoms, bucket), load_config("quick", SMALL), Workspace(home=tmp_path)
+        cleaned = clean(address, workspace)
         scan = bucket / cleaned.rows()["path"][0]
         scan.write_bytes(b"another")
         with pytest.raises(DataError, match=rf"scans must not change while they are prepared.* Received: {scan}$"):
-            normalize(cleaned, config, places)
+            normalize(cleaned, config, workspace)
         import boto3
 
         boto3.client("s3").delete_object(Bucket=scan.bucket, Key=scan.key)
         with pytest.raises(
             DataError, match=rf"every scan must be readable. Received: {scan}: No such file or directory$"
         ):
-            normalize(cleaned, config, places)
+            normalize(cleaned, config, workspace)
 
 
 def test_a_broken_summary_is_told_without_the_folder(data: Path, tmp_path: Path) -> None:
     (data / SUMMARY_NAME).write_bytes(b"\xff")
     moved = Path(shutil.copytree(data, tmp_path / "moved"))
-    first, second = (clean(folder, Places(home=tmp_path)) for folder in (data, moved))
+    first, second = (clean(folder, Workspace(home=tmp_path)) for folder in (data, moved))
     assert first.digest == second.digest
     assert "must be UTF-8" in first.notes()[0]

@@ -10,7 +10,7 @@ from tests.xray.conftest import Learned
 from xray.labels import decide
 
 if TYPE_CHECKING:  # most tests here need no TensorFlow
-    from xray.evaluation.evaluate import Judged
+    from xray.evaluation.evaluate import Evaluated
     from xray.training.fit import Trained
 
 
@@ -51,8 +51,8 @@ def trained(prepared: Learned, tmp_path_factory: pytest.TempPathFactory) -> "Tra
 
 
 @pytest.fixture(scope="session")
-def judged(trained: "Trained", prepared: Learned) -> "Judged":
+def evaluated(trained: "Trained", prepared: Learned) -> "Evaluated":
     """Its evaluation. Read only."""
-    from xray.evaluation.evaluate import judge
+    from xray.evaluation.evaluate import evaluate
 
-    return judge(trained, prepared.catalog, prepared.store, prepared.config)
+    return evaluate(trained, prepared.catalog, prepared.store, prepared.config)

@@ -10,41 +10,41 @@ from PIL import Image
 from tests.xray.conftest import Learned
 from xray.config import Labels
 from xray.evaluation.decision.thresholds import choose_threshold
-from xray.evaluation.evaluate import Judged, judge
+from xray.evaluation.evaluate import Evaluated, evaluate
 from xray.evaluation.metrics.split_metrics import labels_and_scores
 from xray.training.fit import Trained, train
 from xray.training.training_digest import training_digest
 
 
-def test_every_validation_and_test_scan_has_a_score(judged: Judged, prepared: Learned) -> None:
+def test_every_validation_and_test_scan_has_a_score(evaluated: Evaluated, prepared: Learned) -> None:
     rows = prepared.catalog.rows()
-    scores = judged.scores()
+    scores = evaluated.scores()
     assert set(scores["image_id"]) == set(rows.loc[rows["split"] != "train", "image_id"])
     assert scores["p_pneumonia"].between(0, 1).all()
 
 
-def test_the_threshold_is_validations_and_decides_test(judged: Judged, prepared: Learned) -> None:
-    scores, threshold = judged.scores(), judged.report()["threshold"]
+def test_the_threshold_is_validations_and_decides_test(evaluated: Evaluated, prepared: Learned) -> None:
+    scores, threshold = evaluated.scores(), evaluated.report()["threshold"]
     validation = scores[scores["split"] == "validation"]
     assert threshold == choose_threshold(*labels_and_scores(validation), prepared.config.evaluation)
-    reading, decided = judged.reading(), scores[scores["decision"] != "refer"]
+    reading, decided = evaluated.reading(), scores[scores["decision"] != "refer"]
     assert reading.threshold == threshold
     assert ((decided["decision"] == "pneumonia") == (decided["p_pneumonia"] >= threshold)).all()
     assert (scores["decision"] == "refer").tolist() == reading.band.referred(scores["p_pneumonia"].to_numpy()).tolist()
 
 
-def test_the_scores_are_calibrated_on_validation_and_the_networks_own_stand_beside(judged: Judged) -> None:
-    scores, reading = judged.scores(), judged.reading()
+def test_the_scores_are_calibrated_on_validation_and_the_networks_own_stand_beside(evaluated: Evaluated) -> None:
+    scores, reading = evaluated.scores(), evaluated.reading()
     odds = scores["p_pneumonia_raw"] / (1 - scores["p_pneumonia_raw"])
     expected = odds ** (1 / reading.temperature)
     np.testing.assert_allclose(scores["p_pneumonia"] / (1 - scores["p_pneumonia"]), expected, rtol=1e-6)
-    metrics = judged.report()["metrics"]
+    metrics = evaluated.report()["metrics"]
     assert metrics["temperature"] == reading.temperature != 1
     assert (metrics["test.brier_raw"] != metrics["test.brier"]) and ("test.calibration_error_raw_low" in metrics)
 
 
-def test_the_report_counts_what_the_scores_say(judged: Judged) -> None:
-    scores, report = judged.scores(), judged.report()
+def test_the_report_counts_what_the_scores_say(evaluated: Evaluated) -> None:
+    scores, report = evaluated.scores(), evaluated.report()
     test = scores[scores["split"] == "test"]
     right = ((test["p_pneumonia"] >= report["threshold"]) == (test["label"] == "pneumonia")).mean()
     assert report["metrics"]["test.scans"] == len(test)
@@ -55,9 +55,9 @@ def test_the_report_counts_what_the_scores_say(judged: Judged) -> None:
     assert report["metrics"]["test.referred"] == pytest.approx((test["decision"] == "refer").mean())
 
 
-def test_test_is_also_judged_without_its_duplicate_images(judged: Judged, prepared: Learned) -> None:
+def test_test_is_also_judged_without_its_duplicate_images(evaluated: Evaluated, prepared: Learned) -> None:
     pixels = prepared.catalog.rows("test")["pixels_sha256"]
-    assert judged.report()["metrics"]["test_distinct.scans"] == pixels.nunique()
+    assert evaluated.report()["metrics"]["test_distinct.scans"] == pixels.nunique()
 
 
 def test_of_several_causes_each_is_judged_against_the_rest_and_all_of_them_as_pneumonia(
@@ -68,7 +68,7 @@ def test_of_several_causes_each_is_judged_against_the_rest_and_all_of_them_as_pn
     digest = training_digest(prepared.catalog, config)
     assert digest != training_digest(prepared.catalog, prepared.config)
     trained = train(prepared.catalog, prepared.store, config, tmp_path / digest)
-    found = judge(trained, prepared.catalog, prepared.store, config)
+    found = evaluate(trained, prepared.catalog, prepared.store, config)
     scores, metrics = found.scores(), found.report()["metrics"]
     classes = ["normal", "bacterial", "viral"]
     assert set(scores["likeliest_class"]) <= set(classes)
@@ -81,8 +81,8 @@ def test_of_several_causes_each_is_judged_against_the_rest_and_all_of_them_as_pn
     assert {"class_confusion", "class_rocs"} <= {path.stem for path in found.pictures()}
 
 
-def test_every_picture_is_there_and_shows_something(judged: Judged) -> None:
-    names = [path.stem for path in judged.pictures()]
+def test_every_picture_is_there_and_shows_something(evaluated: Evaluated) -> None:
+    names = [path.stem for path in evaluated.pictures()]
     assert names == [
         "calibration",
         "class_distribution",
@@ -94,21 +94,21 @@ def test_every_picture_is_there_and_shows_something(judged: Judged) -> None:
         "scan_grid",
         "score_distribution",
     ]
-    for path in judged.pictures():
+    for path in evaluated.pictures():
         with Image.open(path) as picture:
             assert picture.width >= 800
             assert np.asarray(picture.convert("L")).std() > 5
 
 
-def test_done_again_it_is_reused(judged: Judged, trained: Trained, prepared: Learned) -> None:
-    again = judge(trained, prepared.catalog, prepared.store, prepared.config)
+def test_done_again_it_is_reused(evaluated: Evaluated, trained: Trained, prepared: Learned) -> None:
+    again = evaluate(trained, prepared.catalog, prepared.store, prepared.config)
     assert again.reused
-    assert again.folder == judged.folder
+    assert again.folder == evaluated.folder
 
 
-def test_other_settings_are_judged_beside_it(judged: Judged, trained: Trained, prepared: Learned) -> None:
+def test_other_settings_are_judged_beside_it(evaluated: Evaluated, trained: Trained, prepared: Learned) -> None:
     evaluation = prepared.config.evaluation.model_copy(update={"seed": 1})
     config = prepared.config.model_copy(update={"evaluation": evaluation})
-    other = judge(trained, prepared.catalog, prepared.store, config)
-    assert other.folder != judged.folder
-    pd.testing.assert_frame_equal(other.scores(), judged.scores())
+    other = evaluate(trained, prepared.catalog, prepared.store, config)
+    assert other.folder != evaluated.folder
+    pd.testing.assert_frame_equal(other.scores(), evaluated.scores())

@@ -66,7 +66,7 @@ class TestAddress:
         request = Request(data=S3Path("scans", "data"), prepared=S3Path("made"), config=load_config("quick"))
         again = Request.model_validate_json(request.model_dump_json())
         assert again == request
-        assert again.places.shared == S3Path("made")
+        assert again.workspace.shared == S3Path("made")
         assert again.command.startswith("xray run s3://scans/data ")
         assert again.command.endswith(" --prepared s3://made")
 

@@ -15,7 +15,7 @@ from mlflow.pyfunc import scoring_server
 from xray import config
 from xray.data.decoding.normalizer import normalize
 from xray.data.sources.phantoms import write_phantoms
-from xray.evaluation.decision.rule import Reading
+from xray.evaluation.decision.rule import DecisionRule
 from xray.models.package import Settings, example_image, pinned_requirements, save
 from xray.models.pyfunc import COLUMNS
 from xray.training.predict import predict
@@ -27,7 +27,7 @@ IMAGES = config.Images(height=32, width=32, fit="stretch")
 def kept(tmp_path_factory: pytest.TempPathFactory, network: Path) -> Path:
     """The pyfunc on disk, at threshold 0.55."""
     folder = tmp_path_factory.mktemp("kept") / "model"
-    save(folder, network, Settings.of(IMAGES, Reading.at(0.55)))
+    save(folder, network, Settings.of(IMAGES, DecisionRule.at(0.55)))
     return folder
 
 
@@ -125,6 +125,6 @@ def test_a_network_with_code_in_its_file_is_refused(tmp_path: Path) -> None:
 
     model = keras.Sequential([keras.Input((32, 32, 1), dtype="uint8"), keras.layers.Lambda(lambda x: x / 255)])
     model.save(tmp_path / "model.keras")
-    save(tmp_path / "kept", tmp_path / "model.keras", Settings.of(IMAGES, Reading.at(0.5)))
+    save(tmp_path / "kept", tmp_path / "model.keras", Settings.of(IMAGES, DecisionRule.at(0.5)))
     with pytest.raises(ValueError, match="unsafe|safe_mode"):
         mlflow.pyfunc.load_model(str(tmp_path / "kept"))

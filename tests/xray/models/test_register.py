@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from xray import config
-from xray.config import Places
+from xray.config import Workspace
 from xray.errors import RegistryError
-from xray.evaluation.decision.rule import Reading
+from xray.evaluation.decision.rule import DecisionRule
 from xray.models.package import Settings
 from xray.models.register import Registration, register
 from xray.scoring.local_pool import fetched
@@ -29,7 +29,7 @@ def registration(challenger: bool = True) -> Registration:
 
 
 def test_registering_twice_makes_one_version(opened: Callable[[], Tracker], network: Path) -> None:
-    settings = Settings.of(IMAGES, Reading.at(0.5))
+    settings = Settings.of(IMAGES, DecisionRule.at(0.5))
     first = register(opened(), network, settings, registration())
     assert (first.version, first.reused, first.challenger) == ("1", False, True)
     again = register(opened(), network, settings, registration())
@@ -47,7 +47,7 @@ def test_registering_twice_makes_one_version(opened: Callable[[], Tracker], netw
 def test_a_kill_between_logging_and_registering_logs_nothing_again(
     opened: Callable[[], Tracker], network: Path
 ) -> None:
-    settings = Settings.of(IMAGES, Reading.at(0.5))
+    settings = Settings.of(IMAGES, DecisionRule.at(0.5))
     register(opened(), network, settings, registration())
     client, run_id = opened().require()
     client.delete_registered_model(NAME)
@@ -57,7 +57,7 @@ def test_a_kill_between_logging_and_registering_logs_nothing_again(
 
 
 def test_a_newer_challenger_keeps_its_alias(opened: Callable[[], Tracker], network: Path) -> None:
-    old, new = Settings.of(IMAGES, Reading.at(0.5)), Settings.of(IMAGES, Reading.at(0.6))
+    old, new = Settings.of(IMAGES, DecisionRule.at(0.5)), Settings.of(IMAGES, DecisionRule.at(0.6))
     register(opened(), network, old, registration())
     assert register(opened(), network, new, registration()).challenger
     kept = register(opened(), network, old, registration())
@@ -65,32 +65,32 @@ def test_a_newer_challenger_keeps_its_alias(opened: Callable[[], Tracker], netwo
 
 
 def test_a_version_whose_files_are_gone_is_registered_anew_and_the_old_one_says_so(
-    places: Places, opened: Callable[[], Tracker], network: Path
+    workspace: Workspace, opened: Callable[[], Tracker], network: Path
 ) -> None:
-    settings = Settings.of(IMAGES, Reading.at(0.5))
+    settings = Settings.of(IMAGES, DecisionRule.at(0.5))
     assert register(opened(), network, settings, registration()).version == "1"
-    shutil.rmtree(places.mlruns / "artifacts")
+    shutil.rmtree(workspace.mlruns / "artifacts")
     words = f"models:/{NAME}/1 must have the files that were registered.*give the xray run again.*Received: nothing"
-    with pytest.raises(RegistryError, match=words) as lost, fetched(places, f"models:/{NAME}/1"):
+    with pytest.raises(RegistryError, match=words) as lost, fetched(workspace, f"models:/{NAME}/1"):
         pass
     assert lost.value.__cause__ is None  # not tried again
     again = register(opened(), network, settings, registration())
     assert (again.version, again.reused, again.challenger) == ("2", False, True)
-    with fetched(places, f"models:/{NAME}/2") as model:
+    with fetched(workspace, f"models:/{NAME}/2") as model:
         assert (model / "MLmodel").is_file()
-    words = f"xray promote 2 --force --reason 'the same network' --model-name {NAME} --home {places.home}"
-    with pytest.raises(RegistryError, match=words), fetched(places, f"models:/{NAME}/1"):
+    words = f"xray promote 2 --force --reason 'the same network' --model-name {NAME} --home {workspace.home}"
+    with pytest.raises(RegistryError, match=words), fetched(workspace, f"models:/{NAME}/1"):
         pass
     assert register(opened(), network, settings, registration()).version == "2"
 
 
 @pytest.mark.parametrize("damaged", ["model.keras", "settings.json"])
 def test_a_version_whose_files_differ_is_refused_and_registered_anew(
-    places: Places, opened: Callable[[], Tracker], network: Path, damaged: str
+    workspace: Workspace, opened: Callable[[], Tracker], network: Path, damaged: str
 ) -> None:
-    settings = Settings.of(IMAGES, Reading.at(0.5))
+    settings = Settings.of(IMAGES, DecisionRule.at(0.5))
     register(opened(), network, settings, registration())
-    (kept,) = (places.mlruns / "artifacts").rglob(f"artifacts/{damaged}")
+    (kept,) = (workspace.mlruns / "artifacts").rglob(f"artifacts/{damaged}")
     data = kept.read_bytes()
     # Valid, and another model: the threshold's digit, or a byte after the archive's end.
     kept.write_bytes(
@@ -100,27 +100,27 @@ def test_a_version_whose_files_differ_is_refused_and_registered_anew(
     words = (
         f"models:/{NAME}/1 must have the files that were registered.*give the xray run again.*Received: they differ in"
     )
-    with pytest.raises(RegistryError, match=words) as found, fetched(places, f"models:/{NAME}/1"):
+    with pytest.raises(RegistryError, match=words) as found, fetched(workspace, f"models:/{NAME}/1"):
         pass
     assert found.value.__cause__ is None
     again = register(opened(), network, settings, registration())
     assert (again.version, again.reused) == ("2", False)
-    with fetched(places, f"models:/{NAME}@challenger") as model:
+    with fetched(workspace, f"models:/{NAME}@challenger") as model:
         assert (model / "artifacts" / damaged).read_bytes() == data
     assert register(opened(), network, settings, registration()).version == "2"
 
 
 def test_a_version_that_does_not_name_its_content_must_have_its_files(
-    places: Places, opened: Callable[[], Tracker], network: Path
+    workspace: Workspace, opened: Callable[[], Tracker], network: Path
 ) -> None:
-    register(opened(), network, Settings.of(IMAGES, Reading.at(0.5)), registration())
+    register(opened(), network, Settings.of(IMAGES, DecisionRule.at(0.5)), registration())
     client, _ = opened().require()
     client.delete_model_version_tag(NAME, "1", "model_digest")
-    with fetched(places, f"models:/{NAME}/1") as model:
+    with fetched(workspace, f"models:/{NAME}/1") as model:
         assert (model / "MLmodel").is_file()
-    shutil.rmtree(places.mlruns / "artifacts")
+    shutil.rmtree(workspace.mlruns / "artifacts")
     words = f"models:/{NAME}/1 must have the files that were registered.*Received: nothing"
-    with pytest.raises(RegistryError, match=words), fetched(places, f"models:/{NAME}/1"):
+    with pytest.raises(RegistryError, match=words), fetched(workspace, f"models:/{NAME}/1"):
         pass
 
 
@@ -138,6 +138,6 @@ def test_a_model_that_a_kill_left_half_written_is_failed_by_the_next_registratio
         name: client.create_logged_model(experiment, name="model", source_run_id=run_id, tags=owner.tags()).model_id
         for name, owner in owners.items()
     }
-    register(opened(), network, Settings.of(IMAGES, Reading.at(0.5)), registration())
+    register(opened(), network, Settings.of(IMAGES, DecisionRule.at(0.5)), registration())
     status = {name: str(client.get_logged_model(model_id).status) for name, model_id in half.items()}
     assert status == {"dead": "FAILED", "alive": "PENDING", "elsewhere": "PENDING"}

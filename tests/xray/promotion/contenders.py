@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tests.xray.conftest import TINY, Learned
 from xray import config
-from xray.config import Places, load_config
+from xray.config import Workspace, load_config
 from xray.data.prepare import clean, normalize, write_prepared
-from xray.evaluation.decision.rule import Reading
+from xray.evaluation.decision.rule import DecisionRule
 from xray.models.package import Settings
 from xray.models.register import Registration, register
 from xray.tracking.run_identity import DataSet, RunFacts
@@ -19,7 +19,7 @@ NAME = "xray-test"
 
 def contenders(
     home: Path, database: Path | None, prepared: Learned, network: Path, thresholds: tuple[float, ...] = (0.4, 0.6)
-) -> Places:
+) -> Workspace:
     """Register one network at several thresholds: version 1 at the first, and so on; the last is the challenger.
 
     Args:
@@ -29,33 +29,33 @@ def contenders(
         network: A `model.keras` for 32 x 32.
         thresholds: One a version.
     """
-    places = Places(home=home)
-    places.mlruns.mkdir(parents=True)
+    workspace = Workspace(home=home)
+    workspace.mlruns.mkdir(parents=True)
     if database is not None:
-        shutil.copy(database, places.mlruns / "mlflow.db")
-    shutil.copytree(prepared.places.prepared, places.prepared)
+        shutil.copy(database, workspace.mlruns / "mlflow.db")
+    shutil.copytree(prepared.workspace.prepared, workspace.prepared)
     catalog = prepared.catalog
     tags = {"recipe": "quick", "catalog": catalog.digest}
     facts = RunFacts("xray-test", "", {}, tags, DataSet(catalog.data.name, catalog.digest, str(catalog.data)))
     registry = config.Registry(experiment="xray-test", model_name=NAME)
     for number, threshold in enumerate(thresholds, start=1):
-        folder = places.trainings / str(number)
+        folder = workspace.trainings / str(number)
         folder.mkdir(parents=True)
-        tracker = open_run(places, folder, dataclasses.replace(facts, name=f"quick-{number}"))
-        settings = Settings.of(config.Images(height=32, width=32), Reading.at(threshold))
+        tracker = open_run(workspace, folder, dataclasses.replace(facts, name=f"quick-{number}"))
+        settings = Settings.of(config.Images(height=32, width=32), DecisionRule.at(threshold))
         registered = register(tracker, network, settings, Registration(registry, tags, "# the card"))
         assert registered.version == str(number)
-    return places
+    return workspace
 
 
-def prejudiced(root: Path, phantoms: Path) -> Places:
+def prejudiced(root: Path, phantoms: Path) -> Workspace:
     """Make a home of two versions that call every scan pneumonia, which no floor lets pass; nothing is shared."""
     import keras
 
-    recipe, places = load_config("quick", TINY), Places(home=root / "prepared")
-    cleaned = clean(phantoms, places)
-    store = normalize(cleaned, recipe, places).store
-    prepared = Learned(places, recipe, write_prepared(cleaned, store, recipe, places), store)
+    recipe, workspace = load_config("quick", TINY), Workspace(home=root / "prepared")
+    cleaned = clean(phantoms, workspace)
+    store = normalize(cleaned, recipe, workspace).store
+    prepared = Learned(workspace, recipe, write_prepared(cleaned, store, recipe, workspace), store)
     dense = keras.layers.Dense(1, "sigmoid", use_bias=False, kernel_initializer="zeros")
     network = keras.Sequential([keras.Input((32, 32, 1), dtype="uint8"), keras.layers.Flatten(), dense])
     network.save(root / "model.keras")

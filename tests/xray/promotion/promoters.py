@@ -8,7 +8,7 @@ from typing import Any
 
 from mlflow import MlflowClient
 
-from xray.config import Places
+from xray.config import Workspace
 from xray.tracking.store import store_of
 
 NAME = "xray-test"
@@ -30,10 +30,10 @@ PROMOTER = """
 import json, os, signal, sys, time
 from pathlib import Path
 from mlflow import MlflowClient
-from xray.config import Places
-from xray.registry import intents
-from xray.promotion.decision_log import Book
-from xray.promotion.decision_record import PROMOTE, PROMOTED, Draft
+from xray.config import Workspace
+from xray.promotion.decision_log import DecisionLog
+from xray.promotion.decision_record import PROMOTE, PROMOTED, PlannedDecision
+from xray.promotion.protocol import carry_out, reconcile_log
 
 def dying(name, when):
     write = getattr(MlflowClient, name)
@@ -44,18 +44,17 @@ def dying(name, when):
     setattr(MlflowClient, name, call)
 
 def promote(plan):
-    places = Places(home=Path(plan["home"]))
-    book = Book(places, plan["name"])
-    book.champion()  # connected
+    decisions = DecisionLog(Workspace(home=Path(plan["home"])), plan["name"])
+    decisions.champion()  # connected
     if plan["kill"]:
         dying(*plan["kill"])
     while plan["gate"] and not Path(plan["gate"]).exists():
         time.sleep(0.0005)
     if plan["after"] is None:
-        intents.settle_book(book)
+        reconcile_log(decisions)
         return
-    draft = Draft(PROMOTE, PROMOTED, plan["number"], plan["before"], plan["after"], "a test")
-    intents.carry_out(book, draft, lambda record: book.describe(record, {"looks": 1.0}, {"a": "b"}))
+    planned = PlannedDecision(PROMOTE, PROMOTED, plan["number"], plan["before"], plan["after"], "a test")
+    carry_out(decisions, planned, lambda decision: decisions.describe(decision, {"looks": 1.0}, {"a": "b"}))
 
 children = []
 for plan in json.load(sys.stdin):
@@ -80,9 +79,9 @@ for child in children:
 """
 
 
-def plan(places: Places, after: str | None, **changes: Any) -> dict[str, Any]:
+def plan(workspace: Workspace, after: str | None, **changes: Any) -> dict[str, Any]:
     """Plan the promotion of a version, the first of its model; with no version, a mere settling."""
-    facts = {"home": str(places.home), "name": NAME, "before": None, "after": after, "number": 1}
+    facts = {"home": str(workspace.home), "name": NAME, "before": None, "after": after, "number": 1}
     return facts | {"kill": None, "gate": None, "seconds": 1.0} | changes
 
 
@@ -99,9 +98,9 @@ def carried_out(plans: Sequence[dict[str, Any]]) -> list[int]:
     return [int(line) for line in child.stdout.split()]
 
 
-def with_versions(places: Places, versions: int = 3) -> MlflowClient:
+def with_versions(workspace: Workspace, versions: int = 3) -> MlflowClient:
     """Register versions that hold nothing, which moving an alias does not look at."""
-    client = store_of(places).client()
+    client = store_of(workspace).client()
     client.create_registered_model(NAME)
     for _ in range(versions):
         client.create_model_version(NAME, source="s3://nowhere/model")

@@ -10,21 +10,21 @@ import pytest
 from tests.xray.conftest import Learned
 from tests.xray.promotion.contenders import NAME, contenders
 from xray import config
-from xray.config import Places
+from xray.config import Workspace
 from xray.data.catalog import Catalog
 from xray.errors import DamagedError, DataError, EvaluationError, RegistryError
-from xray.evaluation.metrics.split_metrics import evaluate
+from xray.evaluation.metrics.split_metrics import evaluate_split
 from xray.files.artifact_folder import MANIFEST, seal
 from xray.files.damage import read_json
-from xray.promotion.challenge import Judgement, judge
-from xray.promotion.decision_record import Bout
+from xray.promotion.challenge import ChampionComparison, compare_with_champion
+from xray.promotion.decision_record import Challenge
 from xray.scoring.select_model import score_files
 from xray.tracking.store import store_of
 from xray.training.predict import predict
 
 POLICY = config.Promotion()
 DRAWS = config.Evaluation(bootstrap_draws=200)
-BOUT = Bout(NAME, challenger="2", champion="1", number=2)
+BOUT = Challenge(NAME, challenger="2", champion="1", number=2)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def home(
     prepared: Learned,
     network: Path,
     thresholds: tuple[float, float],
-) -> Places:
+) -> Workspace:
     return contenders(tmp_path_factory.mktemp("judgement") / "home", migrated, prepared, network, thresholds)
 
 
@@ -55,76 +55,78 @@ def seen() -> list[tuple[int, int]]:
 
 
 @pytest.fixture(scope="module")
-def judgement(home: Places, seen: list[tuple[int, int]]) -> Judgement:
-    return judge(home, BOUT, POLICY, DRAWS, progress=lambda done, total: seen.append((done, total)))
+def comparison(home: Workspace, seen: list[tuple[int, int]]) -> ChampionComparison:
+    return compare_with_champion(home, BOUT, POLICY, DRAWS, progress=lambda done, total: seen.append((done, total)))
 
 
 def test_both_are_judged_on_the_test_scans_each_at_its_own_threshold(
-    judgement: Judgement, home: Places, prepared: Learned, thresholds: tuple[float, float]
+    comparison: ChampionComparison, home: Workspace, prepared: Learned, thresholds: tuple[float, float]
 ) -> None:
     rows = prepared.catalog.rows("test")
     files = [prepared.catalog.data / path for path in rows["path"]]
     p = [row["p_pneumonia"] for row in score_files(home, f"models:/{NAME}/1", files)]
     scored = rows.assign(p_pneumonia=p)
-    assert judgement.champion is not None and judgement.comparison is not None
-    for found, threshold in zip((judgement.champion, judgement.challenger), thresholds, strict=True):
-        expected = evaluate(scored, threshold, DRAWS)
+    assert comparison.champion is not None and comparison.comparison is not None
+    for found, threshold in zip((comparison.champion, comparison.challenger), thresholds, strict=True):
+        expected = evaluate_split(scored, threshold, DRAWS)
         assert (found.split, found.scans, found.patients) == ("test", len(rows), rows["patient_id"].nunique())
         assert found.chosen.threshold == threshold
         assert found.chosen.confusion == expected.chosen.confusion
         assert found.ranking["auc"].value == pytest.approx(expected.ranking["auc"].value, abs=1e-9)
 
 
-def test_the_difference_is_challenger_minus_champion(judgement: Judgement) -> None:
-    assert judgement.champion is not None and judgement.comparison is not None
-    found = judgement.comparison.differences["specificity"]
-    mine = judgement.challenger.chosen.figures["specificity"].value
+def test_the_difference_is_challenger_minus_champion(comparison: ChampionComparison) -> None:
+    assert comparison.champion is not None and comparison.comparison is not None
+    found = comparison.comparison.differences["specificity"]
+    mine = comparison.challenger.chosen.figures["specificity"].value
     assert found.difference.value > 0, "at the higher threshold"
-    assert found.difference.value == pytest.approx(mine - judgement.champion.chosen.figures["specificity"].value)
-    assert judgement.comparison.differences["auc"].difference.value == 0, "the same network"
+    assert found.difference.value == pytest.approx(mine - comparison.champion.chosen.figures["specificity"].value)
+    assert comparison.comparison.differences["auc"].difference.value == 0, "the same network"
 
 
-def test_a_record_keeps_every_figure_and_json_takes_it_whole(judgement: Judgement) -> None:
-    metrics = judgement.metrics()
+def test_a_record_keeps_every_figure_and_json_takes_it_whole(comparison: ChampionComparison) -> None:
+    metrics = comparison.metrics()
     names = {"scans", "challenger.auc", "champion.auc_low", "difference.auc", "difference.specificity_high"}
     assert names <= set(metrics)
-    whole = json.loads(json.dumps(judgement.as_json()))
+    whole = json.loads(json.dumps(comparison.to_dict()))
     assert whole["bout"]["challenger"] == "2"
-    assert [check["held"] for check in whole["checks"]] == [check.held for check in judgement.checks]
-    assert len(judgement.checks) == 6 and judgement.holds == all(check.held for check in judgement.checks)
+    assert [check["held"] for check in whole["checks"]] == [check.held for check in comparison.checks]
+    assert len(comparison.checks) == 6 and comparison.holds == all(check.held for check in comparison.checks)
 
 
-def test_progress_counts_the_scans_of_both(judgement: Judgement, seen: list[tuple[int, int]]) -> None:
-    scans = judgement.challenger.scans
+def test_progress_counts_the_scans_of_both(comparison: ChampionComparison, seen: list[tuple[int, int]]) -> None:
+    scans = comparison.challenger.scans
     assert seen[-1] == (2 * scans, 2 * scans)
     assert (scans, 2 * scans) in seen
 
 
-def test_judging_writes_nothing(judgement: Judgement, home: Places) -> None:
+def test_judging_writes_nothing(comparison: ChampionComparison, home: Workspace) -> None:
     client = store_of(home).client()
     assert client.get_registered_model(NAME).aliases == {"challenger": 2}
     assert [each.name for each in client.search_experiments()] == ["xray-test", "Default"]
 
 
 def test_scans_that_were_moved_are_named_and_found_where_the_user_says(
-    judgement: Judgement, home: Places, prepared: Learned, tmp_path: Path
+    comparison: ChampionComparison, home: Workspace, prepared: Learned, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match=r"--data FOLDER says where the scans lie now. Received: \S+ \(No such file"):
-        judge(home, BOUT, POLICY, DRAWS, data=tmp_path)
+        compare_with_champion(home, BOUT, POLICY, DRAWS, data=tmp_path)
     shutil.copytree(str(prepared.catalog.data), tmp_path / "moved")
     spoilt = tmp_path / "moved" / prepared.catalog.rows("test")["path"][0]
     spoilt.write_bytes(spoilt.read_bytes() + b" ")
     with pytest.raises(DataError, match=rf"Received: {spoilt} \(changed\)$"):
-        judge(home, BOUT, POLICY, DRAWS, data=tmp_path / "moved")
+        compare_with_champion(home, BOUT, POLICY, DRAWS, data=tmp_path / "moved")
     shutil.copy(prepared.catalog.data / prepared.catalog.rows("test")["path"][0], spoilt)
-    alone = judge(home, Bout(NAME, "2", None, 1), POLICY, DRAWS, data=tmp_path / "moved")
-    assert alone.scans == judgement.scans
-    assert alone.challenger.chosen.confusion == judgement.challenger.chosen.confusion
+    alone = compare_with_champion(home, Challenge(NAME, "2", None, 1), POLICY, DRAWS, data=tmp_path / "moved")
+    assert alone.scans == comparison.scans
+    assert alone.challenger.chosen.confusion == comparison.challenger.chosen.confusion
     assert alone.champion is None and alone.comparison is None
     assert len(alone.checks) == 3, "without a champion the floors alone decide"
 
 
-def test_a_champion_is_not_judged_on_what_it_has_learnt_from(home: Places, prepared: Learned, tmp_path: Path) -> None:
+def test_a_champion_is_not_judged_on_what_it_has_learnt_from(
+    home: Workspace, prepared: Learned, tmp_path: Path
+) -> None:
     rows = prepared.catalog.rows()
     swapped = rows.assign(split=rows["split"].map({"train": "validation", "validation": "train", "test": "test"}))
     folder = home.prepared / "another"
@@ -136,33 +138,33 @@ def test_a_champion_is_not_judged_on_what_it_has_learnt_from(home: Places, prepa
     client.set_tag(str(client.get_model_version(NAME, "1").run_id), "catalog", "another")
     try:
         with pytest.raises(EvaluationError, match="which version 1 has learnt from$"):
-            judge(home, BOUT, config.Promotion(scans="validation"), DRAWS)
+            compare_with_champion(home, BOUT, config.Promotion(scans="validation"), DRAWS)
     finally:
         client.set_tag(str(client.get_model_version(NAME, "1").run_id), "catalog", prepared.catalog.digest)
 
 
 def test_a_damaged_catalog_judges_nothing_and_the_line_says_what_makes_it_anew(
-    home: Places, prepared: Learned, tmp_path: Path
+    home: Workspace, prepared: Learned, tmp_path: Path
 ) -> None:
     file = home.prepared / prepared.catalog.digest / "catalog.parquet"
     whole = file.read_bytes()
     file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     try:
         with pytest.raises(DamagedError, match=r"catalog\.parquet.*; xray run makes the catalog anew"):
-            judge(home, BOUT, POLICY, DRAWS)
+            compare_with_champion(home, BOUT, POLICY, DRAWS)
     finally:
         file.write_bytes(whole)
 
 
-def test_a_version_without_a_run_of_ours_or_a_catalog_here_is_refused(home: Places, prepared: Learned) -> None:
+def test_a_version_without_a_run_of_ours_or_a_catalog_here_is_refused(home: Workspace, prepared: Learned) -> None:
     client = store_of(home).client()
     strange = client.create_model_version(NAME, source=Path(home.home).as_uri())
     with pytest.raises(RegistryError, match=f"from a run of this pipeline. Received: {NAME} version {strange.version}"):
-        judge(home, Bout(NAME, str(strange.version), None, 1), POLICY, DRAWS)
+        compare_with_champion(home, Challenge(NAME, str(strange.version), None, 1), POLICY, DRAWS)
     folder = home.prepared / prepared.catalog.digest
     folder.rename(home.prepared / "away")
     try:
         with pytest.raises(RegistryError, match="the challenger's catalog must lie under --home"):
-            judge(home, BOUT, POLICY, DRAWS)
+            compare_with_champion(home, BOUT, POLICY, DRAWS)
     finally:
         (home.prepared / "away").rename(folder)

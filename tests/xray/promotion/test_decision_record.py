@@ -9,20 +9,22 @@ from xray.promotion.decision_record import (
     REFUSED,
     RETURNED,
     WITHDRAWN,
-    Draft,
-    Record,
+    Decision,
+    PlannedDecision,
     champions,
     last_move,
 )
 from xray.tracking.owner import Owner
 
 
-def record(number: int, verdict: str | None, after: str | None) -> Record:
-    draft = Draft(PROMOTE, PROMOTED, number, None, after)
-    return Record(f"run{number}", draft, Owner("here", 1, 0.0), "me@here", number, verdict, verdict is not None, "", {})
+def record(number: int, verdict: str | None, after: str | None) -> Decision:
+    draft = PlannedDecision(PROMOTE, PROMOTED, number, None, after)
+    return Decision(
+        f"run{number}", draft, Owner("here", 1, 0.0), "me@here", number, verdict, verdict is not None, "", {}
+    )
 
 
-def history(*moves: tuple[str | None, str | None]) -> list[Record]:
+def history(*moves: tuple[str | None, str | None]) -> list[Decision]:
     return [record(number, verdict, after) for number, (verdict, after) in enumerate(moves, start=1)]
 
 

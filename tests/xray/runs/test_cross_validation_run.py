@@ -9,15 +9,15 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.xray.conftest import Learned
-from xray.config import Config, Places
+from xray.config import Config, Workspace
 from xray.data.folds import Fold, cut
 from xray.data.prepare import Cleaned
 from xray.evaluation.cross_validation.summary import summarize
-from xray.evaluation.evaluate import judge
-from xray.runs.cross_validation_run import Family, FoldRun, learn, opened, record_family
+from xray.evaluation.evaluate import evaluate
+from xray.runs.cross_validation_run import CrossValidationRun, FoldRun, opened, record_cross_validation, train_fold
 from xray.runs.run_context import RunContext
 from xray.runs.training_run import Recorded, record, train_and_track
-from xray.tracking.run_artifacts import figures_in_file
+from xray.tracking.run_artifacts import metrics_in_file
 from xray.tracking.store import store_of
 
 PARENT = "mlflow.parentRunId"
@@ -27,16 +27,16 @@ PARENT = "mlflow.parentRunId"
 class Learnt:
     """A cross-validation of three folds after a plain run, which has trained the first of them."""
 
-    places: Places
+    workspace: Workspace
     config: Config
     plain: Recorded
     folds: list[Fold]
     runs: list[FoldRun]
-    family: Family
+    family: CrossValidationRun
 
     @property
     def client(self) -> MlflowClient:
-        return store_of(self.places).client()
+        return store_of(self.workspace).client()
 
 
 @pytest.fixture(scope="module")
@@ -47,24 +47,26 @@ def config(prepared: Learned) -> Config:
 
 
 def cut_phantoms(prepared: Learned, config: Config, seeds: int = 1) -> list[Fold]:
-    (folder,) = prepared.places.cleaned.iterdir()
+    (folder,) = prepared.workspace.cleaned.iterdir()
     cleaned = Cleaned(folder, folder.name, prepared.catalog.data, 240, reused=True)
-    return cut(cleaned, prepared.store, config, prepared.places, seeds)
+    return cut(cleaned, prepared.store, config, prepared.workspace, seeds)
 
 
 @pytest.fixture(scope="module")
 def learnt(prepared: Learned, config: Config, tmp_path_factory: pytest.TempPathFactory) -> Learnt:
-    places = Places(home=tmp_path_factory.mktemp("family"))
+    workspace = Workspace(home=tmp_path_factory.mktemp("family"))
     # `training.seeds` is the pipeline's: a fold is one training
     folds = cut_phantoms(
         prepared, config.model_copy(update={"training": config.training.model_copy(update={"seeds": 3})})
     )
-    trained = train_and_track(folds[0].catalog, prepared.store, config, RunContext(places))
-    judged = judge(trained, folds[0].catalog, prepared.store, config)
-    plain = record(trained, judged, folds[0].catalog, config, RunContext(places))
-    with opened(folds, config, RunContext(places, "a-flow-run")) as parent:
-        runs = [learn(fold, RunContext(places, parent=parent)) for fold in folds]
-        return Learnt(places, config, plain, folds, runs, record_family(folds, runs, config, RunContext(places)))
+    trained = train_and_track(folds[0].catalog, prepared.store, config, RunContext(workspace))
+    evaluated = evaluate(trained, folds[0].catalog, prepared.store, config)
+    plain = record(trained, evaluated, folds[0].catalog, config, RunContext(workspace))
+    with opened(folds, config, RunContext(workspace, "a-flow-run")) as parent:
+        runs = [train_fold(fold, RunContext(workspace, parent=parent)) for fold in folds]
+        return Learnt(
+            workspace, config, plain, folds, runs, record_cross_validation(folds, runs, config, RunContext(workspace))
+        )
 
 
 def test_the_first_fold_is_the_plain_runs_training_in_the_same_run(learnt: Learnt) -> None:
@@ -82,9 +84,9 @@ def test_every_folds_run_lies_below_the_parent(learnt: Learnt) -> None:
 
 def test_a_plain_run_done_again_stays_below_the_parent(learnt: Learnt, prepared: Learned) -> None:
     fold = learnt.folds[0]
-    trained = train_and_track(fold.catalog, prepared.store, learnt.config, RunContext(learnt.places))
-    judged = judge(trained, fold.catalog, prepared.store, learnt.config)
-    again = record(trained, judged, fold.catalog, learnt.config, RunContext(learnt.places))
+    trained = train_and_track(fold.catalog, prepared.store, learnt.config, RunContext(learnt.workspace))
+    evaluated = evaluate(trained, fold.catalog, prepared.store, learnt.config)
+    again = record(trained, evaluated, fold.catalog, learnt.config, RunContext(learnt.workspace))
     assert again.run_id == learnt.plain.run_id
     assert learnt.client.get_run(again.run_id).data.tags[PARENT] == learnt.family.run_id
 
@@ -117,7 +119,7 @@ def test_the_parent_keeps_the_score_of_every_train_scan(learnt: Learnt, prepared
     assert sorted(table["image_id"]) == sorted(rows.loc[rows["split"] != "test", "image_id"])
     for run in learnt.runs:
         own = table[table["fold"] == run.fold.number].set_index("image_id")
-        scores = run.fold.judged.scores().query("split == 'validation'").set_index("image_id").loc[own.index]
+        scores = run.fold.evaluated.scores().query("split == 'validation'").set_index("image_id").loc[own.index]
         assert (own["p_pneumonia"] == scores["p_pneumonia"]).all()
         decided = scores["decision"] != "refer"  # out of fold every scan is decided
         assert (own["decision"] == scores["decision"])[decided].all()
@@ -154,8 +156,8 @@ def test_no_folds_network_is_registered(learnt: Learnt) -> None:
 
 
 def test_the_same_again_is_the_same_parent_with_every_figure_once(learnt: Learnt) -> None:
-    with opened(learnt.folds, learnt.config, RunContext(learnt.places, "another-flow-run")) as parent:
-        again = record_family(learnt.folds, learnt.runs, learnt.config, RunContext(learnt.places))
+    with opened(learnt.folds, learnt.config, RunContext(learnt.workspace, "another-flow-run")) as parent:
+        again = record_cross_validation(learnt.folds, learnt.runs, learnt.config, RunContext(learnt.workspace))
     assert parent == again.run_id == learnt.family.run_id
     assert again.summary.reused
     assert len(learnt.client.get_metric_history(parent, "test.auc")) == 1
@@ -166,39 +168,39 @@ def test_a_training_of_two_cross_validations_lies_below_the_last_and_both_name_i
     learnt: Learnt, prepared: Learned
 ) -> None:
     folds = cut_phantoms(prepared, learnt.config, seeds=2)
-    with opened(folds, learnt.config, RunContext(learnt.places)) as parent:
-        runs = [learn(fold, RunContext(learnt.places, parent=parent)) for fold in folds]
-        family = record_family(folds, runs, learnt.config, RunContext(learnt.places))
+    with opened(folds, learnt.config, RunContext(learnt.workspace)) as parent:
+        runs = [train_fold(fold, RunContext(learnt.workspace, parent=parent)) for fold in folds]
+        family = record_cross_validation(folds, runs, learnt.config, RunContext(learnt.workspace))
     assert [run.reused for run in runs] == [True, True, True, False, False, False]
     assert family.run_id != learnt.family.run_id
     assert {learnt.client.get_run(run.run_id).data.tags[PARENT] for run in runs} == {family.run_id}
     parent_run = learnt.client.get_run(family.run_id)
     assert parent_run.info.run_name.startswith("quick-cv3x2-")
     assert (parent_run.data.params["training.seed"], parent_run.data.params["training.seeds"]) == ("0, 1", "2")
-    figures = figures_in_file(learnt.client, family.run_id)
+    figures = metrics_in_file(learnt.client, family.run_id)
     assert figures["out_of_fold.scans"] == figures["validation.scans"] * 3
     assert len(parent_run.data.metrics) < 60 < len(figures)
     test_a_table_names_every_childs_run(learnt)
-    record_family(learnt.folds, learnt.runs, learnt.config, RunContext(learnt.places))
+    record_cross_validation(learnt.folds, learnt.runs, learnt.config, RunContext(learnt.workspace))
     test_every_folds_run_lies_below_the_parent(learnt)
 
 
 @pytest.mark.parametrize(("error", "status"), [(ValueError("bad"), "FAILED"), (KeyboardInterrupt(), "KILLED")])
 def test_a_parent_that_did_not_end_says_so_and_goes_on_later(
-    error: BaseException, status: str, prepared: Learned, config: Config, places: Places
+    error: BaseException, status: str, prepared: Learned, config: Config, workspace: Workspace
 ) -> None:
     folds = cut_phantoms(prepared, config)
-    client = store_of(places).client()
-    with pytest.raises(type(error)), opened(folds, config, RunContext(places)) as first:
+    client = store_of(workspace).client()
+    with pytest.raises(type(error)), opened(folds, config, RunContext(workspace)) as first:
         raise error
     assert client.get_run(str(first)).info.status == status
-    with opened(folds, config, RunContext(places)) as second:
+    with opened(folds, config, RunContext(workspace)) as second:
         assert second == first
         assert client.get_run(str(second)).info.status == "RUNNING"
 
 
-def test_a_store_that_is_away_stops_nothing(prepared: Learned, config: Config, places: Places) -> None:
-    database = places.mlruns / "mlflow.db"
+def test_a_store_that_is_away_stops_nothing(prepared: Learned, config: Config, workspace: Workspace) -> None:
+    database = workspace.mlruns / "mlflow.db"
     database.write_bytes(b"no database")
-    with opened(cut_phantoms(prepared, config), config, RunContext(places)) as parent:
+    with opened(cut_phantoms(prepared, config), config, RunContext(workspace)) as parent:
         assert parent is None

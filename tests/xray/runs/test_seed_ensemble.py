@@ -12,16 +12,16 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.xray.conftest import Learned
-from xray.config import Config, Places
-from xray.evaluation.evaluate import judge
-from xray.runs.cross_validation_run import FoldRun, learn
+from xray.config import Config, Workspace
+from xray.evaluation.evaluate import evaluate
+from xray.runs.cross_validation_run import FoldRun, train_fold
 from xray.runs.run_context import RunContext
-from xray.runs.seed_ensemble import Repeated, combine, members_of, opened, record_seeds
+from xray.runs.seed_ensemble import RecordedEnsemble, combine, members_of, opened, record_seeds
 from xray.runs.training_run import Recorded, record, train_and_track
 from xray.scoring.select_model import score_files
-from xray.tracking.run_artifacts import figures_in_file
+from xray.tracking.run_artifacts import metrics_in_file
 from xray.tracking.store import store_of
-from xray.tracking.test_set_use import looks, scans_digest
+from xray.tracking.test_set_use import count_evaluations, scans_digest
 from xray.training.fit import Trained
 
 PARENT = "mlflow.parentRunId"
@@ -32,17 +32,17 @@ SEEDS = 3
 class Learnt:
     """Three seeds after a plain run, which has trained the first of them; the second was cut off once."""
 
-    places: Places
+    workspace: Workspace
     config: Config
     plain: Recorded
     cut_off: str
     runs: Sequence[FoldRun]
     trained: Trained
-    repeated: Repeated
+    repeated: RecordedEnsemble
 
     @property
     def client(self) -> MlflowClient:
-        return store_of(self.places).client()
+        return store_of(self.workspace).client()
 
     def metrics(self, run_id: str) -> dict[str, float]:
         found: dict[str, float] = self.client.get_run(run_id).data.metrics
@@ -62,30 +62,37 @@ def cut_off(done: int, most: int) -> None:
     raise KeyboardInterrupt
 
 
-def repeated(prepared: Learned, config: Config, places: Places) -> tuple[Sequence[FoldRun], Trained, bool, Repeated]:
+def repeated(
+    prepared: Learned, config: Config, workspace: Workspace
+) -> tuple[Sequence[FoldRun], Trained, bool, RecordedEnsemble]:
     """Go the whole way, as the flow does."""
     members = members_of(prepared.catalog, prepared.store, config)
-    with opened(members, config, RunContext(places, "a-flow-run")) as parent:
-        runs = [learn(member, RunContext(places, parent=parent)) for member in members]
-        trained, found = combine(runs, config, places)
-        judged = judge(trained, prepared.catalog, prepared.store, config)
-        return runs, trained, found, record_seeds(runs, trained, judged, prepared.catalog, config, RunContext(places))
+    with opened(members, config, RunContext(workspace, "a-flow-run")) as parent:
+        runs = [train_fold(member, RunContext(workspace, parent=parent)) for member in members]
+        trained, found = combine(runs, config, workspace)
+        evaluated = evaluate(trained, prepared.catalog, prepared.store, config)
+        return (
+            runs,
+            trained,
+            found,
+            record_seeds(runs, trained, evaluated, prepared.catalog, config, RunContext(workspace)),
+        )
 
 
 @pytest.fixture(scope="module")
 def learnt(prepared: Learned, config: Config, tmp_path_factory: pytest.TempPathFactory) -> Learnt:
-    places = Places(home=tmp_path_factory.mktemp("seeds"))
+    workspace = Workspace(home=tmp_path_factory.mktemp("seeds"))
     single = with_training(config, seeds=1)
-    trained = train_and_track(prepared.catalog, prepared.store, single, RunContext(places))
-    judged = judge(trained, prepared.catalog, prepared.store, single)
-    plain = record(trained, judged, prepared.catalog, single, RunContext(places))
+    trained = train_and_track(prepared.catalog, prepared.store, single, RunContext(workspace))
+    evaluated = evaluate(trained, prepared.catalog, prepared.store, single)
+    plain = record(trained, evaluated, prepared.catalog, single, RunContext(workspace))
     first, second, _ = members_of(prepared.catalog, prepared.store, config)
-    with pytest.raises(KeyboardInterrupt), opened([first, second, _], config, RunContext(places)) as parent:
-        learn(first, RunContext(places, parent=parent))
-        learn(second, RunContext(places, parent=parent, progress=cut_off))
-    runs, ensemble, found, done = repeated(prepared, config, places)
+    with pytest.raises(KeyboardInterrupt), opened([first, second, _], config, RunContext(workspace)) as parent:
+        train_fold(first, RunContext(workspace, parent=parent))
+        train_fold(second, RunContext(workspace, parent=parent, progress=cut_off))
+    runs, ensemble, found, done = repeated(prepared, config, workspace)
     assert not found
-    return Learnt(places, config, plain, str(parent), runs, ensemble, done)
+    return Learnt(workspace, config, plain, str(parent), runs, ensemble, done)
 
 
 def test_what_was_trained_before_is_reused_and_what_was_cut_off_goes_on(learnt: Learnt) -> None:
@@ -106,7 +113,7 @@ def test_every_seeds_run_lies_below_the_ensembles(learnt: Learnt) -> None:
 
 def test_its_run_has_the_ensembles_own_figures_under_the_usual_names(learnt: Learnt) -> None:
     metrics = learnt.metrics(learnt.repeated.run_id)
-    own = learnt.repeated.judged.report()["metrics"]
+    own = learnt.repeated.evaluated.report()["metrics"]
     assert own["test.auc"] == metrics["test.auc"]
     assert set(learnt.metrics(learnt.runs[2].run_id)) - set(metrics) <= {
         name for name in learnt.metrics(learnt.runs[2].run_id) if name.startswith("system/")
@@ -119,7 +126,7 @@ def test_its_run_has_mean_and_spread_of_the_members(learnt: Learnt) -> None:
         values = [learnt.metrics(run.run_id)[name] for run in learnt.runs]
         assert metrics[f"seeds.{name}"] == pytest.approx(statistics.fmean(values))
         assert metrics[f"seeds.{name}_sd"] == pytest.approx(statistics.stdev(values))
-    figures = figures_in_file(learnt.client, learnt.repeated.run_id)
+    figures = metrics_in_file(learnt.client, learnt.repeated.run_id)
     assert len(metrics) < 60 < len(figures)
     assert {"seeds.test.f1_sd", "test.f1_low"} <= figures.keys(), "in one file, the members' and the ensemble's own"
 
@@ -130,8 +137,8 @@ def test_its_scores_before_calibration_are_the_means_of_its_members(learnt: Lear
         values: np.ndarray = table.set_index("image_id").sort_index()[column].to_numpy()
         return values
 
-    members = np.stack([scores(run.fold.judged.scores()) for run in learnt.runs])
-    np.testing.assert_allclose(scores(learnt.repeated.judged.scores()), members.mean(axis=0), rtol=0, atol=1e-6)
+    members = np.stack([scores(run.fold.evaluated.scores()) for run in learnt.runs])
+    np.testing.assert_allclose(scores(learnt.repeated.evaluated.scores()), members.mean(axis=0), rtol=0, atol=1e-6)
 
 
 def test_its_run_says_what_it_is(learnt: Learnt) -> None:
@@ -167,14 +174,14 @@ def test_the_registered_ensemble_scores_files_with_pickle_forbidden(
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     rows = prepared.catalog.rows("test").head(5)
     files = [phantoms / path for path in rows["path"]]
-    answers = score_files(learnt.places, learnt.repeated.registered.uri, files)
-    scores = learnt.repeated.judged.scores().set_index("image_id").loc[rows["image_id"]]
+    answers = score_files(learnt.workspace, learnt.repeated.registered.uri, files)
+    scores = learnt.repeated.evaluated.scores().set_index("image_id").loc[rows["image_id"]]
     assert [answer["p_pneumonia"] for answer in answers] == pytest.approx(list(scores["p_pneumonia"]), abs=1e-5)
 
 
 def test_each_network_that_was_judged_has_looked_once(learnt: Learnt, prepared: Learned) -> None:
     scans = scans_digest(prepared.catalog.rows("test")["sha256"])
-    assert looks(learnt.client, scans).total == SEEDS + 1
+    assert count_evaluations(learnt.client, scans).total == SEEDS + 1
     numbers = [learnt.metrics(run)["looks"] for run in [*(each.run_id for each in learnt.runs), learnt.repeated.run_id]]
     assert numbers == [1, 2, 3, 4]
 
@@ -192,8 +199,8 @@ def test_the_table_in_words_has_the_ensemble_beside_its_members(learnt: Learnt) 
 
 def test_the_same_again_trains_registers_and_counts_nothing(learnt: Learnt, prepared: Learned) -> None:
     before = learnt.metrics(learnt.repeated.run_id)
-    runs, trained, found, again = repeated(prepared, learnt.config, learnt.places)
-    assert all(run.reused for run in runs) and found and again.judged.reused
+    runs, trained, found, again = repeated(prepared, learnt.config, learnt.workspace)
+    assert all(run.reused for run in runs) and found and again.evaluated.reused
     assert (trained, again.run_id) == (learnt.trained, learnt.repeated.run_id)
     assert (again.registered.version, again.registered.reused) == (learnt.repeated.registered.version, True)
     assert learnt.metrics(again.run_id) == before
@@ -206,17 +213,17 @@ def test_another_threshold_rule_is_one_more_look(learnt: Learnt, prepared: Learn
     (member, *_) = members_of(
         prepared.catalog, prepared.store, learnt.config.model_copy(update={"evaluation": evaluation})
     )
-    run = learn(member, RunContext(learnt.places, parent=learnt.repeated.parent))
+    run = train_fold(member, RunContext(learnt.workspace, parent=learnt.repeated.parent))
     assert run.fold.trained.trained_epochs == 0
     assert run.run_id != learnt.plain.run_id, "the figures of the first rule stay where they are"
     assert learnt.metrics(run.run_id)["looks"] == SEEDS + 2
-    again = learn(
+    again = train_fold(
         members_of(prepared.catalog, prepared.store, learnt.config)[0],
-        RunContext(learnt.places, parent=learnt.repeated.parent),
+        RunContext(learnt.workspace, parent=learnt.repeated.parent),
     )
     assert (again.run_id, learnt.metrics(again.run_id)["looks"]) == (learnt.plain.run_id, 1)
     scans = scans_digest(prepared.catalog.rows("test")["sha256"])
-    assert looks(learnt.client, scans).total == SEEDS + 2
+    assert count_evaluations(learnt.client, scans).total == SEEDS + 2
 
 
 def test_without_an_ensemble_the_first_seeds_network_is_registered_in_its_own_run(
@@ -224,7 +231,7 @@ def test_without_an_ensemble_the_first_seeds_network_is_registered_in_its_own_ru
 ) -> None:
     registry = learnt.config.registry.model_copy(update={"ensemble": False, "model_name": "first-of-seeds"})
     config = with_training(learnt.config, seeds=2).model_copy(update={"registry": registry})
-    runs, trained, found, first = repeated(prepared, config, learnt.places)
+    runs, trained, found, first = repeated(prepared, config, learnt.workspace)
     assert all(run.reused for run in runs) and found
     assert (trained.digest, first.run_id) == (runs[0].fold.trained.digest, learnt.plain.run_id)
     (version,) = learnt.client.search_model_versions("name='first-of-seeds'")

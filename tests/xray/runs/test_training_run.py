@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from tests.xray.conftest import Learned
-from xray.config import Config, Places
+from xray.config import Config, Workspace
 from xray.errors import TrainingError
-from xray.evaluation.evaluate import Judged
+from xray.evaluation.evaluate import Evaluated
 from xray.evaluation.inspection.inspect import Inspected
 from xray.evaluation.reporting.at_a_glance import CARDS, NUMBERS
 from xray.evaluation.reporting.captions import CAPTIONS
@@ -22,7 +22,7 @@ from xray.evaluation.reporting.run_report import HEADLINE, PHANTOMS
 from xray.runs.run_context import RunContext
 from xray.runs.training_run import Recorded, record, run_facts, train_and_track
 from xray.scoring.select_model import score_files
-from xray.tracking.run_artifacts import Evidence, figures_in_file, log_evidence
+from xray.tracking.run_artifacts import Evidence, log_evidence, metrics_in_file
 from xray.tracking.run_config import CHANGED_TAG
 from xray.tracking.store import store_of
 from xray.tracking.tracker import open_run
@@ -30,7 +30,7 @@ from xray.training.fit import Trained
 
 
 def test_the_run_holds_params_epochs_figures_data_and_files(
-    recorded: Recorded, trained: Trained, judged: Judged, home: Places, prepared: Learned
+    recorded: Recorded, trained: Trained, evaluated: Evaluated, home: Workspace, prepared: Learned
 ) -> None:
     client = store_of(home).client()
     run = client.get_run(recorded.run_id)
@@ -42,7 +42,7 @@ def test_the_run_holds_params_epochs_figures_data_and_files(
     assert run.inputs.dataset_inputs[0].dataset.digest == prepared.catalog.digest
     losses = [(each.step, each.value) for each in client.get_metric_history(recorded.run_id, "val_loss")]
     assert losses == [(epoch.epoch, epoch.val_loss) for epoch in trained.history().epochs]
-    assert run.data.metrics["test.auc"] == judged.report()["metrics"]["test.auc"]
+    assert run.data.metrics["test.auc"] == evaluated.report()["metrics"]["test.auc"]
     assert {each.path for each in client.list_artifacts(recorded.run_id)} >= {
         "audit.json", "evaluation.json", "figures", "history.json", "inspection.json", "model_card.md",
         "rejects.parquet", "report.html", "scores.parquet",
@@ -52,7 +52,7 @@ def test_the_run_holds_params_epochs_figures_data_and_files(
 
 
 def test_the_run_holds_what_was_seen_inside_and_how_often_test_was_looked_at(
-    recorded: Recorded, inspected: Inspected, home: Places
+    recorded: Recorded, inspected: Inspected, home: Workspace
 ) -> None:
     metrics = store_of(home).client().get_run(recorded.run_id).data.metrics
     seen = inspected.report()["metrics"]
@@ -60,7 +60,7 @@ def test_the_run_holds_what_was_seen_inside_and_how_often_test_was_looked_at(
     assert metrics["looks"] == 1
 
 
-def test_the_version_bears_the_digests_and_the_card(recorded: Recorded, home: Places, trained: Trained) -> None:
+def test_the_version_bears_the_digests_and_the_card(recorded: Recorded, home: Workspace, trained: Trained) -> None:
     version = store_of(home).client().get_model_version(recorded.registered.name, recorded.registered.version)
     assert version.tags["training"] == trained.digest
     assert version.tags["recipe"] == "quick"
@@ -69,11 +69,11 @@ def test_the_version_bears_the_digests_and_the_card(recorded: Recorded, home: Pl
 
 
 def test_the_versions_first_line_is_one_of_its_own_figures(
-    recorded: Recorded, judged: Judged, home: Places, prepared: Learned
+    recorded: Recorded, evaluated: Evaluated, home: Workspace, prepared: Learned
 ) -> None:
     client = store_of(home).client()
     version = client.get_model_version(recorded.registered.name, recorded.registered.version)
-    metrics = judged.report()["metrics"]
+    metrics = evaluated.report()["metrics"]
     first, blank, heading, *_ = str(version.description).splitlines()
     assert first == (
         f"auc {metrics['test.auc']:.3f}, accuracy {metrics['test.accuracy']:.3f}, sensitivity "
@@ -84,9 +84,9 @@ def test_the_versions_first_line_is_one_of_its_own_figures(
     assert SAFETY in str(client.get_registered_model(recorded.registered.name).description)
 
 
-def test_every_figure_of_the_card_is_the_runs(recorded: Recorded, home: Places) -> None:
+def test_every_figure_of_the_card_is_the_runs(recorded: Recorded, home: Workspace) -> None:
     client = store_of(home).client()
-    metrics = figures_in_file(client, recorded.run_id)
+    metrics = metrics_in_file(client, recorded.run_id)
     card = str(client.get_model_version(recorded.registered.name, recorded.registered.version).description)
     rows = re.findall(r"^\| ([a-z0-9 ]+) \| ([\d.]+) \| ([\d.]+) to ([\d.]+) \|$", card, re.MULTILINE)
     assert {name.replace(" ", "_") for name, *_ in rows} == {name for name in HEADLINE if f"test.{name}_low" in metrics}
@@ -98,7 +98,7 @@ def test_every_figure_of_the_card_is_the_runs(recorded: Recorded, home: Places) 
     assert "looked at 1 time, this look included" in card
 
 
-def test_every_headline_figure_of_the_page_is_the_runs(recorded: Recorded, home: Places, tmp_path: Path) -> None:
+def test_every_headline_figure_of_the_page_is_the_runs(recorded: Recorded, home: Workspace, tmp_path: Path) -> None:
     client = store_of(home).client()
     metrics = client.get_run(recorded.run_id).data.metrics
     page = Path(client.download_artifacts(recorded.run_id, "report.html", str(tmp_path))).read_text(encoding="utf-8")
@@ -110,7 +110,7 @@ def test_every_headline_figure_of_the_page_is_the_runs(recorded: Recorded, home:
 
 
 def test_the_page_says_what_it_is_of_and_that_phantoms_are_nobody(
-    recorded: Recorded, home: Places, tmp_path: Path
+    recorded: Recorded, home: Workspace, tmp_path: Path
 ) -> None:
     client = store_of(home).client()
     page = Path(client.download_artifacts(recorded.run_id, "report.html", str(tmp_path))).read_text(encoding="utf-8")
@@ -121,16 +121,16 @@ def test_the_page_says_what_it_is_of_and_that_phantoms_are_nobody(
 
 
 def test_recorded_again_it_is_the_same_run_and_version(
-    recorded: Recorded, trained: Trained, judged: Judged, home: Places, prepared: Learned
+    recorded: Recorded, trained: Trained, evaluated: Evaluated, home: Workspace, prepared: Learned
 ) -> None:
-    again = record(trained, judged, prepared.catalog, prepared.config, RunContext(home))
+    again = record(trained, evaluated, prepared.catalog, prepared.config, RunContext(home))
     assert again.run_id == recorded.run_id
     assert again.registered.version == recorded.registered.version
     assert again.registered.reused
 
 
 def test_another_evaluation_of_a_training_has_a_run_and_a_version_of_its_own(
-    recorded: Recorded, recorded_strictly: Recorded, trained: Trained, strict: Config, home: Places
+    recorded: Recorded, recorded_strictly: Recorded, trained: Trained, strict: Config, home: Workspace
 ) -> None:
     client = store_of(home).client()
     first, other = client.get_run(recorded.run_id), client.get_run(recorded_strictly.run_id)
@@ -150,8 +150,8 @@ def test_another_evaluation_of_a_training_has_a_run_and_a_version_of_its_own(
     }
     losses = [(each.step, each.value) for each in client.get_metric_history(other.info.run_id, "val_loss")]
     assert losses == [(epoch.epoch, epoch.val_loss) for epoch in trained.history().epochs]
-    for run, judged in ((first, recorded.judged), (other, recorded_strictly.judged)):
-        figures = judged.report()["metrics"]
+    for run, evaluated in ((first, recorded.evaluated), (other, recorded_strictly.evaluated)):
+        figures = evaluated.report()["metrics"]
         for name in ("test.threshold", "test.sensitivity", "test.calibration_error"):
             assert run.data.metrics[name] == figures[name]
     assert first.data.metrics["test.threshold"] != other.data.metrics["test.threshold"]
@@ -159,11 +159,11 @@ def test_another_evaluation_of_a_training_has_a_run_and_a_version_of_its_own(
 
 
 def test_the_first_settings_again_find_the_first_run_and_change_nothing(
-    recorded: Recorded, recorded_strictly: Recorded, trained: Trained, home: Places, prepared: Learned
+    recorded: Recorded, recorded_strictly: Recorded, trained: Trained, home: Workspace, prepared: Learned
 ) -> None:
     client = store_of(home).client()
     before = [client.get_run(each.run_id) for each in (recorded, recorded_strictly)]
-    again = record(trained, recorded.judged, prepared.catalog, prepared.config, RunContext(home))
+    again = record(trained, recorded.evaluated, prepared.catalog, prepared.config, RunContext(home))
     assert (again.run_id, again.registered.version) == (recorded.run_id, recorded.registered.version)
     assert again.registered.reused
     for run in before:
@@ -173,7 +173,7 @@ def test_the_first_settings_again_find_the_first_run_and_change_nothing(
 
 
 def test_newer_code_adds_evidence_and_moves_no_figure_and_no_score(
-    recorded: Recorded, trained: Trained, home: Places, prepared: Learned, tmp_path: Path
+    recorded: Recorded, trained: Trained, home: Workspace, prepared: Learned, tmp_path: Path
 ) -> None:
     client = store_of(home).client()
 
@@ -187,7 +187,7 @@ def test_newer_code_adds_evidence_and_moves_no_figure_and_no_score(
     metrics, kept = client.get_run(recorded.run_id).data.metrics, files("before")
     figures = {**metrics, "test.auc": 0.5, "looks": 9.0, "new.figure": 1.0}
     evidence = Evidence(figures, [], pd.DataFrame({"a": [1]}), "# new card")
-    facts = run_facts(prepared.catalog, prepared.config, trained.digest, RunContext(home), recorded.judged.digest)
+    facts = run_facts(prepared.catalog, prepared.config, trained.digest, RunContext(home), recorded.evaluated.digest)
     tracker = open_run(home, trained.folder, facts)
     log_evidence(tracker, "newer code", lambda: evidence)
     run = client.get_run(recorded.run_id)
@@ -197,17 +197,17 @@ def test_newer_code_adds_evidence_and_moves_no_figure_and_no_score(
     assert {name: now[name] for name in now if name != "metrics.json"} == {
         name: kept[name] for name in kept if name != "metrics.json"
     }
-    added = figures_in_file(client, recorded.run_id)
+    added = metrics_in_file(client, recorded.run_id)
     assert added["new.figure"] == 1.0 and added["test.auc"] == metrics["test.auc"]
 
 
 def test_a_run_has_few_metrics_and_every_figure_in_a_file(
-    recorded: Recorded, judged: Judged, inspected: Inspected, home: Places
+    recorded: Recorded, evaluated: Evaluated, inspected: Inspected, home: Workspace
 ) -> None:
     client = store_of(home).client()
     metrics = client.get_run(recorded.run_id).data.metrics
-    figures = figures_in_file(client, recorded.run_id)
-    told = {**judged.report()["metrics"], **inspected.report()["metrics"]}
+    figures = metrics_in_file(client, recorded.run_id)
+    told = {**evaluated.report()["metrics"], **inspected.report()["metrics"]}
     assert len(told) > 400, "or there is nothing to leave out"
     assert len(metrics) < 60
     assert told.items() <= figures.items()
@@ -218,39 +218,39 @@ def test_a_run_has_few_metrics_and_every_figure_in_a_file(
 
 
 def test_a_score_from_the_file_is_the_score_from_the_shard(
-    recorded: Recorded, judged: Judged, home: Places, prepared: Learned, phantoms: Path
+    recorded: Recorded, evaluated: Evaluated, home: Workspace, prepared: Learned, phantoms: Path
 ) -> None:
     rows = prepared.catalog.rows("test").head(20)
     answers = score_files(home, recorded.registered.uri, [phantoms / path for path in rows["path"]])
-    scores = judged.scores().set_index("image_id").loc[rows["image_id"]]
+    scores = evaluated.scores().set_index("image_id").loc[rows["image_id"]]
     for answer, (_, score) in zip(answers, scores.iterrows(), strict=True):
         assert answer["p_pneumonia"] == pytest.approx(score["p_pneumonia"], abs=1e-5)
         assert (answer["likeliest_class"], answer["decision"]) == (score["likeliest_class"], score["decision"])
 
 
 def test_a_refused_second_trainer_leaves_the_firsts_run_alone(prepared: Learned, tmp_path: Path) -> None:
-    places = Places(home=tmp_path)
+    workspace = Workspace(home=tmp_path)
     seen: list[str] = []
 
     def second(_done: int, _most: int) -> None:
         with pytest.raises(TrainingError, match="one trainer at a time"):
-            train_and_track(prepared.catalog, prepared.store, prepared.config, RunContext(places))
-        (run,) = store_of(places).client().search_runs(["1"])
+            train_and_track(prepared.catalog, prepared.store, prepared.config, RunContext(workspace))
+        (run,) = store_of(workspace).client().search_runs(["1"])
         seen.append(run.info.status)
 
-    train_and_track(prepared.catalog, prepared.store, prepared.config, RunContext(places, progress=second))
+    train_and_track(prepared.catalog, prepared.store, prepared.config, RunContext(workspace, progress=second))
     assert seen == ["RUNNING", "RUNNING"]
 
 
 def test_another_experiment_has_a_run_of_its_own(
-    recorded: Recorded, trained: Trained, judged: Judged, home: Places, prepared: Learned
+    recorded: Recorded, trained: Trained, evaluated: Evaluated, home: Workspace, prepared: Learned
 ) -> None:
     registry = prepared.config.registry.model_copy(update={"experiment": "another"})
     config = prepared.config.model_copy(update={"registry": registry})
-    other = record(trained, judged, prepared.catalog, config, RunContext(home))
+    other = record(trained, evaluated, prepared.catalog, config, RunContext(home))
     assert other.experiment_id != recorded.experiment_id
     assert other.run_id != recorded.run_id
-    assert record(trained, judged, prepared.catalog, prepared.config, RunContext(home)).run_id == recorded.run_id
+    assert record(trained, evaluated, prepared.catalog, prepared.config, RunContext(home)).run_id == recorded.run_id
 
 
 def test_a_run_without_a_server_says_how_to_see_it(recorded: Recorded) -> None:
@@ -263,7 +263,7 @@ def test_a_run_on_a_server_has_a_link_to_its_page(recorded: Recorded) -> None:
     assert f"[{recorded.run_id}](http://127.0.0.1:5000/#/experiments/1/runs/2)" in served.markdown()
 
 
-def test_the_answer_is_json(recorded: Recorded, home: Places, phantoms: Path, tmp_path: Path) -> None:
+def test_the_answer_is_json(recorded: Recorded, home: Workspace, phantoms: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.png"
     page.write_bytes(b"no scan")
     answers = score_files(home, recorded.registered.uri, [next((phantoms / "test").iterdir()), page])

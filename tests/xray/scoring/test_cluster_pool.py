@@ -13,18 +13,18 @@ from PIL import Image
 
 from tasks.cluster import dask_workers
 from xray import config
-from xray.config import Places
+from xray.config import Workspace
 from xray.data.inbox import list_inbox
 from xray.errors import RegistryError
-from xray.evaluation.decision.rule import Reading
+from xray.evaluation.decision.rule import DecisionRule
 from xray.models.package import Settings, save
 from xray.models.register import Registration, register
 from xray.scoring import cluster_pool
-from xray.scoring.cluster_pool import FILES_A_CALL, end_kept, score_kept, scores_afar
+from xray.scoring.cluster_pool import FILES_A_CALL, end_kept, score_kept, scores_on_cluster
 from xray.scoring.local_pool import scores
 from xray.scoring.model_process import MAIN
 from xray.scoring.score_inbox import score_inbox
-from xray.scoring.select_model import resolve
+from xray.scoring.select_model import select_model
 from xray.tracking.tracker import Tracker
 
 LOCAL = partial(dask_workers, "local")
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.system
 @pytest.fixture(scope="module")
 def model(network: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model") / "kept"
-    save(folder, network, Settings.of(IMAGES, Reading.at(0.5)))
+    save(folder, network, Settings.of(IMAGES, DecisionRule.at(0.5)))
     return folder
 
 
@@ -106,7 +106,7 @@ def test_row_for_row_as_here_though_a_worker_is_killed_half_way(
 ) -> None:
     parts: list[pd.DataFrame] = []
     killed: list[psutil.Process] = []
-    for part in scores_afar(model, files, LOCAL):
+    for part in scores_on_cluster(model, files, LOCAL):
         parts.append(part)
         if not killed:
             killed = workers()[:1]
@@ -116,36 +116,36 @@ def test_row_for_row_as_here_though_a_worker_is_killed_half_way(
 
 
 def test_a_ledger_has_each_scan_once_though_a_worker_is_killed_half_way(
-    inbox: Path, here: pd.DataFrame, opened: Callable[[], Tracker], places: Places, network: Path, tmp_path: Path
+    inbox: Path, here: pd.DataFrame, opened: Callable[[], Tracker], workspace: Workspace, network: Path, tmp_path: Path
 ) -> None:
     registration = Registration(config.Registry(experiment="xray-test", model_name="xray-test"), {}, "# the card")
-    register(opened(), network, Settings.of(IMAGES, Reading.at(0.5)), registration)
-    choice, found = resolve(places, "xray-test"), list_inbox(inbox, places)
+    register(opened(), network, Settings.of(IMAGES, DecisionRule.at(0.5)), registration)
+    choice, found = select_model(workspace, "xray-test"), list_inbox(inbox, workspace)
     killed: list[psutil.Process] = []
 
     def kill_one(done: int, total: int) -> None:
         if not killed:
             assert 0 < done < total
-            assert len(list(places.lent_models.iterdir())) == 1
+            assert len(list(workspace.shared_models.iterdir())) == 1
             killed.extend(workers()[:1])
             killed[0].kill()
 
-    scored = score_inbox(places, choice, found, tmp_path / "scores", False, kill_one, LOCAL)
+    scored = score_inbox(workspace, choice, found, tmp_path / "scores", False, kill_one, LOCAL)
     assert scored.entry is not None
     assert (len(killed), scored.entry.scans, scored.entry.rejected) == (1, SCANS, 1)
     rows = pd.read_parquet(scored.entry.scores)
     assert rows["image"].tolist() == [f"{number:04}.png" for number in range(SCANS)]
     np.testing.assert_allclose(rows["p_pneumonia"], here["p_pneumonia"][:SCANS].astype(float), rtol=0, atol=1e-6)
-    assert list(places.lent_models.iterdir()) == [], "the model is lent for the run alone"
+    assert list(workspace.shared_models.iterdir()) == [], "the model is lent for the run alone"
 
 
 def test_a_model_that_does_not_load_is_one_line(tmp_path: Path, files: list[Path]) -> None:
     with pytest.raises(RegistryError, match=r"^a model must score in a process of its own. Received: [^\n]+$"):
-        list(scores_afar(tmp_path, files[:1], LOCAL))
+        list(scores_on_cluster(tmp_path, files[:1], LOCAL))
 
 
 def test_no_file_needs_no_cluster(tmp_path: Path) -> None:
-    assert list(scores_afar(tmp_path, [], partial(dask_workers, "tcp://127.0.0.1:1"))) == []
+    assert list(scores_on_cluster(tmp_path, [], partial(dask_workers, "tcp://127.0.0.1:1"))) == []
 
 
 def test_a_process_keeps_one_child_for_a_run_until_the_run_ends(model: Path, files: list[Path]) -> None:

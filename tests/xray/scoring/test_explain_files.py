@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 
 from xray import config
-from xray.config import Places
+from xray.config import Workspace
 from xray.data.decoding.normalizer import normalize
 from xray.data.sources.phantoms import write_phantoms
 from xray.errors import ImageError, RegistryError
-from xray.evaluation.decision.rule import Reading
+from xray.evaluation.decision.rule import DecisionRule
 from xray.evaluation.inspection.saliency import pneumonia_maps
 from xray.models.package import Settings, save
 from xray.models.register import Registration, register
@@ -39,7 +39,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def kept(tmp_path_factory: pytest.TempPathFactory, network: Path) -> Path:
     """The pyfunc on disk, at threshold 0.55."""
     folder = tmp_path_factory.mktemp("kept") / "model"
-    save(folder, network, Settings.of(IMAGES, Reading.at(0.55)))
+    save(folder, network, Settings.of(IMAGES, DecisionRule.at(0.55)))
     return folder
 
 
@@ -74,9 +74,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 def test_the_answer_is_the_models_own_and_the_map_that_of_its_network(
-    places: Places, kept: Path, files: dict[str, bytes], network: Path
+    workspace: Workspace, kept: Path, files: dict[str, bytes], network: Path
 ) -> None:
-    answered = explain_files(places, str(kept), files)
+    answered = explain_files(workspace, str(kept), files)
     assert list(answered) == list(files)
     found, data = list(answered.values()), list(files.values())
     answers = mlflow.pyfunc.load_model(str(kept)).predict(pd.DataFrame({"image": data}))
@@ -90,9 +90,9 @@ def test_the_answer_is_the_models_own_and_the_map_that_of_its_network(
 
 
 def test_a_model_of_older_code_is_explained_by_that_code(
-    places: Places, older: Path, files: dict[str, bytes], network: Path
+    workspace: Workspace, older: Path, files: dict[str, bytes], network: Path
 ) -> None:
-    found = explain_files(places, str(older), files).values()
+    found = explain_files(workspace, str(older), files).values()
     pixels = np.stack([each.pixels for each in found])
     maps = np.stack([each.heat for each in found])
     np.testing.assert_allclose(maps, pneumonia_maps(keras.saving.load_model(network), pixels) / 2, atol=1e-5)
@@ -100,33 +100,33 @@ def test_a_model_of_older_code_is_explained_by_that_code(
 
 
 def test_a_registered_model_says_its_version(
-    opened: Callable[[], Tracker], places: Places, network: Path, files: dict[str, bytes]
+    opened: Callable[[], Tracker], workspace: Workspace, network: Path, files: dict[str, bytes]
 ) -> None:
     registry = config.Registry(experiment="xray-test", model_name="xray-test")
-    settings = Settings.of(IMAGES, Reading.at(0.5))
+    settings = Settings.of(IMAGES, DecisionRule.at(0.5))
     registered = register(opened(), network, settings, Registration(registry, {}, "# the card"))
-    found = explain_files(places, registered.uri, files).values()
+    found = explain_files(workspace, registered.uri, files).values()
     assert {each.answer["model_version"] for each in found} == {"xray-test/1"}
 
 
-def test_a_file_that_is_no_scan_is_named(places: Places, kept: Path, files: dict[str, bytes]) -> None:
+def test_a_file_that_is_no_scan_is_named(workspace: Workspace, kept: Path, files: dict[str, bytes]) -> None:
     with pytest.raises(ImageError, match=r"^not-an-image: page: [^\n]+$"):
-        explain_files(places, str(kept), {**files, "page": b"<html>"})
+        explain_files(workspace, str(kept), {**files, "page": b"<html>"})
 
 
 def test_a_model_that_its_own_code_refuses_is_one_line(
-    places: Places, kept: Path, files: dict[str, bytes], tmp_path: Path
+    workspace: Workspace, kept: Path, files: dict[str, bytes], tmp_path: Path
 ) -> None:
     other = tmp_path / "model"
     shutil.copytree(kept, other)
     settings = other / "artifacts" / "settings.json"
     settings.write_text(json.dumps({**json.loads(settings.read_text()), "normalizer": "0123"}))
     with pytest.raises(RegistryError, match=r"^[^\n]+this model needs the normalizer 0123[^\n]+$"):
-        explain_files(places, str(other), files)
+        explain_files(workspace, str(other), files)
 
 
-def test_no_such_model_is_one_line(places: Places, files: dict[str, bytes], tmp_path: Path) -> None:
+def test_no_such_model_is_one_line(workspace: Workspace, files: dict[str, bytes], tmp_path: Path) -> None:
     with pytest.raises(RegistryError, match=r"^model models:/nobody/1 must be loadable. Received: [^\n]+$"):
-        explain_files(places, "models:/nobody/1", files)
+        explain_files(workspace, "models:/nobody/1", files)
     with pytest.raises(RegistryError, match=r"^a model must score in a process of its own. Received: [^\n]+$"):
-        explain_files(places, str(tmp_path), files)
+        explain_files(workspace, str(tmp_path), files)

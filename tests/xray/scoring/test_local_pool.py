@@ -19,14 +19,14 @@ import pytest
 from PIL import Image
 
 from xray import config
-from xray.config import Places
+from xray.config import Workspace
 from xray.errors import RegistryError
-from xray.evaluation.decision.rule import Reading
+from xray.evaluation.decision.rule import DecisionRule
 from xray.models.package import Settings, save
 from xray.models.pyfunc import COLUMNS
 from xray.models.register import Registration, register
-from xray.scoring.local_pool import BATCH, fetched, score_alone, scores
-from xray.scoring.model_process import MAIN, Child, ChildEnded
+from xray.scoring.local_pool import BATCH, fetched, score_isolated, scores
+from xray.scoring.model_process import MAIN, ModelProcess, ModelProcessEnded
 from xray.tracking.store import store_of
 from xray.tracking.tracker import Tracker
 
@@ -38,7 +38,7 @@ IMAGES = config.Images(height=32, width=32)
 def model(network: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pyfunc whose own copy of `xray` is older: it turns the answers round, p becomes 1 - p, and says `label`."""
     folder = tmp_path_factory.mktemp("model") / "kept"
-    save(folder, network, Settings.of(IMAGES, Reading.at(0.5)))
+    save(folder, network, Settings.of(IMAGES, DecisionRule.at(0.5)))
     labels = folder / "code" / "xray" / "labels.py"
     changed = labels.read_text().replace("return 1.0 - np.asarray(prob", "return np.asarray(prob")
     assert changed != labels.read_text()
@@ -84,7 +84,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="module")
 def scored(model: Path, files: list[Path]) -> tuple[pd.DataFrame, list[tuple[int, int]]]:
     told: list[tuple[int, int]] = []
-    return score_alone(model, files, lambda done, total: told.append((done, total))), told
+    return score_isolated(model, files, lambda done, total: told.append((done, total))), told
 
 
 def test_the_models_own_code_scores_and_never_ours(
@@ -126,12 +126,12 @@ def test_two_children_give_what_one_gives(
 
 
 def test_no_file_needs_no_process(tmp_path: Path) -> None:
-    assert score_alone(tmp_path / "no model", []).empty
+    assert score_isolated(tmp_path / "no model", []).empty
 
 
 def test_a_model_that_does_not_load_is_one_line(tmp_path: Path, files: list[Path]) -> None:
     with pytest.raises(RegistryError, match=r"^a model must score in a process of its own. Received: [^\n]+$"):
-        score_alone(tmp_path, files)
+        score_isolated(tmp_path, files)
 
 
 def test_a_child_that_was_killed_costs_no_score_and_none_is_left(
@@ -169,7 +169,7 @@ def test_a_file_that_ends_the_child_is_a_reject_and_the_others_are_scored(
 ) -> None:
     trap = tmp_path / "die.png"
     trap.write_bytes(files[1].read_bytes() + b"die")
-    rows = score_alone(trapped, [files[0], trap, *files[1:SCANS]])
+    rows = score_isolated(trapped, [files[0], trap, *files[1:SCANS]])
     assert rows["error"].notna().tolist() == [False, True] + [False] * (SCANS - 1)
     np.testing.assert_allclose(rows["p_pneumonia"].drop(1), scored[0]["p_pneumonia"][:SCANS], atol=1e-6)
     words = "unreadable: a scan must not end or hold up the process that reads it. Received: its process ended with -6"
@@ -184,10 +184,10 @@ def test_a_file_that_ends_the_child_is_a_reject_and_the_others_are_scored(
 def test_a_child_that_does_not_answer_in_time_is_ended(trapped: Path, files: list[Path], tmp_path: Path) -> None:
     trap = tmp_path / "hang.png"
     trap.write_bytes(files[0].read_bytes() + b"hang")
-    child = Child(trapped, 1, tmp_path)
+    child = ModelProcess(trapped, 1, tmp_path)
     try:
         child.ask([trap])
-        with pytest.raises(ChildEnded, match=r"Received: no answer in time$"):
+        with pytest.raises(ModelProcessEnded, match=r"Received: no answer in time$"):
             child.answer(3.0)
     finally:
         child.close()
@@ -204,7 +204,7 @@ def test_a_model_that_dies_of_every_picture_is_no_file_s_fault(
     with pytest.raises(
         RegistryError, match=r"^a model must score in a process of its own. Received: .* ended with -6$"
     ):
-        score_alone(folder, files[:2])
+        score_isolated(folder, files[:2])
     assert children() == []
 
 
@@ -218,7 +218,7 @@ def test_what_an_old_model_does_not_bound_is_bounded_before_it(model: Path, file
     os.truncate(tmp_path / "sparse.tif", 3_000_000_000)
     os.mkfifo(tmp_path / "pipe.png")
     odd = [tmp_path / name for name in ("zeros.jpeg", "sparse.tif", "pipe.png")]
-    rows = score_alone(folder, [files[0], *odd, files[1]])
+    rows = score_isolated(folder, [files[0], *odd, files[1]])
     assert rows["p_pneumonia"].notna().tolist() == [True, False, False, False, True]
     assert [error.partition(". Received")[0] for error in rows["error"][1:4]] == [
         "unreadable: a JPEG's header must have at most 65,536 bytes between its parts",
@@ -252,30 +252,33 @@ def test_a_child_ends_with_its_parent_even_while_it_loads(model: Path) -> None:
 
 
 def test_a_registered_model_is_fetched_and_knows_its_version(
-    opened: Callable[[], Tracker], places: Places, network: Path, files: list[Path]
+    opened: Callable[[], Tracker], workspace: Workspace, network: Path, files: list[Path]
 ) -> None:
     registry = config.Registry(experiment="xray-test", model_name="xray-test")
-    settings = Settings.of(IMAGES, Reading.at(0.5))
+    settings = Settings.of(IMAGES, DecisionRule.at(0.5))
     registered = register(opened(), network, settings, Registration(registry, {}, "# the card"))
-    with fetched(places, registered.uri) as folder:
-        assert score_alone(folder, files[:1])["model_version"].tolist() == ["xray-test/1"]
+    with fetched(workspace, registered.uri) as folder:
+        assert score_isolated(folder, files[:1])["model_version"].tolist() == ["xray-test/1"]
     assert not folder.exists()
     with (
         pytest.raises(RegistryError, match=r"^model models:/nobody/1 must be loadable"),
-        fetched(places, "models:/nobody/1"),
+        fetched(workspace, "models:/nobody/1"),
     ):
         pass
 
 
 def test_a_model_is_fetched_from_a_home_that_may_not_be_written(
-    opened: Callable[[], Tracker], places: Places, network: Path, read_only: Callable[[Path], AbstractContextManager]
+    opened: Callable[[], Tracker],
+    workspace: Workspace,
+    network: Path,
+    read_only: Callable[[Path], AbstractContextManager],
 ) -> None:
     registry = config.Registry(experiment="xray-test", model_name="xray-test")
-    settings = Settings.of(IMAGES, Reading.at(0.5))
+    settings = Settings.of(IMAGES, DecisionRule.at(0.5))
     registered = register(opened(), network, settings, Registration(registry, {}, "# the card"))
-    with store_of(places).current():
+    with store_of(workspace).current():
         mlflow.pyfunc.load_model(registered.uri)  # after which MLflow's note of the version lies among the artifacts
-    with read_only(places.home), fetched(places, registered.uri) as folder:
+    with read_only(workspace.home), fetched(workspace, registered.uri) as folder:
         assert "xray-test" in (folder / "registered_model_meta").read_text()
         assert (folder / "MLmodel").is_file()
     assert not folder.exists()

@@ -11,17 +11,17 @@ import pytest
 from PIL import Image
 
 from xray import config
-from xray.config import Places
+from xray.config import Workspace
 from xray.data.inbox import Inbox, list_inbox
 from xray.data.score_ledger import Entry
 from xray.data.score_ledger import opened as opened_ledger
 from xray.errors import RegistryError
-from xray.evaluation.decision.rule import Reading
+from xray.evaluation.decision.rule import DecisionRule
 from xray.models.package import Settings
 from xray.models.register import Registration, register
 from xray.scoring.log_to_mlflow import fetch_reference, log_entries, write_reports
 from xray.scoring.score_inbox import Scored, score_inbox
-from xray.scoring.select_model import Choice, resolve
+from xray.scoring.select_model import SelectedModel, select_model
 from xray.tracking.store import store_of
 from xray.tracking.tracker import Tracker
 
@@ -44,19 +44,19 @@ def inbox(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def version(opened: Callable[[], Tracker], places: Places, network: Path) -> Callable[[float], Choice]:
+def version(opened: Callable[[], Tracker], workspace: Workspace, network: Path) -> Callable[[float], SelectedModel]:
     """Register a version with a threshold, and choose it."""
 
-    def registered(threshold: float) -> Choice:
+    def registered(threshold: float) -> SelectedModel:
         registration = Registration(config.Registry(experiment="xray-test", model_name=NAME), {}, "# the card")
-        register(opened(), network, Settings.of(IMAGES, Reading.at(threshold)), registration)
-        return resolve(places, NAME)
+        register(opened(), network, Settings.of(IMAGES, DecisionRule.at(threshold)), registration)
+        return select_model(workspace, NAME)
 
     return registered
 
 
 @pytest.fixture
-def entry(version: Callable[[float], Choice], tmp_path: Path) -> Entry:
+def entry(version: Callable[[float], SelectedModel], tmp_path: Path) -> Entry:
     """What a run over the inbox left."""
     version(0.5)
     about = {"model_version": f"{NAME}/1", "scored_at": datetime.now(UTC)}
@@ -75,12 +75,12 @@ def images(path: Path) -> Sequence[str]:
 
 
 def test_new_once_then_never_again_and_rescored_by_another_version(
-    inbox: Path, places: Places, version: Callable[[float], Choice], tmp_path: Path
+    inbox: Path, workspace: Workspace, version: Callable[[float], SelectedModel], tmp_path: Path
 ) -> None:
     output = tmp_path / "scores"
 
-    def run(choice: Choice, rescore: bool = False) -> Scored:
-        return score_inbox(places, choice, list_inbox(inbox, places), output, rescore)
+    def run(choice: SelectedModel, rescore: bool = False) -> Scored:
+        return score_inbox(workspace, choice, list_inbox(inbox, workspace), output, rescore)
 
     first = version(0.5)
     scored = run(first)
@@ -105,70 +105,70 @@ def test_new_once_then_never_again_and_rescored_by_another_version(
 
 
 def test_a_file_that_changes_after_it_was_listed_is_left_for_the_next_run(
-    inbox: Path, places: Places, version: Callable[[float], Choice], tmp_path: Path
+    inbox: Path, workspace: Workspace, version: Callable[[float], SelectedModel], tmp_path: Path
 ) -> None:
-    choice, found = version(0.5), list_inbox(inbox, places)
+    choice, found = version(0.5), list_inbox(inbox, workspace)
     Image.new("L", (50, 50), 9).save(inbox / "2.png")
-    scored = score_inbox(places, choice, found, tmp_path / "scores")
+    scored = score_inbox(workspace, choice, found, tmp_path / "scores")
     assert scored.entry is not None
     assert "2.png" not in images(scored.entry.scores)
     with opened_ledger(tmp_path / "scores") as ledger:
-        assert ledger.known([list_inbox(inbox, places).digests["2.png"]]) == set()
+        assert ledger.known([list_inbox(inbox, workspace).digests["2.png"]]) == set()
 
 
 def test_a_link_out_of_the_inbox_is_rejected_once(
-    places: Places, version: Callable[[float], Choice], tmp_path: Path
+    workspace: Workspace, version: Callable[[float], SelectedModel], tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()
     found = Inbox(tmp_path / "empty", {}, {"out.png": "unsafe-name: the link leads out of the inbox"})
     choice = version(0.5)
-    scored = score_inbox(places, choice, found, tmp_path / "scores")
+    scored = score_inbox(workspace, choice, found, tmp_path / "scores")
     assert scored.entry is not None
     (reject,) = pd.read_parquet(scored.entry.rejects).to_dict("records")
     assert (reject["image"], reject["reason"]) == ("out.png", "unsafe-name")
     assert pd.isna(reject["sha256"])
-    assert score_inbox(places, choice, found, tmp_path / "scores").entry is None
+    assert score_inbox(workspace, choice, found, tmp_path / "scores").entry is None
 
 
-def test_mlflow_is_told_once_and_of_a_missing_reference(inbox: Path, places: Places, entry: Entry) -> None:
+def test_mlflow_is_told_once_and_of_a_missing_reference(inbox: Path, workspace: Workspace, entry: Entry) -> None:
     output = entry.folder
     reports = write_reports(output, inbox, config.Drift())
     assert reports[0].values()["remark"].startswith("no drift report")
-    (run_id,) = log_entries(places, reports, "a flow run")
+    (run_id,) = log_entries(workspace, reports, "a flow run")
     assert write_reports(output, inbox, config.Drift()) == []
-    client = store_of(places).client()
+    client = store_of(workspace).client()
     run = client.get_run(run_id)
     assert client.get_experiment(run.info.experiment_id).name == "xray-test-scoring"
     assert (run.data.metrics["scans"], run.data.metrics["rejects"], run.info.status) == (SCANS, 1, "FINISHED")
     assert run.data.tags["model_version"] == f"{NAME}/1"
     # Killed before it was marked, it is told again into the same run.
     shutil.rmtree(output / ".logged")
-    assert log_entries(places, write_reports(output, inbox, config.Drift())) == [run_id]
+    assert log_entries(workspace, write_reports(output, inbox, config.Drift())) == [run_id]
     assert len(client.get_metric_history(run_id, "scans")) == 1
 
 
 def test_a_reference_travels_from_the_models_run(
-    places: Places, version: Callable[[float], Choice], opened: Callable[[], Tracker], tmp_path: Path
+    workspace: Workspace, version: Callable[[float], SelectedModel], opened: Callable[[], Tracker], tmp_path: Path
 ) -> None:
     choice, output = version(0.5), tmp_path / "scores"
-    fetch_reference(places, f"{NAME}/{choice.version}", None, output)
+    fetch_reference(workspace, f"{NAME}/{choice.version}", None, output)
     assert not output.exists(), "its run keeps none"
     (tmp_path / "reference.parquet").write_bytes(b"a reference")
     client, run_id = opened().require()
     client.log_artifact(run_id, str(tmp_path / "reference.parquet"))
-    fetch_reference(places, f"{NAME}/{choice.version}", None, output)
+    fetch_reference(workspace, f"{NAME}/{choice.version}", None, output)
     kept = output / ".references" / f"{NAME}-1.parquet"
     assert kept.read_bytes() == b"a reference"
 
     kept.write_bytes(b"damaged")
-    fetch_reference(places, f"{NAME}/{choice.version}", None, output)
+    fetch_reference(workspace, f"{NAME}/{choice.version}", None, output)
     assert kept.read_bytes() == b"a reference"
     (aside,) = kept.parent.glob("*.damaged")
     assert aside.read_bytes() == b"damaged"
 
 
 def test_scores_outlast_an_mlflow_that_went_away(
-    inbox: Path, places: Places, entry: Entry, monkeypatch: pytest.MonkeyPatch
+    inbox: Path, workspace: Workspace, entry: Entry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output = entry.folder
     reports = write_reports(output, inbox, config.Drift())
@@ -176,6 +176,6 @@ def test_scores_outlast_an_mlflow_that_went_away(
         away.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
         away.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
         with pytest.raises(RegistryError, match=r"^the scores are in [^\n]+; the next run logs them[^\n]+$"):
-            log_entries(places, reports)
+            log_entries(workspace, reports)
     assert entry.scores.exists()
-    assert len(log_entries(places, write_reports(output, inbox, config.Drift()))) == 1
+    assert len(log_entries(workspace, write_reports(output, inbox, config.Drift()))) == 1

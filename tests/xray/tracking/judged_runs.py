@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from xray.config import Evaluation, Images, Places, Registry
-from xray.evaluation.decision.rule import Reading
-from xray.evaluation.metrics.split_metrics import evaluate
+from xray.config import Evaluation, Images, Registry, Workspace
+from xray.evaluation.decision.rule import DecisionRule
+from xray.evaluation.metrics.split_metrics import evaluate_split
 from xray.models.package import Settings
 from xray.models.register import Registration, register
 from xray.tracking.run_artifacts import Evidence, log_evidence
@@ -42,7 +42,7 @@ def scores_of(noise: float, scans: int = 40, seed: int = 0) -> pd.DataFrame:
 
 
 def judged_run(
-    places: Places,
+    workspace: Workspace,
     name: str,
     scores: pd.DataFrame,
     params: Mapping[str, Any] | None = None,
@@ -50,7 +50,7 @@ def judged_run(
     threshold: float = 0.5,
 ) -> str:
     """Record a run with its evaluation, and give its id."""
-    folder = places.trainings / name
+    folder = workspace.trainings / name
     folder.mkdir(parents=True, exist_ok=True)
     facts = RunFacts(
         experiment=EXPERIMENT,
@@ -59,20 +59,20 @@ def judged_run(
         tags={"catalog": "0123456789abcdef", "normalizer": "fedcba9876543210", "git_commit": "abc", **(tags or {})},
         data=DataSet("phantoms", "0123456789abcdef", "/somewhere/scans"),
     )
-    tracker = open_run(places, folder, facts)
+    tracker = open_run(workspace, folder, facts)
     figures: dict[str, float] = {}
     for _, rows in scores.groupby("split"):
-        figures |= evaluate(rows.reset_index(drop=True), threshold, Evaluation(bootstrap_draws=DRAWS)).flat()
+        figures |= evaluate_split(rows.reset_index(drop=True), threshold, Evaluation(bootstrap_draws=DRAWS)).flat()
     log_evidence(tracker, name, lambda: Evidence(figures, [], scores, "# card"))
     tracker.finish()
     return tracker.require()[1]
 
 
-def written_over(places: Places, network: Path, kept: Sequence[float], now: float) -> str:
+def written_over(workspace: Workspace, network: Path, kept: Sequence[float], now: float) -> str:
     """Register versions of one run, as an older xray did that let each evaluation write over the one before.
 
     Args:
-        places: A home.
+        workspace: A home.
         network: A `model.keras` for 32 x 32.
         kept: The threshold of each version, the first one's first.
         now: The threshold whose figures the run has.
@@ -80,12 +80,12 @@ def written_over(places: Places, network: Path, kept: Sequence[float], now: floa
     Returns:
         The run's id.
     """
-    run_id = judged_run(places, "shared", scores_of(0.2), threshold=now)
-    client = store_of(places).client()
+    run_id = judged_run(workspace, "shared", scores_of(0.2), threshold=now)
+    client = store_of(workspace).client()
     facts = RunFacts(EXPERIMENT, "shared", {}, {}, DataSet("phantoms", "0123456789abcdef", "/somewhere/scans"))
-    tracker = open_run(places, places.trainings / "shared", facts)
+    tracker = open_run(workspace, workspace.trainings / "shared", facts)
     for number, threshold in enumerate(kept):
         client.set_tag(run_id, f"{LOOK}0123.{number}", "{}")
-        settings = Settings.of(Images(height=32, width=32), Reading.at(threshold))
+        settings = Settings.of(Images(height=32, width=32), DecisionRule.at(threshold))
         register(tracker, network, settings, Registration(Registry(model_name="xray-test"), {}, "# card"))
     return run_id

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from xray.config import Places
+from xray.config import Workspace
 from xray.tracking.leftovers import scratch_folder, sweep
 from xray.tracking.lookup.list_runs import last_runs
 from xray.tracking.owner import Owner
@@ -36,13 +36,13 @@ def test_a_process_is_told_from_another_one_with_its_number(dead: Owner) -> None
     assert Owner.of(this.tags()) == this and Owner.of({}) is None
 
 
-def test_runs_that_seem_to_run_are_killed_where_their_process_is_gone(places: Places, dead: Owner) -> None:
-    store = store_of(places)
+def test_runs_that_seem_to_run_are_killed_where_their_process_is_gone(workspace: Workspace, dead: Owner) -> None:
+    store = store_of(workspace)
     client = store.client()
     experiment = store.experiment(client, "xray-test")
     owners = {"dead": dead.tags(), "alive": Owner.this().tags(), "unknown": {}}
     runs = {name: client.create_run(experiment, tags=tags).info.run_id for name, tags in owners.items()}
-    listed = {line.run_id: line.status for line in last_runs(places, "xray-test", 10, "").runs}
+    listed = {line.run_id: line.status for line in last_runs(workspace, "xray-test", 10, "").runs}
     assert {name: listed[run] for name, run in runs.items()} == {
         "dead": "killed", "alive": "running", "unknown": "running"
     }  # fmt: skip

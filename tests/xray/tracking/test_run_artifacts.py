@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from xray.config import Places
+from xray.config import Workspace
 from xray.errors import RegistryError
-from xray.tracking.run_artifacts import Evidence, figures_in_file, log_evidence, log_metrics
+from xray.tracking.run_artifacts import Evidence, log_evidence, log_metrics, metrics_in_file
 from xray.tracking.tracker import Tracker
 
 
-def test_done_twice_it_is_there_once(opened: Callable[[], Tracker], places: Places, tmp_path: Path) -> None:
+def test_done_twice_it_is_there_once(opened: Callable[[], Tracker], workspace: Workspace, tmp_path: Path) -> None:
     audit = tmp_path / "audit.json"
     audit.write_text("{}")
     picture = tmp_path / "roc.png"
@@ -50,7 +50,7 @@ def test_a_figure_that_is_there_stays_and_a_new_one_is_added(opened: Callable[[]
     client, run_id = tracker.require()
     run = client.get_run(run_id).data
     assert run.metrics == {"test.auc": 0.9}, "the others are in the file alone"
-    assert figures_in_file(client, run_id) == {"added": 1.0, "robustness.noise.auc": 0.9, "test.auc": 0.9}
+    assert metrics_in_file(client, run_id) == {"added": 1.0, "robustness.noise.auc": 0.9, "test.auc": 0.9}
     assert list(pd.read_parquet(client.download_artifacts(run_id, "scores.parquet"))["p_pneumonia"]) == [0.9]
     assert run.tags["mlflow.note.content"] == "# 0.5", "told anew"
 

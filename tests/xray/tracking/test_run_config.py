@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from xray.config import Evaluation, Places, load_config
+from xray.config import Evaluation, Workspace, load_config
 from xray.tracking.run_config import evaluation_of, settings_of
 from xray.tracking.run_identity import RunFacts, run_of
 from xray.tracking.store import store_of
 
 
-def test_what_a_run_was_told_is_read_back_as_it_was(places: Places, folder: Path, facts: RunFacts) -> None:
-    store = store_of(places)
+def test_what_a_run_was_told_is_read_back_as_it_was(workspace: Workspace, folder: Path, facts: RunFacts) -> None:
+    store = store_of(workspace)
     client = store.client()
     config = load_config("default", ["evaluation.threshold=cost", "evaluation.prevalence=0.25", "evaluation.seed=7"])
     for settings in (config, load_config("default")):

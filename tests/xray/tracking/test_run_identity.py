@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from xray.config import Places
+from xray.config import Workspace
 from xray.tracking.run_config import CHANGED_TAG, EVALUATION
 from xray.tracking.run_identity import LOOK, TRAINING_RUN_TAG, RunFacts, git_commit, run_of
 from xray.tracking.store import store_of
 
 
-def test_params_tags_and_the_data_set_with_our_own_digest(places: Places, folder: Path, facts: RunFacts) -> None:
-    store = store_of(places)
+def test_params_tags_and_the_data_set_with_our_own_digest(workspace: Workspace, folder: Path, facts: RunFacts) -> None:
+    store = store_of(workspace)
     client = store.client()
     for _ in range(2):
         run = client.get_run(run_of(client, store, folder, facts))
@@ -30,8 +30,8 @@ def test_params_tags_and_the_data_set_with_our_own_digest(places: Places, folder
     assert [(tag.key, tag.value) for tag in entry.tags] == [("mlflow.data.context", "training")]
 
 
-def test_a_param_that_is_another_later_is_kept_as_a_tag(places: Places, folder: Path, facts: RunFacts) -> None:
-    store = store_of(places)
+def test_a_param_that_is_another_later_is_kept_as_a_tag(workspace: Workspace, folder: Path, facts: RunFacts) -> None:
+    store = store_of(workspace)
     client = store.client()
     run_of(client, store, folder, facts)
     later = dataclasses.replace(facts, params={**facts.params, "training.epochs": 4, "evaluation.seed": 1})
@@ -41,9 +41,9 @@ def test_a_param_that_is_another_later_is_kept_as_a_tag(places: Places, folder: 
 
 
 def test_a_param_that_is_the_first_again_is_no_longer_told_as_changed(
-    places: Places, folder: Path, facts: RunFacts
+    workspace: Workspace, folder: Path, facts: RunFacts
 ) -> None:
-    store = store_of(places)
+    store = store_of(workspace)
     client = store.client()
     told = []
     for seed in (0, 7, 0):
@@ -53,9 +53,9 @@ def test_a_param_that_is_the_first_again_is_no_longer_told_as_changed(
 
 
 def test_each_evaluation_of_a_training_has_a_run_and_the_first_one_has_the_trainings_own(
-    places: Places, folder: Path, facts: RunFacts
+    workspace: Workspace, folder: Path, facts: RunFacts
 ) -> None:
-    store = store_of(places)
+    store = store_of(workspace)
     client = store.client()
     own = run_of(client, store, folder, facts)
     rules = {"aaaa1111": "youden", "bbbb2222": "cost"}
@@ -76,9 +76,9 @@ def test_each_evaluation_of_a_training_has_a_run_and_the_first_one_has_the_train
 
 
 def test_a_run_with_its_figures_goes_on_saying_what_it_was_made_of(
-    places: Places, folder: Path, facts: RunFacts
+    workspace: Workspace, folder: Path, facts: RunFacts
 ) -> None:
-    store = store_of(places)
+    store = store_of(workspace)
     client = store.client()
     facts = dataclasses.replace(facts, evaluation="aaaa1111")
     run_id = run_of(client, store, folder, facts)
@@ -92,9 +92,9 @@ def test_a_run_with_its_figures_goes_on_saying_what_it_was_made_of(
 
 
 def test_the_run_of_an_older_xray_is_taken_for_the_one_evaluation_that_it_holds(
-    places: Places, folder: Path, facts: RunFacts
+    workspace: Workspace, folder: Path, facts: RunFacts
 ) -> None:
-    store = store_of(places)
+    store = store_of(workspace)
     client = store.client()
     own = run_of(client, store, folder, facts)
     client.set_tag(own, f"{LOOK}0123.bbbb2222", "{}")
@@ -107,9 +107,9 @@ def test_the_run_of_an_older_xray_is_taken_for_the_one_evaluation_that_it_holds(
 
 
 def test_the_run_that_several_evaluations_of_an_older_xray_share_is_left_as_it_is(
-    places: Places, folder: Path, facts: RunFacts
+    workspace: Workspace, folder: Path, facts: RunFacts
 ) -> None:
-    store = store_of(places)
+    store = store_of(workspace)
     client = store.client()
     own = run_of(client, store, folder, facts)
     for evaluation in ("aaaa1111", "bbbb2222"):
@@ -123,9 +123,9 @@ def test_the_run_that_several_evaluations_of_an_older_xray_share_is_left_as_it_i
 
 
 def test_the_parent_run_of_an_older_xray_is_known_by_its_settings(
-    places: Places, folder: Path, facts: RunFacts
+    workspace: Workspace, folder: Path, facts: RunFacts
 ) -> None:
-    store = store_of(places)
+    store = store_of(workspace)
     client = store.client()
     facts = dataclasses.replace(facts, params={"evaluation.threshold": "youden"})
     own = run_of(client, store, folder, facts)
@@ -136,9 +136,9 @@ def test_the_parent_run_of_an_older_xray_is_known_by_its_settings(
 
 
 def test_of_two_evaluations_that_take_a_run_at_once_one_gets_another(
-    places: Places, folder: Path, facts: RunFacts, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, folder: Path, facts: RunFacts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = store_of(places)
+    store = store_of(workspace)
     client, rival = store.client(), store.client()
     own = run_of(client, store, folder, facts)
     log_inputs = client.log_inputs
@@ -155,8 +155,8 @@ def test_of_two_evaluations_that_take_a_run_at_once_one_gets_another(
     assert client.get_run(ours).data.params[EVALUATION] == "bbbb2222"
 
 
-def test_more_params_than_a_batch_holds(places: Places, folder: Path, facts: RunFacts) -> None:
-    store = store_of(places)
+def test_more_params_than_a_batch_holds(workspace: Workspace, folder: Path, facts: RunFacts) -> None:
+    store = store_of(workspace)
     client = store.client()
     many = dataclasses.replace(facts, params={f"p{n}": n for n in range(230)})
     assert len(client.get_run(run_of(client, store, folder, many)).data.params) == 230
@@ -164,9 +164,9 @@ def test_more_params_than_a_batch_holds(places: Places, folder: Path, facts: Run
 
 @pytest.mark.parametrize("content", ["{", "", "[]"])
 def test_a_damaged_note_is_set_aside_and_the_run_found_by_its_training(
-    places: Places, folder: Path, facts: RunFacts, content: str
+    workspace: Workspace, folder: Path, facts: RunFacts, content: str
 ) -> None:
-    store = store_of(places)
+    store = store_of(workspace)
     client = store.client()
     named = dataclasses.replace(facts, tags={**facts.tags, "training": folder.name})
     before = run_of(client, store, folder, named)

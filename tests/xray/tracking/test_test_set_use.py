@@ -9,15 +9,15 @@ from mlflow import MlflowClient
 
 from tests.xray.conftest import Learned
 from tests.xray.promotion.promoters import NAME, with_versions
-from xray.config import Places, digest_of
-from xray.evaluation.evaluate import Judged
+from xray.config import Workspace, digest_of
+from xray.evaluation.evaluate import Evaluated
 from xray.evaluation.reporting.run_report import EvaluationCount
-from xray.promotion.decision_log import Book
-from xray.promotion.decision_record import PROMOTE, REFUSED, Draft
+from xray.promotion.decision_log import DecisionLog
+from xray.promotion.decision_record import PROMOTE, REFUSED, PlannedDecision
 from xray.tracking import test_set_use as module
 from xray.tracking.run_identity import RunFacts
 from xray.tracking.store import store_of
-from xray.tracking.test_set_use import UNKNOWN, code_version, count_look, looks, scans_digest
+from xray.tracking.test_set_use import UNKNOWN, code_version, count_evaluation, count_evaluations, scans_digest
 from xray.tracking.tracker import Tracker, open_run
 
 Counted = Callable[..., EvaluationCount]
@@ -29,16 +29,16 @@ def scans(prepared: Learned) -> str:
 
 
 @pytest.fixture
-def client(places: Places) -> MlflowClient:
-    return store_of(places).client()
+def client(workspace: Workspace) -> MlflowClient:
+    return store_of(workspace).client()
 
 
 @pytest.fixture
-def tracker_of(places: Places, facts: RunFacts) -> Callable[[str, str], Tracker]:
+def tracker_of(workspace: Workspace, facts: RunFacts) -> Callable[[str, str], Tracker]:
     def tracker(training: str, experiment: str) -> Tracker:
-        folder = places.trainings / training
+        folder = workspace.trainings / training
         folder.mkdir(parents=True, exist_ok=True)
-        return open_run(places, folder, replace(facts, experiment=experiment))
+        return open_run(workspace, folder, replace(facts, experiment=experiment))
 
     return tracker
 
@@ -48,8 +48,8 @@ def counted(tracker_of: Callable[[str, str], Tracker], prepared: Learned, tmp_pa
     """Count an evaluation of a training by a version of the code."""
 
     def count(training: str, evaluation: str, code: str = "abc", experiment: str = "xray-test") -> EvaluationCount:
-        judged = Judged(tmp_path, evaluation, reused=False)
-        return count_look(tracker_of(training, experiment), judged, prepared.catalog, code)
+        evaluated = Evaluated(tmp_path, evaluation, reused=False)
+        return count_evaluation(tracker_of(training, experiment), evaluated, prepared.catalog, code)
 
     return count
 
@@ -60,7 +60,7 @@ def test_scans_are_named_by_what_their_files_hold_in_any_order() -> None:
 
 
 def test_scans_that_nobody_has_looked_at_have_no_looks(client: MlflowClient, scans: str) -> None:
-    assert looks(client, scans) == EvaluationCount(0, {})
+    assert count_evaluations(client, scans) == EvaluationCount(0, {})
 
 
 def test_an_evaluation_counts_once_however_often_it_is_reused(
@@ -70,7 +70,7 @@ def test_an_evaluation_counts_once_however_often_it_is_reused(
     assert counted("one", "first", "def") == EvaluationCount(1, {"abc": 1}), (
         "the code that made it, not the one that found it"
     )
-    assert looks(client, scans) == EvaluationCount(1, {"abc": 1})
+    assert count_evaluations(client, scans) == EvaluationCount(1, {"abc": 1})
 
 
 def test_another_threshold_rule_and_another_training_are_looks_of_their_own(
@@ -79,7 +79,7 @@ def test_another_threshold_rule_and_another_training_are_looks_of_their_own(
     counted("one", "first")
     assert counted("one", "another rule", "def").total == 2
     assert counted("two", "another training").total == 3
-    assert looks(client, scans) == EvaluationCount(3, {"abc": 2, "def": 1})
+    assert count_evaluations(client, scans) == EvaluationCount(3, {"abc": 2, "def": 1})
 
 
 def test_a_run_bears_the_number_of_its_look_and_keeps_it(
@@ -94,13 +94,13 @@ def test_a_run_bears_the_number_of_its_look_and_keeps_it(
 
 def test_other_scans_are_counted_apart(counted: Counted, client: MlflowClient) -> None:
     counted("one", "first")
-    assert looks(client, scans_digest(["a", "b"])).total == 0
+    assert count_evaluations(client, scans_digest(["a", "b"])).total == 0
 
 
 def test_one_evaluation_in_two_experiments_is_one_look(counted: Counted, client: MlflowClient, scans: str) -> None:
     counted("one", "first")
     assert counted("again", "first", "def", experiment="another") == EvaluationCount(1, {"abc": 1})
-    assert looks(client, scans).total == 1
+    assert count_evaluations(client, scans).total == 1
 
 
 def test_a_deleted_run_has_looked_all_the_same(
@@ -108,26 +108,26 @@ def test_a_deleted_run_has_looked_all_the_same(
 ) -> None:
     counted("one", "first")
     client.delete_run(tracker_of("one", "xray-test").require()[1])
-    assert looks(client, scans).total == 1
+    assert count_evaluations(client, scans).total == 1
     assert counted("one", "first").total == 1, "in the run that takes its place"
     counted("two", "second", experiment="another")
     client.delete_experiment(str(client.get_experiment_by_name("another").experiment_id))  # type: ignore[union-attr]
-    assert looks(client, scans).total == 2
+    assert count_evaluations(client, scans).total == 2
 
 
 def test_each_judgement_of_a_challenger_is_a_look(
-    counted: Counted, places: Places, client: MlflowClient, scans: str
+    counted: Counted, workspace: Workspace, client: MlflowClient, scans: str
 ) -> None:
-    with_versions(places)
+    with_versions(workspace)
     counted("one", "first")
     for number in (1, 2):
-        Book(places, NAME).open(Draft(PROMOTE, REFUSED, number, None, str(number), scans=scans))
-    assert looks(client, scans) == EvaluationCount(3, {"abc": 1, code_version(): 2})
+        DecisionLog(workspace, NAME).open(PlannedDecision(PROMOTE, REFUSED, number, None, str(number), scans=scans))
+    assert count_evaluations(client, scans) == EvaluationCount(3, {"abc": 1, code_version(): 2})
 
 
 def test_a_judgement_of_before_the_code_was_noted_counts_too(client: MlflowClient, scans: str) -> None:
     client.create_run(client.create_experiment("a-decisions"), tags={"kind": PROMOTE, "scans": scans})
-    assert looks(client, scans) == EvaluationCount(1, {UNKNOWN: 1})
+    assert count_evaluations(client, scans) == EvaluationCount(1, {UNKNOWN: 1})
 
 
 def test_none_is_lost_between_the_pages_of_an_answer(
@@ -136,4 +136,4 @@ def test_none_is_lost_between_the_pages_of_an_answer(
     monkeypatch.setattr(module, "PAGE", 2)
     for number in range(5):
         counted(str(number), f"evaluation {number}", experiment=f"experiment-{number % 3}")
-    assert looks(client, scans).total == 5
+    assert count_evaluations(client, scans).total == 5

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from xray.config import Places
+from xray.config import Workspace
 from xray.errors import RegistryError
 from xray.tracking import tracker as tracking
 from xray.tracking.run_identity import RunFacts
@@ -88,12 +88,12 @@ def test_a_finished_run_runs_again_while_it_gets_new_epochs(opened: Opened) -> N
 
 
 def test_a_store_that_is_away_stops_no_training_and_loses_nothing(
-    places: Places, folder: Path, facts: RunFacts, caplog: pytest.LogCaptureFixture
+    workspace: Workspace, folder: Path, facts: RunFacts, caplog: pytest.LogCaptureFixture
 ) -> None:
-    hidden = places.mlruns.with_name("elsewhere")
-    places.mlruns.rename(hidden)
-    places.mlruns.write_text("a file where the store's folder was")
-    tracker = open_run(places, folder, facts)
+    hidden = workspace.mlruns.with_name("elsewhere")
+    workspace.mlruns.rename(hidden)
+    workspace.mlruns.write_text("a file where the store's folder was")
+    tracker = open_run(workspace, folder, facts)
     assert tracker.log_epochs(epochs(1)) == [1]
     with tracker.system_metrics():
         assert tracker.log_epochs(epochs(2)) == [1, 2]
@@ -102,18 +102,18 @@ def test_a_store_that_is_away_stops_no_training_and_loses_nothing(
     with pytest.raises(RegistryError, match="must answer"):
         tracker.require()
 
-    places.mlruns.unlink()
-    hidden.rename(places.mlruns)
+    workspace.mlruns.unlink()
+    hidden.rename(workspace.mlruns)
     assert tracker.log_epochs(epochs(3)) == []
     client, run_id = tracker.require()
     assert [step for step, _, _ in history(client, run_id, "loss")] == [1, 2, 3]
 
 
-def test_a_store_lost_midway_gets_the_rest_when_it_is_back(opened: Opened, places: Places) -> None:
+def test_a_store_lost_midway_gets_the_rest_when_it_is_back(opened: Opened, workspace: Workspace) -> None:
     tracker = opened()
     tracker.log_epochs(epochs(1))
     client, run_id = tracker.require()
-    database, hidden = places.mlruns / "mlflow.db", places.mlruns / "hidden.db"
+    database, hidden = workspace.mlruns / "mlflow.db", workspace.mlruns / "hidden.db"
     client._tracking_client.store.engine.dispose()
     database.rename(hidden)
     assert tracker.log_epochs(epochs(2)) == [2]
@@ -135,10 +135,10 @@ def test_a_server_that_never_answers_is_waited_for_no_longer_than_told(folder: P
 
 
 def test_a_run_remembered_in_another_store_is_made_anew_with_every_epoch(
-    opened: Opened, places: Places, migrated: Path
+    opened: Opened, workspace: Workspace, migrated: Path
 ) -> None:
     opened().log_epochs(epochs(2))
-    (places.mlruns / "mlflow.db").write_bytes(migrated.read_bytes())
+    (workspace.mlruns / "mlflow.db").write_bytes(migrated.read_bytes())
     tracker = opened()
     assert tracker.log_epochs(epochs(2)) == []
     client, run_id = tracker.require()

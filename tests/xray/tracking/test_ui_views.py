@@ -7,7 +7,7 @@ import pytest
 from mlflow.utils.validation import MAX_EXPERIMENT_TAG_VAL_LENGTH
 
 from tests.xray.tracking.judged_runs import judged_run, scores_of
-from xray.config import Places, load_config
+from xray.config import Workspace, load_config
 from xray.tracking.store import store_of
 from xray.tracking.ui_views import (
     MOVES,
@@ -31,8 +31,8 @@ def state(experiment: str = "xray") -> dict[str, Any]:
     return dict(json.loads(view["state"]))
 
 
-def test_a_new_experiment_bears_the_view_and_one_without_it_gets_it(places: Places) -> None:
-    store = store_of(places)
+def test_a_new_experiment_bears_the_view_and_one_without_it_gets_it(workspace: Workspace) -> None:
+    store = store_of(workspace)
     client = store.client()
     client.create_experiment("older")
     client.create_experiment("outdated", tags={VIEW_TAG: "{}"})
@@ -42,8 +42,8 @@ def test_a_new_experiment_bears_the_view_and_one_without_it_gets_it(places: Plac
         assert tags[NOTE_TAG] == TRAININGS.about
 
 
-def test_a_description_that_a_person_wrote_stays(places: Places) -> None:
-    store = store_of(places)
+def test_a_description_that_a_person_wrote_stays(workspace: Workspace) -> None:
+    store = store_of(workspace)
     client = store.client()
     client.create_experiment("described", tags={NOTE_TAG: "mine"})
     assert client.get_experiment(store.experiment(client, "described")).tags[NOTE_TAG] == "mine"
@@ -63,9 +63,9 @@ def test_the_view_fits_a_tag(name: str) -> None:
     assert len(tags_of(name)[VIEW_TAG]) <= MAX_EXPERIMENT_TAG_VAL_LENGTH
 
 
-def test_its_columns_and_charts_are_names_that_runs_bear(places: Places) -> None:
-    run_id = judged_run(places, "one", scores_of(0.2))
-    run = store_of(places).client().get_run(run_id).data
+def test_its_columns_and_charts_are_names_that_runs_bear(workspace: Workspace) -> None:
+    run_id = judged_run(workspace, "one", scores_of(0.2))
+    run = store_of(workspace).client().get_run(run_id).data
     columns = [column.split(".", 1) for column in state()["selectedColumns"]]
     names = {
         kind: {name.strip("`") for each, name in columns if each == kind} for kind in ("metrics", "params", "tags")

@@ -64,7 +64,7 @@ def test_another_epoch_makes_another_history() -> None:
 
 def test_it_comes_back_from_json_whole() -> None:
     one = history(0.7, 1 / 3)
-    assert History.from_json(json.loads(json.dumps(one.to_json()))) == one
+    assert History.from_dict(json.loads(json.dumps(one.to_json()))) == one
 
 
 def test_json_has_what_the_other_rooms_read() -> None:
@@ -86,10 +86,10 @@ def test_where_the_last_epoch_is_kept_it_is_the_best_and_none_stops_early() -> N
     assert last.with_epoch(history(0, 0, 0, 0.9).epochs[3]).best_epoch == 4
     assert not last.stopped_early(1)
     assert replace(history(), keep="last").best_epoch == 0
-    assert History.from_json(json.loads(json.dumps(last.to_json()))) == last
+    assert History.from_dict(json.loads(json.dumps(last.to_json()))) == last
 
 
 def test_a_history_from_before_there_was_a_choice_keeps_the_best() -> None:
     written = history(0.7, 0.5, 0.6).to_json()
     del written["keep"]
-    assert History.from_json(written).best_epoch == 2
+    assert History.from_dict(written).best_epoch == 2

@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 from pydantic import SecretStr
 
 from tests.xray.conftest import Learned
-from xray.config import Config, Places
+from xray.config import Config, Workspace
 from xray.data.decoding.normalizer import normalizer_digest
 from xray.errors import ConfigError, RegistryError, TrainingError
 from xray.runs.run_context import RunContext
@@ -25,22 +25,22 @@ from xray.training.training_digest import training_digest
 from xray.tuning.search_space import Choices, Range, Search, applied
 from xray.tuning.storage import shown
 from xray.tuning.study import Material, Study, connected, open_study, slots_left
-from xray.tuning.study_run import Searched, opened, record_study
-from xray.tuning.trial import Tried, attempt
+from xray.tuning.study_run import StudyResult, opened, record_study
+from xray.tuning.trial import TrialResult, run_trial
 
 PARENT = "mlflow.parentRunId"
 RATES = {"training.learning_rate": Range(low=1e-4, high=1e-2, log=True)}
 
 
-def study_of(prepared: Learned, places: Places, search: Search, **settings: Any) -> Study:
+def study_of(prepared: Learned, workspace: Workspace, search: Search, **settings: Any) -> Study:
     config = applied(prepared.config, {"training.precision": "float32", **settings})
     materials = {normalizer_digest(config.images): Material(prepared.catalog, prepared.store.folder)}
-    return open_study(materials, config, search, places)
+    return open_study(materials, config, search, workspace)
 
 
-def tried_all(study: Study, places: Places) -> list[Tried]:
-    with opened(study, RunContext(places, "a-flow-run")) as parent:
-        return [attempt(study, slot, RunContext(places, parent=parent)) for slot in slots_left(study)]
+def tried_all(study: Study, workspace: Workspace) -> list[TrialResult]:
+    with opened(study, RunContext(workspace, "a-flow-run")) as parent:
+        return [run_trial(study, slot, RunContext(workspace, parent=parent)) for slot in slots_left(study)]
 
 
 def trials_of(study: Study) -> list[optuna.trial.FrozenTrial]:
@@ -52,22 +52,22 @@ def trials_of(study: Study) -> list[optuna.trial.FrozenTrial]:
 class Done:
     """A study of two trials, to its end."""
 
-    places: Places
+    workspace: Workspace
     study: Study
-    tried: list[Tried]
-    searched: Searched
+    tried: list[TrialResult]
+    searched: StudyResult
 
     @property
     def client(self) -> MlflowClient:
-        return store_of(self.places).client()
+        return store_of(self.workspace).client()
 
 
 @pytest.fixture(scope="module")
 def done(prepared: Learned, tmp_path_factory: pytest.TempPathFactory) -> Done:
-    places = Places(home=tmp_path_factory.mktemp("study"))
-    study = study_of(prepared, places, Search(space=RATES, trials=2))
-    tried = tried_all(study, places)
-    return Done(places, study, tried, record_study(study, len(tried), RunContext(places, "a-flow-run")))
+    workspace = Workspace(home=tmp_path_factory.mktemp("study"))
+    study = study_of(prepared, workspace, Search(space=RATES, trials=2))
+    tried = tried_all(study, workspace)
+    return Done(workspace, study, tried, record_study(study, len(tried), RunContext(workspace, "a-flow-run")))
 
 
 class TestRuns:
@@ -89,7 +89,7 @@ class TestRuns:
         for run in done.client.search_runs([done.searched.experiment_id]):
             assert [name for name in run.data.metrics if "test" in name] == []
             assert [file.path for file in done.client.list_artifacts(run.info.run_id) if "score" in file.path] == []
-        assert list(done.places.trainings.glob("*/evaluation-*")) == []
+        assert list(done.workspace.trainings.glob("*/evaluation-*")) == []
 
     def test_nothing_is_registered(self, done: Done) -> None:
         assert list(done.client.search_registered_models()) == []
@@ -115,14 +115,14 @@ class TestRuns:
         best = done.searched.best
         assert best is not None
         digest = training_digest(done.study.catalog, best.config)
-        assert (done.places.trainings / digest / "model.keras").is_file()
+        assert (done.workspace.trainings / digest / "model.keras").is_file()
 
 
 class TestAgain:
     def test_the_same_trains_nothing_and_more_trials_train_the_rest(self, done: Done) -> None:
         def opened_again(**changes: Any) -> Study:
             search = done.study.search.model_copy(update=changes)
-            return open_study(done.study.materials, done.study.config, search, done.places)
+            return open_study(done.study.materials, done.study.config, search, done.workspace)
 
         assert opened_again().name == done.study.name
         assert slots_left(opened_again()) == []
@@ -131,7 +131,7 @@ class TestAgain:
 
     def test_another_space_objective_or_value_is_another_study(self, done: Done) -> None:
         def name(search: Search, config: Config) -> str:
-            return open_study(done.study.materials, config, search, done.places).name
+            return open_study(done.study.materials, config, search, done.workspace).name
 
         search, config = done.study.search, done.study.config
         others = {
@@ -144,24 +144,26 @@ class TestAgain:
 
     def test_what_changes_no_training_changes_no_study(self, done: Done) -> None:
         config = applied(done.study.config, {"evaluation.threshold": "cost", "training.learning_rate": 0.5})
-        assert open_study(done.study.materials, config, done.study.search, done.places).name == done.study.name
+        assert open_study(done.study.materials, config, done.study.search, done.workspace).name == done.study.name
 
     def test_a_trial_cut_off_is_given_the_same_values_and_goes_on(
-        self, done: Done, prepared: Learned, places: Places
+        self, done: Done, prepared: Learned, workspace: Workspace
     ) -> None:
-        study = study_of(prepared, places, done.study.search)
+        study = study_of(prepared, workspace, done.study.search)
 
         def cut_off(epochs: int, most: int) -> None:
             raise KeyboardInterrupt
 
-        with pytest.raises(KeyboardInterrupt), opened(study, RunContext(places)) as parent:
-            attempt(study, 0, RunContext(places, parent=parent, progress=cut_off))
+        with pytest.raises(KeyboardInterrupt), opened(study, RunContext(workspace)) as parent:
+            run_trial(study, 0, RunContext(workspace, parent=parent, progress=cut_off))
         (cut,) = trials_of(study)
         assert cut.state == TrialState.RUNNING
         seen: list[int] = []
-        with opened(study, RunContext(places)) as parent:
-            first = attempt(study, 0, RunContext(places, parent=parent, progress=lambda epochs, _: seen.append(epochs)))
-            second = attempt(study, 1, RunContext(places, parent=parent))
+        with opened(study, RunContext(workspace)) as parent:
+            first = run_trial(
+                study, 0, RunContext(workspace, parent=parent, progress=lambda epochs, _: seen.append(epochs))
+            )
+            second = run_trial(study, 1, RunContext(workspace, parent=parent))
         assert seen == [1, 2]  # the epoch that was there, and the one that was not
         states = [trial.state.name for trial in trials_of(study)]
         assert states == ["FAIL", "COMPLETE", "COMPLETE"]
@@ -170,7 +172,7 @@ class TestAgain:
         for slot, tried in enumerate((first, second)):
             assert again[tried.number].params == whole[slot].params
             assert tried.value == pytest.approx(whole[slot].value, rel=1e-4)
-        client = store_of(places).client()
+        client = store_of(workspace).client()
         run_id = again[first.number].user_attrs["run_id"]
         assert [each.step for each in client.get_metric_history(run_id, "val_loss")] == [1, 2]
         assert client.get_run(run_id).info.status == "FINISHED"
@@ -178,10 +180,10 @@ class TestAgain:
 
 class TestPruning:
     @pytest.fixture
-    def study(self, prepared: Learned, places: Places) -> Study:
+    def study(self, prepared: Learned, workspace: Workspace) -> Study:
         """A study whose first trial had a loss of nothing: whatever comes after it lags."""
         search = Search(space=RATES, trials=2, startup_trials=1, warmup_epochs=1)
-        study = study_of(prepared, places, search, **{"training.epochs": 4})
+        study = study_of(prepared, workspace, search, **{"training.epochs": 4})
         with connected(study) as found:
             perfect = optuna.create_trial(
                 params={"training.learning_rate": 1e-3},
@@ -194,54 +196,54 @@ class TestPruning:
         return study
 
     def test_a_lagging_trial_stops_after_the_warm_up_and_its_run_is_no_failure(
-        self, study: Study, places: Places
+        self, study: Study, workspace: Workspace
     ) -> None:
-        (tried,) = tried_all(study, places)
+        (tried,) = tried_all(study, workspace)
         assert (tried.state, tried.epochs) == ("PRUNED", 2)
-        run = store_of(places).client().get_run(trials_of(study)[1].user_attrs["run_id"])
+        run = store_of(workspace).client().get_run(trials_of(study)[1].user_attrs["run_id"])
         assert (run.info.status, run.data.tags["state"]) == ("FINISHED", "PRUNED")
         assert run.data.metrics["objective"] == tried.value
         assert slots_left(study) == []
 
-    def test_a_pruned_training_leaves_no_weights_on_disk(self, study: Study, places: Places) -> None:
-        tried_all(study, places)
-        assert list(places.trainings.rglob("*.keras")) == []
+    def test_a_pruned_training_leaves_no_weights_on_disk(self, study: Study, workspace: Workspace) -> None:
+        tried_all(study, workspace)
+        assert list(workspace.trainings.rglob("*.keras")) == []
 
-    def test_none_is_pruned_while_it_warms_up(self, study: Study, places: Places) -> None:
+    def test_none_is_pruned_while_it_warms_up(self, study: Study, workspace: Workspace) -> None:
         patient = replace(study, search=study.search.model_copy(update={"warmup_epochs": 3}))
-        (tried,) = tried_all(patient, places)
+        (tried,) = tried_all(patient, workspace)
         assert (tried.state, tried.epochs) == ("COMPLETE", 4)  # in its last epoch there is nothing left to save
 
 
-def test_values_drawn_twice_are_trained_once(prepared: Learned, places: Places) -> None:
+def test_values_drawn_twice_are_trained_once(prepared: Learned, workspace: Workspace) -> None:
     space = {"training.batch_size": Choices(choices=(16, 32))}
-    study = study_of(prepared, places, Search(space=space, trials=3), **{"training.epochs": 1})
-    tried = tried_all(study, places)
+    study = study_of(prepared, workspace, Search(space=space, trials=3), **{"training.epochs": 1})
+    tried = tried_all(study, workspace)
     trials = trials_of(study)
     values = {trial.params["training.batch_size"]: trial.value for trial in trials}
     assert [tried.value for tried in tried] == [values[trial.params["training.batch_size"]] for trial in trials]
-    assert len(list(places.trainings.glob("*/manifest.json"))) == len(values) < len(trials)
-    assert len(record_study(study, 3, RunContext(places)).lines) == 3
+    assert len(list(workspace.trainings.glob("*/manifest.json"))) == len(values) < len(trials)
+    assert len(record_study(study, 3, RunContext(workspace)).lines) == 3
 
 
 def test_a_trial_whose_loss_is_no_number_counts_and_the_next_one_runs(
-    prepared: Learned, places: Places, monkeypatch: pytest.MonkeyPatch
+    prepared: Learned, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study = study_of(prepared, places, Search(space=RATES, trials=2), **{"training.epochs": 1})
-    with monkeypatch.context() as huge, opened(study, RunContext(places)) as parent:
+    study = study_of(prepared, workspace, Search(space=RATES, trials=2), **{"training.epochs": 1})
+    with monkeypatch.context() as huge, opened(study, RunContext(workspace)) as parent:
         # Beyond what a space may hold, so that it surely diverges.
         huge.setattr(objective, "FusedAdam", lambda rate, weight_decay: FusedAdam(1e38))
-        diverged = attempt(study, 0, RunContext(places, parent=parent))
+        diverged = run_trial(study, 0, RunContext(workspace, parent=parent))
     assert (diverged.state, diverged.value) == ("FAIL", None)
     assert slots_left(study) == [1]
-    searched = record_study(study, 1, RunContext(places))
+    searched = record_study(study, 1, RunContext(workspace))
     assert searched.best is None
     assert searched.counts == {"complete": 0, "pruned": 0, "diverged": 1}
-    run = store_of(places).client().get_run(searched.lines[0]["run_id"])
+    run = store_of(workspace).client().get_run(searched.lines[0]["run_id"])
     assert (run.info.status, run.data.tags["state"]) == ("FAILED", "FAIL")
-    (tried,) = tried_all(study, places)
+    (tried,) = tried_all(study, workspace)
     assert tried.state == "COMPLETE"
-    best = record_study(study, 1, RunContext(places)).best
+    best = record_study(study, 1, RunContext(workspace)).best
     assert best is not None
     assert best.value == tried.value
 
@@ -249,9 +251,9 @@ def test_a_trial_whose_loss_is_no_number_counts_and_the_next_one_runs(
 class TestHeld:
     def test_a_second_command_is_refused_in_one_line(self, done: Done) -> None:
         refused = pytest.raises(TrainingError, match=r"one command at a time .* Received: \w+ is in use")
-        with opened(done.study, RunContext(done.places)), refused, opened(done.study, RunContext(done.places)):
+        with opened(done.study, RunContext(done.workspace)), refused, opened(done.study, RunContext(done.workspace)):
             pass
-        with opened(done.study, RunContext(done.places)) as parent:
+        with opened(done.study, RunContext(done.workspace)) as parent:
             assert parent == done.searched.run_id
 
 
@@ -283,9 +285,13 @@ class TestStorage:
         assert "secret" not in f"{study!r} {study}"
 
     def test_making_its_tables_prints_nothing_and_silences_no_logger(
-        self, prepared: Learned, places: Places, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+        self,
+        prepared: Learned,
+        workspace: Workspace,
+        capfd: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setattr(logging.getLogger(), "handlers", [])  # as in a plain process
-        study_of(prepared, places, Search(space=RATES))
+        study_of(prepared, workspace, Search(space=RATES))
         assert capfd.readouterr() == ("", "")
         assert not logging.getLogger("xray.training.fit").disabled

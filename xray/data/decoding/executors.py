@@ -54,7 +54,7 @@ class Cluster(Workers, Protocol):
         """Call something in each process that answers."""
 
 
-Opener = Callable[[int], AbstractContextManager[Cluster]]
+OpenCluster = Callable[[int], AbstractContextManager[Cluster]]
 """Has a cluster for as long as a block lasts, given how many batches it will be handed."""
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Appearance:
+class ImageStatistics:
     """How a normalized scan looks.
 
     Attributes:
@@ -22,7 +22,7 @@ class Appearance:
     sharpness: float
 
 
-def appearance(pixels: NDArray[np.uint8]) -> Appearance:
+def image_statistics(pixels: NDArray[np.uint8]) -> ImageStatistics:
     """Measure one scan.
 
     Args:
@@ -32,4 +32,4 @@ def appearance(pixels: NDArray[np.uint8]) -> Appearance:
     laplacian = 4 * gray[1:-1, 1:-1]
     for neighbours in (gray[:-2, 1:-1], gray[2:, 1:-1], gray[1:-1, :-2], gray[1:-1, 2:]):
         laplacian -= neighbours
-    return Appearance(float(gray.mean()), float(gray.std()), float(laplacian.var()))
+    return ImageStatistics(float(gray.mean()), float(gray.std()), float(laplacian.var()))

@@ -9,7 +9,7 @@ from functools import partial
 
 from xray import config
 from xray.data.decoding import scan_files
-from xray.data.decoding.executors import InOrder, Opener, Threads
+from xray.data.decoding.executors import InOrder, OpenCluster, Threads
 from xray.data.decoding.normalizer import Normalized, normalize
 from xray.errors import ChangedError, DataError, ImageError
 from xray.files.s3 import READERS, DataPath, S3Path
@@ -33,7 +33,7 @@ def normalize_all(
     folder: DataPath,
     scans: Sequence[Scan],
     images: config.Images,
-    workers: int | Opener | None = None,
+    workers: int | OpenCluster | None = None,
 ) -> Generator[list[Outcome], None, None]:
     """Normalize scans in their order, some at a time.
 

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from xray import config
-from xray.data.decoding.executors import Opener
+from xray.data.decoding.executors import OpenCluster
 from xray.data.decoding.normalizer import Normalized, normalizer_digest
 from xray.data.decoding.parallel_decode import Outcome, normalize_all
 from xray.data.store.pixel_store import MANIFEST, SCHEMA, PixelStore, Reject, RowGroup, Shard
@@ -65,7 +65,7 @@ def fill(
     scans: Mapping[str, str],
     images: config.Images,
     root: Path,
-    workers: int | Opener | None = None,
+    workers: int | OpenCluster | None = None,
     progress: Progress | None = None,
     shared: S3Path | None = None,
 ) -> Filled:

@@ -131,7 +131,7 @@ def gather(folds: Iterable[FoldScores], evaluation: config.Evaluation) -> pd.Dat
     return table[[*COLUMNS, *classes]].sort_values(["seed", "image_id"], ignore_index=True)
 
 
-def evaluate(table: pd.DataFrame, evaluation: config.Evaluation) -> OutOfFold:
+def evaluate_out_of_fold(table: pd.DataFrame, evaluation: config.Evaluation) -> OutOfFold:
     """Judge out-of-fold scores, decisions at `nested_threshold`, with 95 % intervals by patient.
 
     AUC of a subtype or source is that of its pneumonia scans against all normal scans; no normal scan bears a subtype.

@@ -10,10 +10,10 @@ import pandas as pd
 
 from xray import config
 from xray.config import digest_of
-from xray.evaluation.cross_validation.out_of_fold import SPLIT, TABLE_COLUMNS, FoldScores, evaluate, gather
+from xray.evaluation.cross_validation.out_of_fold import SPLIT, TABLE_COLUMNS, FoldScores, evaluate_out_of_fold, gather
 from xray.evaluation.decision.rule_metrics import Table
-from xray.evaluation.evaluate import Judged
-from xray.evaluation.metrics.aggregate import spread
+from xray.evaluation.evaluate import Evaluated
+from xray.evaluation.metrics.aggregate import mean_and_sd
 from xray.evaluation.metrics.multiclass import COLUMNS as CLASS_COLUMNS
 from xray.evaluation.metrics.multiclass import ClassEvaluation, class_scores, evaluate_classes
 from xray.files.artifact_folder import kept_json, write_folder
@@ -26,7 +26,7 @@ SUMMARY_VERSION = 3
 OUT_OF_FOLD = "out_of_fold.parquet"
 RANKING = ("auc", "average_precision", "brier", "calibration_error")
 DECISIONS = ("accuracy", "sensitivity", "specificity", "f1")
-HEADLINE = (
+SHOWN = (
     *(f"validation.{name}" for name in RANKING),  # at a threshold that was chosen on it, the rest would flatter
     *(f"test.{name}" for name in RANKING + DECISIONS),
 )
@@ -34,24 +34,24 @@ HEADLINE = (
 
 
 @dataclass(frozen=True)
-class JudgedFold:
+class EvaluatedFold:
     """One fold's training and evaluation.
 
     Attributes:
         number: The fold that was validation, from 0.
         seed: Seed of the training.
         trained: The training.
-        judged: Its evaluation.
+        evaluated: Its evaluation.
     """
 
     number: int
     seed: int
     trained: Trained
-    judged: Judged
+    evaluated: Evaluated
 
     def figures(self) -> dict[str, float]:
         """Read every figure of the evaluation, and the best epoch."""
-        return {**self.judged.report()["metrics"], "best_epoch": self.trained.history().best_epoch}
+        return {**self.evaluated.report()["metrics"], "best_epoch": self.trained.history().best_epoch}
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Summary:
                 f"{found[f'{name}_sd']:.3f}",
                 " ".join(f"{fold[name]:.3f}" for fold in folds),
             )
-            for name in HEADLINE
+            for name in SHOWN
             if name in found
         ]
         tables: dict[str, Table] = {
@@ -101,7 +101,7 @@ class Summary:
         return tables | ({"classes-out-of-fold": (CLASS_COLUMNS, report["classes"])} if report["classes"] else {})
 
 
-def summarize(folds: Sequence[JudgedFold], evaluation: config.Evaluation, root: Path) -> Summary:
+def summarize(folds: Sequence[EvaluatedFold], evaluation: config.Evaluation, root: Path) -> Summary:
     """Write the summary of a cross-validation, or find it.
 
     Args:
@@ -113,22 +113,22 @@ def summarize(folds: Sequence[JudgedFold], evaluation: config.Evaluation, root: 
         EvaluationError: The scores cannot be judged.
         StoreError: The outcome could not be written.
     """
-    members = [(fold.number, fold.seed, fold.judged.digest) for fold in folds]
+    members = [(fold.number, fold.seed, fold.evaluated.digest) for fold in folds]
     folder = root / f"summary-{digest_of([SUMMARY_VERSION, members, evaluation.model_dump()])}"
 
     def fill(draft: Path) -> dict[str, Any]:
         table = gather((_scores(fold) for fold in folds), evaluation)
         table.to_parquet(draft / OUT_OF_FOLD, index=False)
-        judged = evaluate(table, evaluation)
-        classes = _classes(table, folds[0].judged.reading().classes, evaluation)
+        evaluated = evaluate_out_of_fold(table, evaluation)
+        classes = _classes(table, folds[0].evaluated.reading().classes, evaluation)
         report = {
             "metrics": {
-                **spread([fold.figures() for fold in folds]),
-                **judged.flat(),
+                **mean_and_sd([fold.figures() for fold in folds]),
+                **evaluated.flat(),
                 **({} if classes is None else classes.flat(f"{SPLIT}_classes")),
             },
             "folds": [_line(fold) for fold in folds],
-            "out_of_fold": judged.rows(),
+            "out_of_fold": evaluated.rows(),
             "classes": [] if classes is None else classes.rows(),
         }
         (draft / "summary.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
@@ -144,19 +144,19 @@ def _classes(table: pd.DataFrame, classes: Sequence[str], evaluation: config.Eva
     return evaluate_classes(class_scores(once.assign(split=SPLIT), classes), evaluation)
 
 
-def _scores(fold: JudgedFold) -> FoldScores:
-    scores: pd.DataFrame = fold.judged.scores()
+def _scores(fold: EvaluatedFold) -> FoldScores:
+    scores: pd.DataFrame = fold.evaluated.scores()
     own = scores[scores["split"] == "validation"]
-    return FoldScores(fold.number, fold.seed, fold.judged.report()["threshold"], own)
+    return FoldScores(fold.number, fold.seed, fold.evaluated.report()["threshold"], own)
 
 
-def _line(fold: JudgedFold) -> dict[str, Any]:
+def _line(fold: EvaluatedFold) -> dict[str, Any]:
     figures = fold.figures()
     return {
         "fold": fold.number,
         "seed": fold.seed,
         "training": fold.trained.digest,
-        "threshold": fold.judged.report()["threshold"],
+        "threshold": fold.evaluated.report()["threshold"],
         "best_epoch": figures["best_epoch"],
-        **{name: figures[name] for name in HEADLINE if name in figures},
+        **{name: figures[name] for name in SHOWN if name in figures},
     }

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from xray.errors import EvaluationError
 
 
-def correct(p: NDArray[np.float64], prior: float, prevalence: float) -> NDArray[np.float64]:
+def adjust_prior(p: NDArray[np.float64], prior: float, prevalence: float) -> NDArray[np.float64]:
     """Carry probabilities from one share of pneumonia scans over to another, by Bayes (equation 4 of the source).
 
     The order of the scans stays. A scan of which the model is wholly sure, 0 or 1, stays where it is.
@@ -60,7 +60,7 @@ def estimate(p: NDArray[np.float64], prior: float, most_steps: int = 10_000, tol
         raise EvaluationError("an estimate of the prevalence needs at least one scan. Received: 0 scans")
     share = prior
     for _ in range(most_steps):
-        before, share = share, float(correct(p, prior, share).mean())
+        before, share = share, float(adjust_prior(p, prior, share).mean())
         if abs(share - before) <= tolerance:
             break
     return share

@@ -10,7 +10,7 @@ from typing import Any
 
 from xray import config
 from xray.evaluation.decision.outcomes import Outcomes
-from xray.evaluation.decision.rule import Reading
+from xray.evaluation.decision.rule import DecisionRule
 from xray.evaluation.metrics.bootstrap import Estimate, estimate_of
 
 OF_LABEL = {"sensitivity": "pneumonia scans are called pneumonia", "specificity": "normal scans are called normal"}
@@ -65,10 +65,10 @@ def promises(report: Mapping[str, Any], evaluation: config.Evaluation) -> list[P
     """List what the rules promise.
 
     Args:
-        report: What `judge.Judged.report` gives.
+        report: What `evaluate.Evaluated.report` gives.
         evaluation: Names the rules.
     """
-    metrics, reading = report["metrics"], Reading.of_json(report["reading"])
+    metrics, reading = report["metrics"], DecisionRule.from_dict(report["reading"])
     found = []
     figure, _, bound = evaluation.threshold.partition(">=")
     if bound:

@@ -104,7 +104,7 @@ def choose_band(y: NDArray[np.bool_], p: NDArray[np.float64], threshold: float, 
     return Band(low, high)
 
 
-def sureness(p: NDArray[np.float64], threshold: float) -> NDArray[np.float64]:
+def confidence(p: NDArray[np.float64], threshold: float) -> NDArray[np.float64]:
     """Measure how far scores are past the threshold, as a share of how far they could be.
 
     Args:
@@ -132,7 +132,7 @@ def coverage_curve(y: NDArray[np.bool_], p: NDArray[np.float64], threshold: floa
         El-Yaniv, Wiener, "On the Foundations of Noise-free Selective Classification", JMLR 11 (2010).
     """
     metrics.check(y, p, threshold)
-    cuts = metrics.ranking((p >= threshold) != y, sureness(p, threshold), metrics.unit_weights(len(y)))
+    cuts = metrics.ranking((p >= threshold) != y, confidence(p, threshold), metrics.unit_weights(len(y)))
     wrong, decided = cuts.tp[0], cuts.tp[0] + cuts.fp[0]
     return Coverage(coverage=decided / len(y), error=wrong / decided)
 

@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 
 from xray import config
 from xray.errors import EvaluationError
-from xray.evaluation.decision.prior_shift import correct
+from xray.evaluation.decision.prior_shift import adjust_prior
 from xray.evaluation.decision.referral import Band, choose_band
-from xray.evaluation.decision.temperature_scaling import fit_temperature, temper
+from xray.evaluation.decision.temperature_scaling import apply_temperature, fit_temperature
 from xray.evaluation.decision.thresholds import choose_threshold
-from xray.labels import LABELS, NORMAL, Scheme, class_columns, decide, likeliest, p_pneumonia
+from xray.labels import LABELS, NORMAL, Scheme, class_columns, decide, p_pneumonia, predicted_class
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Reading:
+class DecisionRule:
     """What is stored with a model beside its weights.
 
     Attributes:
@@ -47,16 +47,16 @@ class Reading:
     prevalence: float | None = None
 
     @classmethod
-    def at(cls, threshold: float) -> "Reading":
+    def at(cls, threshold: float) -> "DecisionRule":
         """Read the outputs as they are, and decide every scan at a threshold."""
         return cls(threshold, threshold, threshold)
 
     @classmethod
-    def of_json(cls, values: Mapping[str, Any]) -> "Reading":
+    def from_dict(cls, values: Mapping[str, Any]) -> "DecisionRule":
         """Read back what `as_json` gave."""
         return cls(**{**values, "classes": tuple(values["classes"])})
 
-    def as_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Give it as JSON-like values."""
         return {**asdict(self), "classes": list(self.classes)}
 
@@ -82,18 +82,18 @@ class Reading:
             {
                 "p_pneumonia": p,
                 "p_pneumonia_raw": p_pneumonia(probabilities, self.classes),
-                "likeliest_class": likeliest(calibrated, self.classes),
+                "likeliest_class": predicted_class(calibrated, self.classes),
                 "decision": decide(p, self.threshold, self.low, self.high),
                 **{name: calibrated[:, place] for place, name in enumerate(class_columns(self.classes))},
             }
         )
 
     def _calibrated(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-        tempered = temper(probabilities, self.temperature)
+        tempered = apply_temperature(probabilities, self.temperature)
         if self.prevalence is None:
             return tempered
         before = p_pneumonia(tempered, self.classes)
-        after = correct(before, self.prior, self.prevalence)
+        after = adjust_prior(before, self.prior, self.prevalence)
         sick = np.divide(after, before, out=np.ones_like(after), where=before > 0)
         carried = tempered * sick[:, np.newaxis]
         carried[:, self.classes.index(NORMAL)] = 1 - after
@@ -102,7 +102,7 @@ class Reading:
 
 def fit_reading(
     probabilities: NDArray[np.float64], rows: pd.DataFrame, scheme: Scheme, evaluation: config.Evaluation
-) -> Reading:
+) -> DecisionRule:
     """Choose temperature, threshold and band on validation scans.
 
     The threshold and the band are chosen on calibrated scores. A stated prevalence then carries them over together with
@@ -120,14 +120,14 @@ def fit_reading(
     y = (rows["label"] != NORMAL).to_numpy(dtype=bool)
     index = scheme.class_index(rows["subtype"])
     temperature = fit_temperature(probabilities, index) if evaluation.temperature else 1.0
-    p = p_pneumonia(temper(probabilities, temperature), scheme.classes)
+    p = p_pneumonia(apply_temperature(probabilities, temperature), scheme.classes)
     threshold = choose_threshold(y, p, evaluation)
     band = _band(y, p, threshold, evaluation.most_error)
     prior, cuts = float(y.mean()), np.array([threshold, band.low, band.high])
     if evaluation.prevalence is not None:
-        cuts = correct(cuts, prior, evaluation.prevalence)
+        cuts = adjust_prior(cuts, prior, evaluation.prevalence)
     threshold, low, high = map(float, cuts)
-    return Reading(threshold, low, high, scheme.classes, temperature, prior, evaluation.prevalence)
+    return DecisionRule(threshold, low, high, scheme.classes, temperature, prior, evaluation.prevalence)
 
 
 def _band(y: NDArray[np.bool_], p: NDArray[np.float64], threshold: float, most_error: float) -> Band:

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from xray import config
 from xray.evaluation.decision.predictive_values import PREVALENCES, VALUES, predictive_values
-from xray.evaluation.decision.prior_shift import correct, estimate
+from xray.evaluation.decision.prior_shift import adjust_prior, estimate
 from xray.evaluation.decision.referral import band_figures
-from xray.evaluation.decision.rule import Reading
+from xray.evaluation.decision.rule import DecisionRule
 from xray.evaluation.metrics import binary as metrics
 from xray.evaluation.metrics.bootstrap import Estimate, bootstrap, flat_estimates
 from xray.evaluation.metrics.split_metrics import HALF, labels_and_scores, split_of
@@ -58,7 +58,7 @@ class InUse:
         return estimated | flat_estimates(self.split, self.figures)
 
 
-def in_use(scores: pd.DataFrame, reading: Reading, evaluation: config.Evaluation) -> InUse:
+def in_use(scores: pd.DataFrame, reading: DecisionRule, evaluation: config.Evaluation) -> InUse:
     """Judge calibration before and after, a corrected prevalence, and referral.
 
     The correction by the split's own share of pneumonia needs its labels, so it shows what the best guess would bring;
@@ -79,8 +79,8 @@ def in_use(scores: pd.DataFrame, reading: Reading, evaluation: config.Evaluation
     readings = {
         "raw": raw,
         "calibrated": p,
-        "at_estimated_prevalence": correct(p, base, estimated),
-        "at_own_prevalence": correct(p, base, own),
+        "at_estimated_prevalence": adjust_prior(p, base, estimated),
+        "at_own_prevalence": adjust_prior(p, base, own),
     }
 
     def statistics(weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
@@ -112,7 +112,9 @@ def in_use(scores: pd.DataFrame, reading: Reading, evaluation: config.Evaluation
     )
 
 
-def _tables(drawn: Mapping[str, Estimate | None], reading: Reading, estimated: float, own: float) -> dict[str, Table]:
+def _tables(
+    drawn: Mapping[str, Estimate | None], reading: DecisionRule, estimated: float, own: float
+) -> dict[str, Table]:
     words = {
         "raw": "as the network gave it",
         "calibrated": f"at temperature {reading.temperature:.3f}",

@@ -18,7 +18,7 @@ BOUNDS = (0.05, 20.0)
 _FLOOR = 1e-7  # within the fit alone: one scan that was given probability 0 must not decide by itself
 
 
-def temper(probabilities: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
+def apply_temperature(probabilities: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
     """Soften (above 1) or sharpen (below 1) probabilities: softmax(log p / temperature).
 
     Args:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xray import config
-from xray.data.decoding.image_statistics import Appearance, appearance
+from xray.data.decoding.image_statistics import ImageStatistics, image_statistics
 from xray.data.decoding.normalizer import normalizer_digest
 from xray.data.store.pixel_store import PixelStore
 from xray.errors import StoreError
@@ -100,10 +100,10 @@ def write_reference(
     pq.write_table(content.replace_schema_metadata({_ABOUT: json.dumps(about)}), path, write_page_checksum=True)
 
 
-def _measured(wanted: set[str], store: PixelStore) -> dict[str, Appearance]:
+def _measured(wanted: set[str], store: PixelStore) -> dict[str, ImageStatistics]:
     """Measure scans, reading each row group once."""
     return {
-        digest: appearance(pixels)
+        digest: image_statistics(pixels)
         for group in store.row_groups(wanted)
         for digest, pixels in zip(*store.read_row_group(group), strict=True)
         if digest in wanted

@@ -12,7 +12,7 @@ import pandas as pd
 
 from xray import config
 from xray.data.decoding import scan_files
-from xray.data.decoding.image_statistics import appearance
+from xray.data.decoding.image_statistics import image_statistics
 from xray.data.decoding.normalizer import normalize, normalizer_digest
 from xray.data.decoding.parallel_decode import cores
 from xray.data.score_ledger import Entry
@@ -110,7 +110,7 @@ def _looks(files: Sequence[Path], images: config.Images) -> list[dict[str, float
                 scan = normalize(data, images)
         except (OSError, ImageError):  # taken away since it was scored
             return {}
-        return {**asdict(appearance(scan.pixels)), "width": float(scan.width), "height": float(scan.height)}
+        return {**asdict(image_statistics(scan.pixels)), "width": float(scan.width), "height": float(scan.height)}
 
     with ThreadPoolExecutor(cores()) as threads:
         return list(threads.map(look, files))

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from xray.config import Config
 from xray.data.catalog import Catalog
-from xray.data.decoding.image_statistics import appearance
+from xray.data.decoding.image_statistics import image_statistics
 from xray.data.store.pixel_store import PixelStore
 from xray.evaluation.compute_evaluation import SCANS_AT_ONCE
-from xray.evaluation.decision.rule import Reading
+from xray.evaluation.decision.rule import DecisionRule
 from xray.evaluation.decision.rule_metrics import Table
-from xray.evaluation.evaluate import Judged
+from xray.evaluation.evaluate import Evaluated
 from xray.evaluation.inspection import linear_probe, robustness, shortcuts, slices
 from xray.evaluation.inspection.plots import robustness_picture, slices_picture
 from xray.evaluation.inspection.saliency import pneumonia_maps
@@ -41,7 +41,7 @@ MAPS_BY_LOT = 100
 def write_look(
     folder: Path,
     trained: Trained,
-    judged: Judged,
+    evaluated: Evaluated,
     catalog: Catalog,
     store: PixelStore,
     config: Config,
@@ -52,7 +52,7 @@ def write_look(
     Args:
         folder: Becomes what `inspection.Inspected` says, but for its manifest.
         trained: The training.
-        judged: Its evaluation, whose TEST scores and reading are taken.
+        evaluated: Its evaluation, whose TEST scores and reading are taken.
         catalog: The scans.
         store: Their pixels.
         config: Seeds and draws.
@@ -61,11 +61,11 @@ def write_look(
     Raises:
         EvaluationError: The scores are not those of this network.
     """
-    scores = judged.scores()
+    scores = evaluated.scores()
     test = scores[scores["split"] == "test"].reset_index(drop=True)
     seen = _Subject(
         network=keras.models.load_model(trained.model, compile=False),
-        reading=judged.reading(),
+        reading=evaluated.reading(),
         scores=test,
         pixels=store.read(test["sha256"].tolist()),
     )
@@ -81,7 +81,7 @@ class _Subject:
     """A network and the TEST scans that it is looked at with, pixels in the order of `scores`."""
 
     network: keras.Model
-    reading: Reading
+    reading: DecisionRule
     scores: pd.DataFrame
     pixels: NDArray[np.uint8]
 
@@ -128,7 +128,8 @@ def _look(
 def _looks(seen: _Subject, catalog: Catalog) -> pd.DataFrame:
     rows = catalog.rows("test")[["sha256", "width", "height"]].drop_duplicates("sha256")
     bright = {
-        digest: appearance(pixels).brightness for digest, pixels in zip(seen.scores["sha256"], seen.pixels, strict=True)
+        digest: image_statistics(pixels).brightness
+        for digest, pixels in zip(seen.scores["sha256"], seen.pixels, strict=True)
     }
     return rows.assign(brightness=rows["sha256"].map(bright))
 

@@ -8,7 +8,7 @@ from typing import Any
 from xray.config import Config, digest_of
 from xray.data.catalog import Catalog
 from xray.data.store.pixel_store import PixelStore
-from xray.evaluation.evaluate import Judged
+from xray.evaluation.evaluate import Evaluated
 from xray.files.artifact_folder import is_whole, kept_json, write_folder
 from xray.libraries import quiet_import
 from xray.training.fit import Trained
@@ -44,7 +44,7 @@ class Inspected:
 
 def inspect(
     trained: Trained,
-    judged: Judged,
+    evaluated: Evaluated,
     catalog: Catalog,
     store: PixelStore,
     config: Config,
@@ -54,7 +54,7 @@ def inspect(
 
     Args:
         trained: The training.
-        judged: Its evaluation, whose TEST scores and reading are taken.
+        evaluated: Its evaluation, whose TEST scores and reading are taken.
         catalog: The scans.
         store: Their pixels.
         config: Seeds and draws.
@@ -64,22 +64,22 @@ def inspect(
         EvaluationError: The scores are not those of this network.
         StoreError: The outcome could not be written.
     """
-    folder = _folder(trained, judged)
+    folder = _folder(trained, evaluated)
 
     def fill(draft: Path) -> dict[str, Any]:
         with quiet_import():
             from xray.evaluation.inspection.compute_inspection import write_look
-        write_look(draft, trained, judged, catalog, store, config, said or (lambda part: None))
-        return {"evaluation": judged.digest}
+        write_look(draft, trained, evaluated, catalog, store, config, said or (lambda part: None))
+        return {"evaluation": evaluated.digest}
 
     return Inspected(folder, reused=not write_folder(folder, fill))
 
 
-def inspection_of(trained: Trained, judged: Judged) -> Inspected | None:
+def inspection_of(trained: Trained, evaluated: Evaluated) -> Inspected | None:
     """Find what was seen on looking into a judged network; None where nobody did."""
-    folder = _folder(trained, judged)
+    folder = _folder(trained, evaluated)
     return Inspected(folder, reused=True) if is_whole(folder, then="it is left out") else None
 
 
-def _folder(trained: Trained, judged: Judged) -> Path:
-    return trained.folder / f"inspection-{digest_of([INSPECTION_VERSION, judged.digest])}"
+def _folder(trained: Trained, evaluated: Evaluated) -> Path:
+    return trained.folder / f"inspection-{digest_of([INSPECTION_VERSION, evaluated.digest])}"

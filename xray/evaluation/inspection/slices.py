@@ -75,8 +75,8 @@ class Slices:
     def worst(self, figure: str) -> Slice | None:
         """Name the part with the lowest value of one of `FIGURES`, of equals the first; None without a true part."""
         true_parts = [part for part in self.parts if 0 < part.counts[figure] < self.whole.counts[figure]]
-        judged = [part for part in true_parts if figure in part.figures]
-        return min(judged, key=lambda part: part.figures[figure].value, default=None)
+        evaluated = [part for part in true_parts if figure in part.figures]
+        return min(evaluated, key=lambda part: part.figures[figure].value, default=None)
 
     def flat(self, prefix: str) -> dict[str, float]:
         """Give every number as MLflow names it: `slices.subtype.viral.sensitivity`, with `_low` and `_high`.
@@ -114,7 +114,7 @@ def slices(scores: pd.DataFrame, threshold: float, looks: pd.DataFrame, evaluati
         evaluation: Seed and draws.
 
     Raises:
-        EvaluationError: The scores cannot be judged or are of several splits, or a scan has no row in `looks`.
+        EvaluationError: The scores cannot be judged or are of several splits, or a scan has no row in `count_evaluations`.
     """
     y, p = labels_and_scores(scores)
     metrics.check(y, p, threshold)

@@ -7,7 +7,7 @@ NOT_AVERAGED = ("_low", "_high", ".draws_left_out")
 """What belongs to one model's bootstrap: a mean of interval ends is the end of no interval."""
 
 
-def spread(figures: Sequence[Mapping[str, float]]) -> dict[str, float]:
+def mean_and_sd(figures: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Give each figure's mean under its own name, and its standard deviation with `_sd` added.
 
     The mean keeps the name so that a column or an axis of MLflow's views holds it beside the figure of each training

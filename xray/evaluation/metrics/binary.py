@@ -43,7 +43,7 @@ def unit_weights(scans: int) -> NDArray[np.float64]:
     return np.ones((1, scans))
 
 
-def figures(y: NDArray[np.bool_], p: NDArray[np.float64], threshold: float, bins: int = 15) -> dict[str, float]:
+def compute_metrics(y: NDArray[np.bool_], p: NDArray[np.float64], threshold: float, bins: int = 15) -> dict[str, float]:
     """Compute every figure on the scans as they are.
 
     Args:

@@ -197,7 +197,7 @@ def _differences(
     evaluation: config.Evaluation,
 ) -> dict[str, Difference]:
     bins = evaluation.calibration_bins
-    first, second = (metrics.figures(y, p, at, bins) for p, at in zip(scores, thresholds, strict=True))
+    first, second = (metrics.compute_metrics(y, p, at, bins) for p, at in zip(scores, thresholds, strict=True))
 
     def statistics(weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         ours, theirs = (

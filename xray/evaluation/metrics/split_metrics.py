@@ -105,7 +105,7 @@ class Evaluation:
         return rows
 
 
-def evaluate(scores: pd.DataFrame, threshold: float, evaluation: config.Evaluation) -> Evaluation:
+def evaluate_split(scores: pd.DataFrame, threshold: float, evaluation: config.Evaluation) -> Evaluation:
     """Judge the scores of one split.
 
     Args:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from xray.errors import EvaluationError
 from xray.evaluation.decision.outcomes import Outcomes
-from xray.evaluation.decision.referral import sureness
+from xray.evaluation.decision.referral import confidence
 from xray.evaluation.metrics.split_metrics import Evaluation
 from xray.evaluation.plots.style import ACCENT, FAINT, INK, SMALL, TEXT, WIDTH, canvas, subtitle_of
 from xray.labels import REFER
@@ -48,7 +48,7 @@ def choose_scans(scores: pd.DataFrame, threshold: float, most: int = 10) -> pd.D
         )
     by_lot = scores.sort_values(["sha256", "image_id"])
     refer, right = by_lot["decision"] == REFER, by_lot["decision"] == by_lot["label"]
-    past = sureness(by_lot["p_pneumonia"].to_numpy(dtype=np.float64), threshold)
+    past = confidence(by_lot["p_pneumonia"].to_numpy(dtype=np.float64), threshold)
     wrong = by_lot.assign(past=past)[~right & ~refer].sort_values(["past", "image_id"], ascending=[False, True])
     drawn = by_lot[right]
     turn = drawn.groupby("label").cumcount()  # first of each label, second of each label, …

@@ -34,7 +34,7 @@ def headlines(report: Mapping[str, Any]) -> list[Headline]:
     """Write the figures of `CARDS`, those that there are.
 
     Args:
-        report: What `judge.Judged.report` gives.
+        report: What `evaluate.Evaluated.report` gives.
     """
     metrics, cards = report["metrics"], []
     counts = Outcomes(report["outcomes"]["test"]).counts.values()
@@ -56,7 +56,7 @@ def answers(report: Mapping[str, Any]) -> str:
     """Say in a sentence what became of the TEST scans.
 
     Args:
-        report: What `judge.Judged.report` gives.
+        report: What `evaluate.Evaluated.report` gives.
     """
     found = Outcomes(report["outcomes"]["test"])
     decided = f"{found.right:,} are decided rightly and {found.wrong:,} wrongly" if found.decided else "none is decided"
@@ -72,7 +72,7 @@ def points(
     """List what speaks against trusting the figures, and whether the rules' promises hold on TEST.
 
     Args:
-        report: What `judge.Judged.report` gives.
+        report: What `evaluate.Evaluated.report` gives.
         weak: What `weak_points.weak_points` gave, or nothing.
         evaluation: Names the rules.
         looked: How often the TEST scans were looked at, a sentence; "" where it is the first look.

@@ -22,7 +22,7 @@ CAPTIONS = {
 }
 
 
-def picture(path: Path) -> Picture:
+def plot_with_caption(path: Path) -> Picture:
     """Give a picture of a run with its caption, which is also its text for readers who cannot see it.
 
     Args:

@@ -10,11 +10,11 @@ from xray.data.audit import lines
 from xray.data.catalog import Catalog
 from xray.data.sources.phantoms import has_phantoms
 from xray.evaluation.decision.promises import promises
-from xray.evaluation.evaluate import Judged
+from xray.evaluation.evaluate import Evaluated
 from xray.evaluation.inspection.inspect import Inspected
 from xray.evaluation.metrics.split_metrics import COLUMNS
 from xray.evaluation.reporting.at_a_glance import answers, headlines, points
-from xray.evaluation.reporting.captions import picture
+from xray.evaluation.reporting.captions import plot_with_caption
 from xray.evaluation.reporting.model_card import LIMITS, SAFETY, CardFacts, Figure, model_card
 from xray.evaluation.reporting.page import Link, Page, Part, Picture, Point
 from xray.evaluation.reporting.tables import Table
@@ -81,12 +81,12 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Story:
+class RunReport:
     """A finished training, and all that is told of it.
 
     Attributes:
         trained: The training.
-        judged: Its evaluation.
+        evaluated: Its evaluation.
         inspected: What was seen on looking into it; None where nobody did.
         catalog: The scans.
         config: The whole configuration.
@@ -95,7 +95,7 @@ class Story:
     """
 
     trained: Trained
-    judged: Judged
+    evaluated: Evaluated
     inspected: Inspected | None
     catalog: Catalog
     config: Config
@@ -106,7 +106,7 @@ class Story:
         """Give every final figure by name, as MLflow keeps it."""
         seen = {} if self.inspected is None else self.inspected.report()["metrics"]
         own = {"best_epoch": self.trained.history().best_epoch, COUNT_METRIC: self.count.total}
-        return {**self.judged.report()["metrics"], **seen, **own}
+        return {**self.evaluated.report()["metrics"], **seen, **own}
 
     def headline(self) -> str:
         """Say in one line what a version's own line in MLflow's list shows of it."""
@@ -143,7 +143,7 @@ class Story:
         name, recipe = self.config.registered_name, self.config.recipe
         version = "" if origin.version is None else f" version {origin.version}"
         about = self._about(origin)
-        report = self.judged.report()
+        report = self.evaluated.report()
         return Page(
             title=f"{name}{version}, recipe {recipe}",
             about={name: value for name, value in about.items() if name in ("Written", "MLflow run")},
@@ -169,7 +169,7 @@ class Story:
 
     def _points(self, looked: str) -> list[Point]:
         weak = {} if self.inspected is None else self.inspected.report()["weak"]
-        return points(self.judged.report(), weak, self.config.evaluation, looked)
+        return points(self.evaluated.report(), weak, self.config.evaluation, looked)
 
     def _against(self) -> list[str]:
         """Say what speaks against the model; how often TEST was seen is among the rules."""
@@ -196,7 +196,7 @@ class Story:
 
     def _rules(self) -> list[str]:
         """Say how the outputs are read and how often TEST was looked at, a sentence each."""
-        reading, evaluation = self.judged.reading(), self.config.evaluation
+        reading, evaluation = self.evaluated.reading(), self.config.evaluation
         rules = [
             f"The threshold, {reading.threshold:.4f}, was chosen on validation scans by the rule "
             f"{evaluation.threshold} and not on TEST.",
@@ -205,7 +205,7 @@ class Story:
             if reading.low == reading.high
             else f"Scores from {reading.low:.4f} up to {reading.high:.4f} are referred to a person and not decided, "
             f"so that on validation scans at most {evaluation.most_error:.1%} of the others are decided wrongly.",
-            *(f"Promise: {each}." for each in promises(self.judged.report(), evaluation)),
+            *(f"Promise: {each}." for each in promises(self.evaluated.report(), evaluation)),
         ]
         if reading.prevalence is not None:
             rules.append(f"Scores are meant for scans of which {reading.prevalence:.1%} are pneumonia.")
@@ -231,7 +231,7 @@ class Story:
         return {
             "Architecture": f"{self.config.model.network}, {images.height} x {images.width} gray",
             "Training": self._training(),
-            "Classes": ", ".join(self.judged.reading().classes),
+            "Classes": ", ".join(self.evaluated.reading().classes),
             "Catalog": self.catalog.digest,
             "Commit": self.code,
         }
@@ -241,7 +241,7 @@ class Story:
         return {f"{split}, {label}": int(count) for (split, label), count in counts.items()}
 
     def _judged_tables(self) -> list[Table]:
-        report = self.judged.report()
+        report = self.evaluated.report()
         first = Table("TEST, were every scan decided, with 95 % intervals over patients", COLUMNS, report["rows"])
         further = {title: table for title, table in report["tables"].items() if table[1] != report["rows"]}
         return [first, *(Table(title, *table) for title, table in further.items())]
@@ -255,11 +255,11 @@ class Story:
 
     def pictures(self) -> list[Path]:
         """List every picture of the run, PNG files."""
-        return [*self.judged.pictures(), *(self.inspected.pictures() if self.inspected else ())]
+        return [*self.evaluated.pictures(), *(self.inspected.pictures() if self.inspected else ())]
 
     def _pictures(self, names: tuple[str, ...]) -> list[Picture]:
         there = {path.stem: path for path in self.pictures()}
-        return [picture(there[name]) for name in names if name in there]
+        return [plot_with_caption(there[name]) for name in names if name in there]
 
 
 JUDGED = (

@@ -10,7 +10,7 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from xray.config import Places
+from xray.config import Workspace
 from xray.errors import EvaluationError, RegistryError
 from xray.evaluation.metrics.paired_comparison import Comparison, compare, shared
 from xray.tracking.lookup.find_run import find_run, find_version, shown
@@ -90,7 +90,7 @@ class RunsCompared:
     differing: tuple[tuple[str, ...], ...]
     compared: tuple[Compared, ...]
 
-    def as_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Give all of it as JSON-like values."""
         return {
             "runs": list(self.names),
@@ -99,11 +99,11 @@ class RunsCompared:
         }
 
 
-def compare_runs(places: Places, runs: Sequence[str], on_shared: bool = False) -> RunsCompared:
+def compare_runs(workspace: Workspace, runs: Sequence[str], on_shared: bool = False) -> RunsCompared:
     """Compare each later run with the first, on the TEST scans they were judged on.
 
     Args:
-        places: Where MLflow's store lies.
+        workspace: Where MLflow's store lies.
         runs: Two or more, named as `finding.find_run` takes them.
         on_shared: Compare runs that were judged on different scans on those that both have.
 
@@ -112,7 +112,7 @@ def compare_runs(places: Places, runs: Sequence[str], on_shared: bool = False) -
             another evaluation over its figures, or the store cannot be reached.
         EvaluationError: They were judged on different scans, or share too few.
     """
-    store = store_of(places)
+    store = store_of(workspace)
     client = store.client()
     with reached(store):
         found = [_found(store, client, word) for word in runs]

@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 
-from xray.config import Places
+from xray.config import Workspace
 from xray.errors import RegistryError
 from xray.tracking.leftovers import sweep
 from xray.tracking.lookup.find_run import SHOWN_DIGITS, find_run
@@ -74,7 +74,7 @@ class RunLine:
             *(self._figure(name) for name in FIGURES),
         )
 
-    def as_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Give it as JSON-like values; times in UTC, as ISO 8601 has them."""
         return {**vars(self), "finished": self.finished.isoformat() if self.finished else None}
 
@@ -103,11 +103,11 @@ class Overview:
     runs: tuple[RunLine, ...]
 
 
-def last_runs(places: Places, experiment: str, last: int, address: str, below: str | None = None) -> Overview:
+def last_runs(workspace: Workspace, experiment: str, last: int, address: str, below: str | None = None) -> Overview:
     """List the last runs of an experiment, or those that are part of one of them.
 
     Args:
-        places: Where MLflow's store lies.
+        workspace: Where MLflow's store lies.
         experiment: The experiment's name.
         last: Most runs, at least 1.
         address: The address of MLflow's UI on a store that is no server.
@@ -116,7 +116,7 @@ def last_runs(places: Places, experiment: str, last: int, address: str, below: s
     Raises:
         RegistryError: There is no such experiment or run, or the store cannot be reached.
     """
-    store = store_of(places)
+    store = store_of(workspace)
     client = store.client()
     with reached(store):
         found = client.get_experiment_by_name(experiment)
@@ -137,17 +137,17 @@ def last_runs(places: Places, experiment: str, last: int, address: str, below: s
     return Overview(experiment, page, store.is_server, lines)
 
 
-def pages(places: Places, address: str) -> dict[str, str]:
+def pages(workspace: Workspace, address: str) -> dict[str, str]:
     """Give the page of each experiment's runs in MLflow's UI, by the experiment's name.
 
     Args:
-        places: Where MLflow's store lies.
+        workspace: Where MLflow's store lies.
         address: The address of MLflow's UI.
 
     Raises:
         RegistryError: The store cannot be reached.
     """
-    store = store_of(places)
+    store = store_of(workspace)
     client = store.client()
     with reached(store):
         ours = [each for each in client.search_experiments() if VIEW_TAG in each.tags]

@@ -12,7 +12,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from xray.tracking.run_config import EVALUATION
-from xray.tracking.run_identity import looks_of
+from xray.tracking.run_identity import evaluations_of
 from xray.tracking.store import Store
 
 THRESHOLD = "test.threshold"
@@ -29,7 +29,7 @@ def is_overwritten(store: Store, run: Run, version: ModelVersion) -> bool:
     Raises:
         MlflowException: The store cannot be reached.
     """
-    if EVALUATION in run.data.params or len(looks_of(run)) < 2:
+    if EVALUATION in run.data.params or len(evaluations_of(run)) < 2:
         return False
     now, kept = run.data.metrics.get(THRESHOLD), _kept_threshold(store, version)
     return now is None or kept is None or not math.isclose(now, kept)

@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from xray.config import Places
+from xray.config import Workspace
 from xray.errors import XrayError
 from xray.password import made_password
 from xray.secrecy import redacted
@@ -31,17 +31,17 @@ def main() -> None:
     home, port = Path(sys.argv[1]), int(sys.argv[2])
     os.umask(0o077)
     try:
-        serve(Places(home=home), port)
+        serve(Workspace(home=home), port)
     except XrayError as error:
         sys.stderr.write(f"xray: {redacted(str(error))}\n")
         sys.exit(USER_ERROR)
 
 
-def serve(places: Places, port: int) -> None:
+def serve(workspace: Workspace, port: int) -> None:
     """Serve a store on 127.0.0.1 until a signal comes.
 
     Args:
-        places: Where it lies.
+        workspace: Where it lies.
         port: 1 to 65535, free.
 
     Raises:
@@ -49,9 +49,9 @@ def serve(places: Places, port: int) -> None:
         RegistryError: The store cannot be opened.
         XrayError: The home cannot keep a password.
     """
-    password = made_password(places.home)
+    password = made_password(workspace.home)
     os.environ.update(NO_JOBS)
-    store = store_of(places)
+    store = store_of(workspace)
     store.client()  # makes a database that is not there yet, whole
     with reached(store):
         _open(store)

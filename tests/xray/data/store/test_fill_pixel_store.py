@@ -193,7 +193,7 @@ class TestSameBytes:
             import hashlib, os, signal
             from pathlib import Path
             from xray.config import Images
-            from xray.data import shards
+            from xray.data.store import fill_pixel_store as shards
 
             shards.SHARD_ROWS, shards.ROW_GROUP_ROWS = 24, 12
             folder = Path({str(scans)!r})

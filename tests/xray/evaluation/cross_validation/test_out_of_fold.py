@@ -6,9 +6,9 @@ import pytest
 
 from xray import config
 from xray.errors import EvaluationError
-from xray.evaluation.cross_validation.out_of_fold import COLUMNS, FoldScores, OutOfFold, evaluate, gather
+from xray.evaluation.cross_validation.out_of_fold import COLUMNS, FoldScores, OutOfFold, evaluate_out_of_fold, gather
 from xray.evaluation.decision.thresholds import choose_threshold
-from xray.evaluation.metrics.split_metrics import evaluate as evaluate_split
+from xray.evaluation.metrics.split_metrics import evaluate_split as evaluate_split
 
 SETTINGS = config.Evaluation(bootstrap_draws=200)
 
@@ -27,8 +27,8 @@ def table(folds: list[FoldScores]) -> pd.DataFrame:
 
 
 @pytest.fixture
-def judged(table: pd.DataFrame) -> OutOfFold:
-    return evaluate(table, SETTINGS)
+def evaluated(table: pd.DataFrame) -> OutOfFold:
+    return evaluate_out_of_fold(table, SETTINGS)
 
 
 def test_each_scan_has_one_row_with_its_own_folds_threshold(table: pd.DataFrame) -> None:
@@ -69,41 +69,41 @@ def test_a_scan_in_two_folds_is_refused(folds: list[FoldScores]) -> None:
         gather([*folds, FoldScores(3, 0, 0.5, folds[0].scores)], SETTINGS)
 
 
-def test_figures_without_a_threshold_are_those_of_a_split(table: pd.DataFrame, judged: OutOfFold) -> None:
+def test_figures_without_a_threshold_are_those_of_a_split(table: pd.DataFrame, evaluated: OutOfFold) -> None:
     split = evaluate_split(table.assign(split="test"), 0.5, SETTINGS)
     for name, estimate in split.ranking.items():
-        assert judged.figures[name] == estimate
+        assert evaluated.figures[name] == estimate
 
 
-def test_decisions_are_the_nested_ones(table: pd.DataFrame, judged: OutOfFold) -> None:
+def test_decisions_are_the_nested_ones(table: pd.DataFrame, evaluated: OutOfFold) -> None:
     sick = table["label"] == "pneumonia"
     called = table["nested_decision"] == "pneumonia"
-    assert judged.figures["accuracy"].value == pytest.approx((sick == called).mean())
-    assert judged.figures["sensitivity"].value == pytest.approx(called[sick].mean())
-    assert judged.figures["specificity"].value == pytest.approx(1 - called[~sick].mean())
-    assert judged.figures["sensitivity_at_half"].value == pytest.approx((table["p_pneumonia"][sick] >= 0.5).mean())
+    assert evaluated.figures["accuracy"].value == pytest.approx((sick == called).mean())
+    assert evaluated.figures["sensitivity"].value == pytest.approx(called[sick].mean())
+    assert evaluated.figures["specificity"].value == pytest.approx(1 - called[~sick].mean())
+    assert evaluated.figures["sensitivity_at_half"].value == pytest.approx((table["p_pneumonia"][sick] >= 0.5).mean())
 
 
-def test_a_subtype_that_test_lacks_has_figures_of_its_own(table: pd.DataFrame, judged: OutOfFold) -> None:
+def test_a_subtype_that_test_lacks_has_figures_of_its_own(table: pd.DataFrame, evaluated: OutOfFold) -> None:
     covid, normal = (table[table["subtype"] == name] for name in ("covid-19", "normal"))
     pairs = covid["p_pneumonia"].to_numpy()[:, None] - normal["p_pneumonia"].to_numpy()[None, :]
-    assert judged.figures["auc_covid-19"].value == pytest.approx((pairs > 0).mean() + (pairs == 0).mean() / 2)
+    assert evaluated.figures["auc_covid-19"].value == pytest.approx((pairs > 0).mean() + (pairs == 0).mean() / 2)
     called = covid["nested_decision"] == "pneumonia"
-    assert judged.figures["sensitivity_covid-19"].value == pytest.approx(called.mean())
-    assert judged.figures["sensitivity_source_foreign"] == judged.figures["sensitivity_covid-19"]
-    assert judged.groups["covid-19"] == 20
+    assert evaluated.figures["sensitivity_covid-19"].value == pytest.approx(called.mean())
+    assert evaluated.figures["sensitivity_source_foreign"] == evaluated.figures["sensitivity_covid-19"]
+    assert evaluated.groups["covid-19"] == 20
 
 
-def test_a_source_with_normal_scans_has_a_specificity(judged: OutOfFold) -> None:
-    assert judged.figures["specificity_source_person"] == judged.figures["specificity"]
-    assert "specificity_source_foreign" not in judged.figures
+def test_a_source_with_normal_scans_has_a_specificity(evaluated: OutOfFold) -> None:
+    assert evaluated.figures["specificity_source_person"] == evaluated.figures["specificity"]
+    assert "specificity_source_foreign" not in evaluated.figures
 
 
 def test_a_source_with_one_normal_scan_has_no_specificity(table: pd.DataFrame) -> None:
     """In the public set one foreign scan is normal."""
     one = table.index[table["label"] == "normal"][0]
     moved = table.assign(source=table["source"].where(table.index != one, "foreign"))
-    figures = evaluate(moved, config.Evaluation(bootstrap_draws=100)).figures
+    figures = evaluate_out_of_fold(moved, config.Evaluation(bootstrap_draws=100)).figures
     assert "specificity_source_foreign" not in figures
     assert {"sensitivity_source_foreign", "specificity_source_person"} <= set(figures)
 
@@ -112,25 +112,25 @@ def test_too_few_scans_are_counted_and_not_judged(table: pd.DataFrame) -> None:
     few = table.assign(
         subtype=table["subtype"].where(table.index != table.index[table["label"] == "pneumonia"][0], "sars")
     )
-    judged = evaluate(few, SETTINGS)
-    assert judged.groups["sars"] == 1
-    assert not [name for name in judged.figures if "sars" in name]
-    assert ("sars", "1 scans, too few", "") in judged.rows()
+    evaluated = evaluate_out_of_fold(few, SETTINGS)
+    assert evaluated.groups["sars"] == 1
+    assert not [name for name in evaluated.figures if "sars" in name]
+    assert ("sars", "1 scans, too few", "") in evaluated.rows()
 
 
-def test_several_seeds_are_decided_apart_and_judged_together(folds: list[FoldScores], judged: OutOfFold) -> None:
+def test_several_seeds_are_decided_apart_and_judged_together(folds: list[FoldScores], evaluated: OutOfFold) -> None:
     again = [FoldScores(each.fold, 1, each.threshold, each.scores) for each in folds]
     both = gather([*folds, *again], SETTINGS)
     assert len(both) == 120
-    together = evaluate(both, SETTINGS)
-    assert (together.scans, together.patients, together.groups) == (60, 30, judged.groups)
-    for name, estimate in judged.figures.items():
+    together = evaluate_out_of_fold(both, SETTINGS)
+    assert (together.scans, together.patients, together.groups) == (60, 30, evaluated.groups)
+    for name, estimate in evaluated.figures.items():
         twice = together.figures[name]
         assert (twice.value, twice.low, twice.high) == pytest.approx((estimate.value, estimate.low, estimate.high))
 
 
-def test_numbers_bear_the_names_of_a_splits_figures(judged: OutOfFold) -> None:
-    flat = judged.flat()
+def test_numbers_bear_the_names_of_a_splits_figures(evaluated: OutOfFold) -> None:
+    flat = evaluated.flat()
     assert flat["out_of_fold.auc_low"] <= flat["out_of_fold.auc"] <= flat["out_of_fold.auc_high"]
     assert flat["out_of_fold.scans"] == 60
     assert flat["out_of_fold.scans_covid-19"] == 20

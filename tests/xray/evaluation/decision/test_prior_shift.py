@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from xray.errors import EvaluationError
-from xray.evaluation.decision.prior_shift import correct, estimate
+from xray.evaluation.decision.prior_shift import adjust_prior, estimate
 
 shares = st.floats(0.01, 0.99)
 scores = st.lists(st.floats(0, 1), min_size=1, max_size=40).map(np.array)
@@ -27,8 +27,8 @@ def test_bayes_by_hand() -> None:
     # Odds of 3 at a prior of 3/4 say nothing either way: the odds at any prevalence are that prevalence's own.
     # Odds of 1 at 3/4 count three to one against: at 1/2 they are 1/3, at 1/5 they are 1/12.
     p = np.array([0.75, 0.5])
-    assert correct(p, 0.75, 0.5) == pytest.approx([1 / 2, 1 / 4])
-    assert correct(p, 0.75, 0.2) == pytest.approx([1 / 5, 1 / 13])
+    assert adjust_prior(p, 0.75, 0.5) == pytest.approx([1 / 2, 1 / 4])
+    assert adjust_prior(p, 0.75, 0.2) == pytest.approx([1 / 5, 1 / 13])
 
 
 @settings(max_examples=60, deadline=None)
@@ -36,7 +36,7 @@ def test_bayes_by_hand() -> None:
 def test_odds_change_by_the_ratio_of_the_odds_of_both_shares(
     p: NDArray[np.float64], prior: float, prevalence: float
 ) -> None:
-    found = correct(p, prior, prevalence)
+    found = adjust_prior(p, prior, prevalence)
     ratio = prevalence / (1 - prevalence) / (prior / (1 - prior))
     assert found * (1 - p) == pytest.approx((1 - found) * p * ratio, abs=1e-9)
 
@@ -44,22 +44,22 @@ def test_odds_change_by_the_ratio_of_the_odds_of_both_shares(
 @settings(max_examples=60, deadline=None)
 @given(scores, shares)
 def test_the_same_share_changes_nothing_to_the_last_bit(p: NDArray[np.float64], share: float) -> None:
-    assert np.array_equal(correct(p, share, share), p)
+    assert np.array_equal(adjust_prior(p, share, share), p)
 
 
 @settings(max_examples=60, deadline=None)
 @given(scores, shares, shares)
 def test_the_order_stays_and_the_way_back_leads_back(p: NDArray[np.float64], prior: float, prevalence: float) -> None:
-    there = correct(np.sort(p), prior, prevalence)
+    there = adjust_prior(np.sort(p), prior, prevalence)
     assert (np.diff(there) >= -1e-12).all()
-    assert correct(there, prevalence, prior) == pytest.approx(np.sort(p), abs=1e-9)
+    assert adjust_prior(there, prevalence, prior) == pytest.approx(np.sort(p), abs=1e-9)
 
 
 def test_certainty_stays_certain() -> None:
     for prevalence in (0.0, 0.3, 1.0):
-        assert correct(np.array([0.0, 1.0]), 0.75, prevalence).tolist() == [0, 1]
-    assert correct(np.array([0.4]), 0.75, 0.0).tolist() == [0]
-    assert correct(np.array([0.4]), 0.75, 1.0).tolist() == [1]
+        assert adjust_prior(np.array([0.0, 1.0]), 0.75, prevalence).tolist() == [0, 1]
+    assert adjust_prior(np.array([0.4]), 0.75, 0.0).tolist() == [0]
+    assert adjust_prior(np.array([0.4]), 0.75, 1.0).tolist() == [1]
 
 
 def test_the_first_steps_of_the_estimate_by_hand() -> None:
@@ -112,7 +112,7 @@ def test_scans_that_are_all_certain_are_counted(share: float) -> None:
 )
 def test_what_cannot_be_corrected_is_refused(p: list[float], prior: float, prevalence: float, message: str) -> None:
     with pytest.raises(EvaluationError, match=message):
-        correct(np.array(p), prior, prevalence)
+        adjust_prior(np.array(p), prior, prevalence)
 
 
 def test_no_scans_have_no_prevalence() -> None:

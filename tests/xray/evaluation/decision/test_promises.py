@@ -6,7 +6,7 @@ import pytest
 
 from xray import config
 from xray.evaluation.decision.promises import Promise, promises
-from xray.evaluation.decision.rule import Reading
+from xray.evaluation.decision.rule import DecisionRule
 from xray.evaluation.metrics.bootstrap import Estimate
 
 
@@ -39,15 +39,16 @@ def test_where_test_has_no_such_scan_nothing_is_said_to_be_kept() -> None:
     assert str(found).endswith("on TEST there is no such scan")
 
 
-def report(reading: Reading, **metrics: float) -> dict[str, Any]:
+def report(reading: DecisionRule, **metrics: float) -> dict[str, Any]:
     sick, well = {"pneumonia": 70, "normal": 1, "refer": 9}, {"pneumonia": 0, "normal": 29, "refer": 5}
     outcomes = {"validation": {"pneumonia": sick, "normal": well}}
-    return {"reading": reading.as_json(), "metrics": metrics, "outcomes": outcomes}
+    return {"reading": reading.to_dict(), "metrics": metrics, "outcomes": outcomes}
 
 
 def test_the_band_promises_few_errors_and_a_bounded_threshold_what_it_is_bounded_by() -> None:
     given = report(
-        Reading(0.5, 0.4, 0.6), **{"test.error_decided": 0.1, "validation.sensitivity": 0.96, "test.sensitivity": 0.9}
+        DecisionRule(0.5, 0.4, 0.6),
+        **{"test.error_decided": 0.1, "validation.sensitivity": 0.96, "test.sensitivity": 0.9},
     )
     first, second = promises(given, config.Evaluation(threshold="sensitivity>=0.95", most_error=0.02))
     assert (first.bound, first.at_most, first.validation, first.kept) == (0.95, False, 0.96, False)
@@ -55,4 +56,4 @@ def test_the_band_promises_few_errors_and_a_bounded_threshold_what_it_is_bounded
 
 
 def test_where_nothing_is_referred_and_no_bound_is_named_nothing_is_promised() -> None:
-    assert promises(report(Reading.at(0.5)), config.Evaluation(threshold="youden")) == []
+    assert promises(report(DecisionRule.at(0.5)), config.Evaluation(threshold="youden")) == []

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from xray.errors import EvaluationError
-from xray.evaluation.decision.referral import Band, band_figures, choose_band, coverage_curve, sureness
+from xray.evaluation.decision.referral import Band, band_figures, choose_band, confidence, coverage_curve
 from xray.evaluation.metrics import binary as metrics
 from xray.evaluation.metrics.bootstrap import bootstrap
 
@@ -30,7 +30,7 @@ def scans(draw: st.DrawFn) -> Scans:
     return np.array(y), np.array(p)
 
 
-def judged(y: NDArray[np.bool_], p: NDArray[np.float64], low: float, high: float) -> tuple[int, int]:
+def evaluated(y: NDArray[np.bool_], p: NDArray[np.float64], low: float, high: float) -> tuple[int, int]:
     """Count the scans that a band leaves to the model, and the errors among them."""
     normal, sick = p < low, p >= high
     return int((normal | sick).sum()), int((normal & y).sum() + (sick & ~y).sum())
@@ -42,7 +42,7 @@ def best_of_all(y: NDArray[np.bool_], p: NDArray[np.float64], threshold: float, 
     cuts = [0.0, 1.0, threshold, *((low + high) / 2 for low, high in pairwise(scores))]
     found = []
     for low, high in product(cuts, cuts):
-        decided, wrong = judged(y, p, low, high)
+        decided, wrong = evaluated(y, p, low, high)
         if low <= threshold <= high and decided and wrong / decided <= most_error:
             found.append((-decided, wrong, round(high - low, 12), low, high))
     return Band(*min(found)[3:]) if found else None
@@ -111,7 +111,7 @@ def test_no_band_is_better_than_the_chosen_one(both: Scans, threshold: float, mo
             choose_band(y, p, threshold, most_error)
         return
     found = choose_band(y, p, threshold, most_error)
-    assert judged(y, p, found.low, found.high) == judged(y, p, best.low, best.high)
+    assert evaluated(y, p, found.low, found.high) == evaluated(y, p, best.low, best.high)
     assert (found.low, found.high) == pytest.approx((best.low, best.high))
 
 
@@ -145,7 +145,7 @@ def test_a_large_band_is_as_good_as_a_search_one_end_at_a_time_finds() -> None:
     for low in (*p[p < 0.5], 0.5):
         decided, wrong = sick + (p < low).sum(), alarms + (y & (p < low)).sum()
         most = max(most, int(decided[wrong <= 0.02 * decided].max(initial=0)))
-    decided_by_band, wrong_by_band = judged(y, p, found.low, found.high)
+    decided_by_band, wrong_by_band = evaluated(y, p, found.low, found.high)
     assert decided_by_band == most
     assert wrong_by_band / decided_by_band <= 0.02
 
@@ -157,9 +157,9 @@ def test_a_bound_that_is_no_share_is_refused(most_error: float) -> None:
 
 
 def test_sureness_is_the_way_past_the_threshold_as_a_share_of_what_was_possible() -> None:
-    found = sureness(np.array([0.0, 0.2, 0.8, 0.9, 1.0]), 0.8)
+    found = confidence(np.array([0.0, 0.2, 0.8, 0.9, 1.0]), 0.8)
     assert found == pytest.approx([1, 0.75, 0, 0.5, 1])
-    assert np.isfinite(sureness(P, 0.0)).all() and np.isfinite(sureness(P, 1.0)).all()
+    assert np.isfinite(confidence(P, 0.0)).all() and np.isfinite(confidence(P, 1.0)).all()
 
 
 def test_the_coverage_curve_by_hand() -> None:
@@ -174,8 +174,8 @@ def test_the_coverage_curve_by_hand() -> None:
 @given(scans(), st.integers(0, 24).map(lambda part: part / 24))
 def test_the_coverage_curve_ends_with_all_scans_and_counts_what_is_surer(both: Scans, threshold: float) -> None:
     y, p = both
-    found, sure = coverage_curve(y, p, threshold), sureness(p, threshold)
-    accuracy = metrics.figures(y, p, threshold)["accuracy"]
+    found, sure = coverage_curve(y, p, threshold), confidence(p, threshold)
+    accuracy = metrics.compute_metrics(y, p, threshold)["accuracy"]
     assert (found.coverage[-1], found.error[-1]) == pytest.approx((1, 1 - accuracy))
     levels = sorted(set(sure), reverse=True)
     assert found.coverage == pytest.approx([(sure >= level).mean() for level in levels])
@@ -204,7 +204,7 @@ def test_a_weight_counts_like_a_repeated_row() -> None:
 
 def test_without_a_band_the_figures_are_those_of_the_threshold() -> None:
     found = band_figures(Y, P, Band.none(0.5), 0.5, metrics.unit_weights(8))
-    expected = metrics.figures(Y, P, 0.5)
+    expected = metrics.compute_metrics(Y, P, 0.5)
     assert found["referred"][0] == 0
     assert found["error_decided"][0] == pytest.approx(1 - expected["accuracy"])
     assert found["sensitivity_decided"][0] == expected["sensitivity"]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from xray import config
-from xray.evaluation.decision.rule import Reading, fit_reading
+from xray.evaluation.decision.rule import DecisionRule, fit_reading
 from xray.labels import LABELS, SCHEMES
 
 CAUSE = SCHEMES["cause"].classes
@@ -28,37 +28,37 @@ def validation() -> tuple[np.ndarray, pd.DataFrame]:
 
 class TestRead:
     def test_outputs_read_as_they_are_keep_their_probability(self) -> None:
-        found = Reading.at(0.375).read(two([0.25, 0.375, 0.75]))
+        found = DecisionRule.at(0.375).read(two([0.25, 0.375, 0.75]))
         assert found["p_pneumonia"].tolist() == found["p_pneumonia_raw"].tolist() == [0.25, 0.375, 0.75]
         assert found["likeliest_class"].tolist() == ["normal", "normal", "pneumonia"]
         assert found["decision"].tolist() == ["normal", "pneumonia", "pneumonia"]
         assert list(found.columns) == ["p_pneumonia", "p_pneumonia_raw", "likeliest_class", "decision"]
 
     def test_a_temperature_of_two_takes_the_square_root_of_the_odds(self) -> None:
-        found = Reading(0.5, 0.5, 0.5, temperature=2.0).read(two([0.9, 0.5]))
+        found = DecisionRule(0.5, 0.5, 0.5, temperature=2.0).read(two([0.9, 0.5]))
         np.testing.assert_allclose(found["p_pneumonia"], [3 / 4, 0.5])  # odds of 9 become 3
         np.testing.assert_allclose(found["p_pneumonia_raw"], [0.9, 0.5])
 
     def test_scores_within_the_band_are_referred(self) -> None:
-        found = Reading(0.5, 0.3, 0.8).read(two([0.25, 0.3, 0.5, 0.8]))
+        found = DecisionRule(0.5, 0.3, 0.8).read(two([0.25, 0.3, 0.5, 0.8]))
         assert found["decision"].tolist() == ["normal", "refer", "refer", "pneumonia"]
 
     def test_another_prevalence_multiplies_the_odds(self) -> None:
-        reading = Reading(0.5, 0.5, 0.5, prior=0.75, prevalence=0.5)
+        reading = DecisionRule(0.5, 0.5, 0.5, prior=0.75, prevalence=0.5)
         found = reading.read(two([0.75, 0.5, 0.0, 1.0]))
         np.testing.assert_allclose(found["p_pneumonia"], [0.5, 0.25, 0.0, 1.0])  # odds by 1/3
 
     def test_of_several_classes_each_has_a_column_and_they_still_add_up(self) -> None:
         outputs = np.array([[0.5, 0.375, 0.125], [0.0, 0.25, 0.75]])
-        found = Reading(0.5, 0.5, 0.5, classes=CAUSE, prior=0.75, prevalence=0.5).read(outputs)
+        found = DecisionRule(0.5, 0.5, 0.5, classes=CAUSE, prior=0.75, prevalence=0.5).read(outputs)
         np.testing.assert_allclose(found["p_pneumonia"], [0.25, 1.0])
         np.testing.assert_allclose(found[["p_normal", "p_bacterial", "p_viral"]].sum(axis=1), 1)
         np.testing.assert_allclose(found["p_bacterial"] / found["p_viral"], [3.0, 1 / 3])
         assert found["likeliest_class"].tolist() == ["normal", "viral"]
 
     def test_it_is_written_down_and_read_back(self) -> None:
-        reading = Reading(0.5, 0.3, 0.8, CAUSE, 1.5, 0.7, 0.1)
-        assert Reading.of_json(reading.as_json()) == reading
+        reading = DecisionRule(0.5, 0.3, 0.8, CAUSE, 1.5, 0.7, 0.1)
+        assert DecisionRule.from_dict(reading.to_dict()) == reading
 
 
 class TestFit:

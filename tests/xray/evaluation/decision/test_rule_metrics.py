@@ -6,13 +6,13 @@ import pytest
 from sklearn.metrics import brier_score_loss
 
 from xray import config
-from xray.evaluation.decision.rule import Reading
+from xray.evaluation.decision.rule import DecisionRule
 from xray.evaluation.decision.rule_metrics import WORTH, InUse, in_use
 
 EVALUATION = config.Evaluation(bootstrap_draws=100)
 
 
-def read(p: np.ndarray, reading: Reading, sick: np.ndarray) -> pd.DataFrame:
+def read(p: np.ndarray, reading: DecisionRule, sick: np.ndarray) -> pd.DataFrame:
     found = reading.read(np.stack([p, 1 - p], axis=1))
     return found.assign(
         patient_id=[f"p{number}" for number in range(len(p))],
@@ -23,19 +23,19 @@ def read(p: np.ndarray, reading: Reading, sick: np.ndarray) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def scores() -> tuple[pd.DataFrame, Reading]:
+def scores() -> tuple[pd.DataFrame, DecisionRule]:
     """A model that is calibrated at 80 % pneumonia, used where 30 % of 4,000 scans are."""
     generator = np.random.default_rng(0)
     sick = generator.random(4000) < 0.3
     # two normal distributions one apart: the log likelihood ratio is linear in the value
     value = generator.normal(np.where(sick, 0.5, -0.5) * 2, 1.0)
     p = 1 / (1 + np.exp(-(2 * value + np.log(0.8 / 0.2))))
-    reading = Reading(threshold=0.5, low=0.25, high=0.75, prior=0.8)
+    reading = DecisionRule(threshold=0.5, low=0.25, high=0.75, prior=0.8)
     return read(p, reading, sick), reading
 
 
 @pytest.fixture(scope="module")
-def found(scores: tuple[pd.DataFrame, Reading]) -> InUse:
+def found(scores: tuple[pd.DataFrame, DecisionRule]) -> InUse:
     return in_use(*scores, EVALUATION)
 
 
@@ -53,14 +53,14 @@ def test_a_corrected_prevalence_makes_scores_mean_what_they_say(found: InUse) ->
         assert found.figures[f"accuracy_at_half_{name}"].value > found.figures["accuracy_at_half_raw"].value
 
 
-def test_the_brier_score_is_scikit_learns(scores: tuple[pd.DataFrame, Reading], found: InUse) -> None:
+def test_the_brier_score_is_scikit_learns(scores: tuple[pd.DataFrame, DecisionRule], found: InUse) -> None:
     table, _ = scores
     expected = brier_score_loss(table["label"] == "pneumonia", table["p_pneumonia_raw"])
     assert found.figures["brier_raw"].value == pytest.approx(expected)
 
 
 def test_referral_is_counted_by_hand() -> None:
-    reading = Reading(threshold=0.5, low=0.25, high=0.75)
+    reading = DecisionRule(threshold=0.5, low=0.25, high=0.75)
     p = np.array([0.125, 0.25, 0.5, 0.625, 0.75, 0.875, 0.125, 1.0])
     sick = np.array([False, False, True, True, True, False, True, True])
     figures = in_use(read(p, reading, sick), reading, EVALUATION).figures

@@ -86,7 +86,7 @@ def test_a_specificity_out_of_reach_is_refused() -> None:
 def test_youden_finds_the_best_that_scikit_learn_finds(both: Scans) -> None:
     y, p = both
     false_alarms, found, _ = sklearn.roc_curve(y, p)
-    chosen = metrics.figures(y, p, choose_threshold(y, p, by("youden")))
+    chosen = metrics.compute_metrics(y, p, choose_threshold(y, p, by("youden")))
     assert chosen["sensitivity"] + chosen["specificity"] - 1 == pytest.approx((found - false_alarms).max())
 
 
@@ -94,13 +94,13 @@ def test_youden_finds_the_best_that_scikit_learn_finds(both: Scans) -> None:
 @given(scans(), st.sampled_from([0.5, 0.8, 0.95, 1.0]))
 def test_a_bound_holds_and_nothing_within_it_is_better(both: Scans, least: float) -> None:
     y, p = both
-    every = [metrics.figures(y, p, float(at)) for at in {0.0, *p}]
-    chosen = metrics.figures(y, p, choose_threshold(y, p, by(f"sensitivity>={least}")))
+    every = [metrics.compute_metrics(y, p, float(at)) for at in {0.0, *p}]
+    chosen = metrics.compute_metrics(y, p, choose_threshold(y, p, by(f"sensitivity>={least}")))
     assert chosen["sensitivity"] >= least
     assert chosen["specificity"] == max(each["specificity"] for each in every if each["sensitivity"] >= least)
     within = [each["sensitivity"] for each in every if each["specificity"] >= least]
     if within:
-        chosen = metrics.figures(y, p, choose_threshold(y, p, by(f"specificity>={least}")))
+        chosen = metrics.compute_metrics(y, p, choose_threshold(y, p, by(f"specificity>={least}")))
         assert chosen["specificity"] >= least
         assert chosen["sensitivity"] == max(within)
 

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.xray.conftest import Learned
-from xray.data.decoding.image_statistics import appearance
+from xray.data.decoding.image_statistics import image_statistics
 from xray.data.decoding.normalizer import normalizer_digest
 from xray.errors import StoreError
 from xray.evaluation.drift.reference import FEATURES, Reference, write_reference
@@ -17,8 +17,8 @@ from xray.evaluation.drift.reference import FEATURES, Reference, write_reference
 @pytest.fixture
 def path(prepared: Learned, tmp_path: Path) -> Path:
     rows = prepared.catalog.rows()
-    judged = rows[rows["split"] != "train"]
-    scores = pd.DataFrame({"sha256": judged["sha256"], "p_pneumonia": np.linspace(0, 1, len(judged))})
+    evaluated = rows[rows["split"] != "train"]
+    scores = pd.DataFrame({"sha256": evaluated["sha256"], "p_pneumonia": np.linspace(0, 1, len(evaluated))})
     path = tmp_path / "reference.parquet"
     write_reference(path, rows, scores, prepared.store, prepared.config.images)
     return path
@@ -28,7 +28,7 @@ def test_every_scan_is_measured_and_none_is_named(path: Path, prepared: Learned)
     rows, found = prepared.catalog.rows(), Reference.read(path)
     assert pq.read_schema(path).names == ["split", *FEATURES]
     assert found.rows["split"].tolist() == rows["split"].tolist()
-    looks = appearance(prepared.store.read([rows["sha256"][7]])[0])
+    looks = image_statistics(prepared.store.read([rows["sha256"][7]])[0])
     assert found.rows.loc[7, ["brightness", "contrast", "sharpness"]].tolist() == pytest.approx(
         [looks.brightness, looks.contrast, looks.sharpness]
     )

@@ -5,15 +5,15 @@ import pytest
 from PIL import Image
 
 from tests.xray.conftest import Learned
-from xray.evaluation.evaluate import Judged
+from xray.evaluation.evaluate import Evaluated
 from xray.evaluation.inspection.inspect import Inspected, inspect, inspection_of
 from xray.training.fit import Trained
 
 
 @pytest.fixture(scope="module")
-def inspected(trained: Trained, judged: Judged, prepared: Learned) -> Inspected:
-    assert inspection_of(trained, judged) is None
-    return inspect(trained, judged, prepared.catalog, prepared.store, prepared.config)
+def inspected(trained: Trained, evaluated: Evaluated, prepared: Learned) -> Inspected:
+    assert inspection_of(trained, evaluated) is None
+    return inspect(trained, evaluated, prepared.catalog, prepared.store, prepared.config)
 
 
 def test_it_finds_parts_changes_shortcuts_and_maps(inspected: Inspected) -> None:
@@ -26,8 +26,8 @@ def test_it_finds_parts_changes_shortcuts_and_maps(inspected: Inspected) -> None
         assert rows and all(len(row) == len(columns) for row in rows)
 
 
-def test_a_subtypes_sensitivity_is_the_evaluations(inspected: Inspected, judged: Judged) -> None:
-    sensitivity = judged.report()["metrics"]["test.sensitivity_bacterial"]
+def test_a_subtypes_sensitivity_is_the_evaluations(inspected: Inspected, evaluated: Evaluated) -> None:
+    sensitivity = evaluated.report()["metrics"]["test.sensitivity_bacterial"]
     assert inspected.report()["metrics"]["slices.subtype.bacterial.sensitivity"] == pytest.approx(sensitivity)
 
 
@@ -39,9 +39,9 @@ def test_every_picture_shows_something(inspected: Inspected) -> None:
 
 
 def test_done_again_it_is_reused_and_found(
-    inspected: Inspected, trained: Trained, judged: Judged, prepared: Learned
+    inspected: Inspected, trained: Trained, evaluated: Evaluated, prepared: Learned
 ) -> None:
-    again = inspect(trained, judged, prepared.catalog, prepared.store, prepared.config)
+    again = inspect(trained, evaluated, prepared.catalog, prepared.store, prepared.config)
     assert again.reused and not inspected.reused
-    found = inspection_of(trained, judged)
+    found = inspection_of(trained, evaluated)
     assert found is not None and found.folder == again.folder == inspected.folder

@@ -7,7 +7,7 @@ import pytest
 from xray.config import Evaluation
 from xray.errors import EvaluationError
 from xray.evaluation.inspection.slices import COLUMNS, Slice, Slices, slices
-from xray.evaluation.metrics.split_metrics import evaluate
+from xray.evaluation.metrics.split_metrics import evaluate_split
 
 FEW = Evaluation(bootstrap_draws=200)
 
@@ -102,7 +102,7 @@ def test_a_part_that_holds_all_scans_is_not_the_worst() -> None:
 def test_intervals_are_those_of_a_splits_evaluation(scored: pd.DataFrame) -> None:
     scores = scored.assign(source=np.where(scored["label"] == "normal", "IM", "person"))
     found = slices(scores, 0.6, looks_of(scores), FEW)
-    split = evaluate(scores, 0.6, FEW).chosen
+    split = evaluate_split(scores, 0.6, FEW).chosen
     parts = {part.name: part.figures for part in found.parts}
     assert parts["bacterial"]["sensitivity"] == split.by_cause["bacterial"]
     assert parts["IM"]["specificity"] == split.figures["specificity"] == found.whole.figures["specificity"]

@@ -39,8 +39,8 @@ def without_lungs(loss: float) -> Shortcuts:
 
 
 def test_the_worst_part_of_each_label_and_the_worst_change_are_named() -> None:
-    judged = parts(part("viral", sensitivity=0.7, specificity=0.8), part("dark", sensitivity=0.9, specificity=0.4))
-    found = weak_points(judged, changed(unchanged=0.8, noise=0.5, inverted=0.1), without_lungs(0.3), SPREAD)
+    evaluated = parts(part("viral", sensitivity=0.7, specificity=0.8), part("dark", sensitivity=0.9, specificity=0.4))
+    found = weak_points(evaluated, changed(unchanged=0.8, noise=0.5, inverted=0.1), without_lungs(0.3), SPREAD)
     assert list(found) == ["Weakest part", "Worst change"]
     assert found["Weakest part"] == (
         '70.0% (60.0 to 80.0%) of the 20 pneumonia scans in the part "viral" are called pneumonia; 40.0% (30.0 to '

@@ -16,7 +16,7 @@ P = np.array([0.9, 0.8, 0.4, 0.6, 0.4, 0.3, 0.2, 0.1])
 
 
 def test_every_figure_of_eight_scans_by_hand() -> None:
-    found = metrics.figures(Y, P, threshold=0.7, bins=2)
+    found = metrics.compute_metrics(Y, P, threshold=0.7, bins=2)
     assert found == pytest.approx(
         {
             # From 0.7 on: 0.9 and 0.8 are called pneumonia, rightly; 0.4 is missed.
@@ -40,13 +40,13 @@ def test_every_figure_of_eight_scans_by_hand() -> None:
 
 
 def test_a_scan_at_the_threshold_is_called_pneumonia() -> None:
-    assert metrics.figures(Y, P, threshold=0.8)["tp"] == 2
-    assert metrics.figures(Y, P, threshold=np.nextafter(0.8, 1))["tp"] == 1
+    assert metrics.compute_metrics(Y, P, threshold=0.8)["tp"] == 2
+    assert metrics.compute_metrics(Y, P, threshold=np.nextafter(0.8, 1))["tp"] == 1
 
 
 def test_figures_take_the_scans_in_any_order() -> None:
     order = np.random.default_rng(0).permutation(len(Y))
-    assert metrics.figures(Y[order], P[order], 0.5) == pytest.approx(metrics.figures(Y, P, 0.5))
+    assert metrics.compute_metrics(Y[order], P[order], 0.5) == pytest.approx(metrics.compute_metrics(Y, P, 0.5))
 
 
 scores = st.one_of(st.integers(0, 8).map(lambda eighth: eighth / 8), st.floats(0, 1, allow_subnormal=False))
@@ -91,7 +91,7 @@ def test_a_weight_counts_like_a_repeated_row(
     y, p, counts = scans
     weights = counts[None, :].astype(np.float64)
     weighted = metrics.ranking_figures(y, p, 15, weights) | metrics.decision_figures(y, p, threshold, weights)
-    repeated = metrics.figures(np.repeat(y, counts), np.repeat(p, counts), threshold)
+    repeated = metrics.compute_metrics(np.repeat(y, counts), np.repeat(p, counts), threshold)
     assert {name: values[0] for name, values in weighted.items()} == pytest.approx(
         {name: repeated[name] for name in weighted}, abs=1e-9
     )
@@ -124,5 +124,5 @@ def test_a_draw_without_a_class_leaves_out_what_needs_that_class() -> None:
 )
 def test_what_has_no_figure_is_refused(y: list[bool], p: list[float], threshold: float, message: str) -> None:
     with pytest.raises(EvaluationError, match=message) as refusal:
-        metrics.figures(np.array(y, dtype=bool), np.array(p), threshold)
+        metrics.compute_metrics(np.array(y, dtype=bool), np.array(p), threshold)
     assert isinstance(refusal.value, XrayError)

@@ -54,7 +54,7 @@ def scores() -> ClassScores:
 
 
 @pytest.fixture
-def judged(scores: ClassScores) -> ClassEvaluation:
+def evaluated(scores: ClassScores) -> ClassEvaluation:
     return evaluate_classes(scores, SETTINGS)
 
 
@@ -160,9 +160,9 @@ def test_a_draw_without_a_class_leaves_out_what_needs_that_class(scores: ClassSc
 
 
 def test_the_evaluation_has_the_point_estimates_inside_their_intervals(
-    scores: ClassScores, judged: ClassEvaluation
+    scores: ClassScores, evaluated: ClassEvaluation
 ) -> None:
-    flat = judged.flat("test_classes")
+    flat = evaluated.flat("test_classes")
     for name, value in points(scores).items():
         assert flat[f"test_classes.{name}"] == pytest.approx(value)
         assert flat[f"test_classes.{name}_low"] <= value <= flat[f"test_classes.{name}_high"]
@@ -170,25 +170,25 @@ def test_the_evaluation_has_the_point_estimates_inside_their_intervals(
     assert flat["test_classes.scans_covid-19"] == 4
 
 
-def test_numbers_are_finite_and_named_as_mlflow_allows(judged: ClassEvaluation) -> None:
-    for name, number in judged.flat("test").items():
+def test_numbers_are_finite_and_named_as_mlflow_allows(evaluated: ClassEvaluation) -> None:
+    for name, number in evaluated.flat("test").items():
         assert math.isfinite(number)
         assert re.fullmatch(r"test\.[a-z0-9_-]+", name)
 
 
-def test_the_confusion_matrix_is_scikit_learns(scores: ClassScores, judged: ClassEvaluation) -> None:
+def test_the_confusion_matrix_is_scikit_learns(scores: ClassScores, evaluated: ClassEvaluation) -> None:
     known = scores.class_index >= 0
     called = scores.probabilities[known].argmax(axis=1)
-    assert judged.confusion.tolist() == sklearn.confusion_matrix(scores.class_index[known], called).tolist()
-    assert judged.confusion.dtype == np.int64
+    assert evaluated.confusion.tolist() == sklearn.confusion_matrix(scores.class_index[known], called).tolist()
+    assert evaluated.confusion.dtype == np.int64
 
 
-def test_the_table_says_every_figure_and_which_class_has_too_few_scans(judged: ClassEvaluation) -> None:
-    rows = judged.rows()
+def test_the_table_says_every_figure_and_which_class_has_too_few_scans(evaluated: ClassEvaluation) -> None:
+    rows = evaluated.rows()
     assert {len(row) for row in rows} == {len(COLUMNS)}
     assert rows[0] == ("scans (patients)", "134 (67)")
     assert ("bacterial scans", "60") in rows
-    assert ("macro auc", str(judged.figures["macro_auc"])) in rows
+    assert ("macro auc", str(evaluated.figures["macro_auc"])) in rows
     assert rows[-1] == ("covid-19", "4 scans, too few")
 
 

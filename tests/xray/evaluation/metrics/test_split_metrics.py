@@ -9,14 +9,14 @@ import pytest
 from xray.config import Evaluation
 from xray.errors import EvaluationError
 from xray.evaluation.metrics import binary as metrics
-from xray.evaluation.metrics.split_metrics import COLUMNS, evaluate, labels_and_scores
+from xray.evaluation.metrics.split_metrics import COLUMNS, evaluate_split, labels_and_scores
 
 FEW = Evaluation(bootstrap_draws=200)
 HEADLINE = ("auc", "average_precision", "brier", "calibration_error", "accuracy", "sensitivity", "specificity", "f1")
 
 
 def test_every_headline_figure_has_a_value_inside_its_interval(scored: pd.DataFrame) -> None:
-    flat = evaluate(scored, 0.6, FEW).flat()
+    flat = evaluate_split(scored, 0.6, FEW).flat()
     for name in (*HEADLINE, "sensitivity_bacterial", "sensitivity_viral", "sensitivity_at_half", "f1_at_half"):
         assert flat[f"test.{name}_low"] <= flat[f"test.{name}"] <= flat[f"test.{name}_high"]
     assert flat["test.threshold"] == 0.6
@@ -25,10 +25,10 @@ def test_every_headline_figure_has_a_value_inside_its_interval(scored: pd.DataFr
 
 
 def test_the_point_estimates_are_those_of_figures(scored: pd.DataFrame) -> None:
-    flat = evaluate(scored, 0.6, FEW).flat()
+    flat = evaluate_split(scored, 0.6, FEW).flat()
     y, p = labels_and_scores(scored)
     for threshold, suffix in ((0.6, ""), (0.5, "_at_half")):
-        found = metrics.figures(y, p, threshold, FEW.calibration_bins)
+        found = metrics.compute_metrics(y, p, threshold, FEW.calibration_bins)
         for name in ("accuracy", "sensitivity", "specificity", "f1", "tp", "fp", "tn", "fn"):
             assert flat[f"test.{name}{suffix}"] == pytest.approx(found[name])
     assert flat["test.auc"] == pytest.approx(found["auc"])
@@ -36,38 +36,38 @@ def test_the_point_estimates_are_those_of_figures(scored: pd.DataFrame) -> None:
 
 def test_a_cause_counts_all_its_subtypes(scored: pd.DataFrame) -> None:
     covid = scored[scored["subtype"] == "covid-19"]
-    found = evaluate(scored, 0.6, FEW).chosen.by_cause["viral"]
+    found = evaluate_split(scored, 0.6, FEW).chosen.by_cause["viral"]
     assert found is not None
     assert found.value == pytest.approx((covid["p_pneumonia"] >= 0.6).mean())
 
 
 def test_a_cause_without_scans_is_absent_and_says_so(scored: pd.DataFrame) -> None:
-    found = evaluate(scored[scored["subtype"] != "covid-19"], 0.6, FEW)
+    found = evaluate_split(scored[scored["subtype"] != "covid-19"], 0.6, FEW)
     assert found.chosen.by_cause["viral"] is None
     assert not [name for name in found.flat() if "viral" in name]
     assert ("sensitivity viral", "no scans", "no scans") in found.rows()
 
 
 def test_numbers_are_finite_and_named_as_mlflow_allows(scored: pd.DataFrame) -> None:
-    for name, number in evaluate(scored, 0.6, FEW).flat().items():
+    for name, number in evaluate_split(scored, 0.6, FEW).flat().items():
         assert math.isfinite(number)
         assert re.fullmatch(r"test\.[a-z0-9_]+", name)
 
 
 def test_the_table_has_a_cell_for_each_column(scored: pd.DataFrame) -> None:
-    rows = evaluate(scored, 0.6, FEW).rows()
+    rows = evaluate_split(scored, 0.6, FEW).rows()
     assert {len(row) for row in rows} == {len(COLUMNS)}
     assert ("threshold", "0.600", "0.500") in rows
 
 
 def test_the_split_names_the_numbers(scored: pd.DataFrame) -> None:
-    found = evaluate(scored.assign(split="validation"), 0.6, FEW)
+    found = evaluate_split(scored.assign(split="validation"), 0.6, FEW)
     assert "validation.auc" in found.flat()
 
 
 def test_the_order_of_the_rows_does_not_matter(scored: pd.DataFrame) -> None:
     shuffled = scored.sample(frac=1, random_state=0)
-    assert evaluate(shuffled, 0.6, FEW).flat() == pytest.approx(evaluate(scored, 0.6, FEW).flat())
+    assert evaluate_split(shuffled, 0.6, FEW).flat() == pytest.approx(evaluate_split(scored, 0.6, FEW).flat())
 
 
 @pytest.mark.parametrize(
@@ -85,9 +85,9 @@ def test_the_order_of_the_rows_does_not_matter(scored: pd.DataFrame) -> None:
 )
 def scored_that_cannot_be_judged_are_refused(scored: pd.DataFrame, changes: dict[str, object], message: str) -> None:
     with pytest.raises(EvaluationError, match=message):
-        evaluate(scored.assign(**changes), 0.6, FEW)
+        evaluate_split(scored.assign(**changes), 0.6, FEW)
 
 
 def test_a_missing_column_is_named(scored: pd.DataFrame) -> None:
     with pytest.raises(EvaluationError, match=r"Missing: \['patient_id'\]"):
-        evaluate(scored.drop(columns="patient_id"), 0.6, FEW)
+        evaluate_split(scored.drop(columns="patient_id"), 0.6, FEW)

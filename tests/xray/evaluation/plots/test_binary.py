@@ -9,7 +9,7 @@ from matplotlib.text import Text
 
 from xray import config
 from xray.evaluation.decision.outcomes import Outcomes
-from xray.evaluation.metrics.split_metrics import Evaluation, evaluate
+from xray.evaluation.metrics.split_metrics import Evaluation, evaluate_split
 from xray.evaluation.plots import binary as figures
 
 FEW = config.Evaluation(bootstrap_draws=100)
@@ -29,48 +29,48 @@ def history(epochs: int, best: int) -> dict[str, object]:
     return {"epochs": curve, "best_epoch": best, "stopped_early": epochs > best, "precision": "float32"}
 
 
-def all_pictures(scores: pd.DataFrame, judged: Evaluation) -> dict[str, str]:
+def all_pictures(scores: pd.DataFrame, evaluated: Evaluation) -> dict[str, str]:
     outcomes = Outcomes.of(scores)
     return {
         "classes": words(figures.class_distribution(scores)),
-        "roc": words(figures.roc_curve(scores, judged)),
-        "precision": words(figures.precision_recall(scores, judged)),
-        "calibration": words(figures.calibration(scores, judged)),
-        "confusion": words(figures.confusion_matrix(outcomes, judged)),
-        "scores": words(figures.score_distribution(scores, judged)),
+        "roc": words(figures.roc_curve(scores, evaluated)),
+        "precision": words(figures.precision_recall(scores, evaluated)),
+        "calibration": words(figures.calibration(scores, evaluated)),
+        "confusion": words(figures.confusion_matrix(outcomes, evaluated)),
+        "scores": words(figures.score_distribution(scores, evaluated)),
     }
 
 
 def test_every_picture_of_scores_says_the_split_the_scans_and_the_patients(decided: pd.DataFrame) -> None:
-    drawn = all_pictures(decided, evaluate(decided, 0.6, FEW))
+    drawn = all_pictures(decided, evaluate_split(decided, 0.6, FEW))
     assert "60 scans" in drawn.pop("classes")
     for text in drawn.values():
         assert "TEST: 60 scans of 30 patients, 66.7% pneumonia" in text
 
 
 def test_the_curves_state_interval_and_both_thresholds(scored: pd.DataFrame) -> None:
-    judged = evaluate(scored, 0.62, FEW)
-    for text in (words(figures.roc_curve(scored, judged)), words(figures.precision_recall(scored, judged))):
+    evaluated = evaluate_split(scored, 0.62, FEW)
+    for text in (words(figures.roc_curve(scored, evaluated)), words(figures.precision_recall(scored, evaluated))):
         assert "95% interval" in text
         assert "chosen threshold 0.620" in text
         assert "threshold 0.500" in text
 
 
 def test_the_confusion_matrix_counts_referred_scans_as_referred(decided: pd.DataFrame) -> None:
-    judged, outcomes = evaluate(decided, 0.6, FEW), Outcomes.of(decided)
-    text = words(figures.confusion_matrix(outcomes, judged))
+    evaluated, outcomes = evaluate_split(decided, 0.6, FEW), Outcomes.of(decided)
+    text = words(figures.confusion_matrix(outcomes, evaluated))
     assert f"as it answers: {outcomes.referred} of 60 referred" in text
     for label, row in outcomes.counts.items():
         for decision, count in row.items():
             assert count == ((decided["label"] == label) & (decided["decision"] == decision)).sum()
             assert f"{count}\n{count / outcomes.of_label(label):.1%} of row" in text
-    alone = judged.chosen.figures["sensitivity"].value
+    alone = evaluated.chosen.figures["sensitivity"].value
     assert "were every scan decided" in text
-    assert f"{judged.chosen.confusion['tp']}\n{alone:.1%} of row" in text
+    assert f"{evaluated.chosen.confusion['tp']}\n{alone:.1%} of row" in text
 
 
 def test_the_scores_tell_referred_scans_from_wrong_ones(decided: pd.DataFrame) -> None:
-    text, outcomes = words(figures.score_distribution(decided, evaluate(decided, 0.6, FEW))), Outcomes.of(decided)
+    text, outcomes = words(figures.score_distribution(decided, evaluate_split(decided, 0.6, FEW))), Outcomes.of(decided)
     for label, other in (("pneumonia", "normal"), ("normal", "pneumonia")):
         counts = outcomes.counts[label]
         for said in (
@@ -86,12 +86,12 @@ def test_a_model_that_calls_everything_the_same_can_be_drawn(
     scored: pd.DataFrame, score: float, threshold: float
 ) -> None:
     scores = scored.assign(p_pneumonia=score, decision="normal" if score < threshold else "pneumonia")
-    assert all(all_pictures(scores, evaluate(scores, threshold, FEW)).values())
+    assert all(all_pictures(scores, evaluate_split(scores, threshold, FEW)).values())
 
 
 def test_a_model_without_mistakes_can_be_drawn(scored: pd.DataFrame) -> None:
     scores = scored.assign(p_pneumonia=(scored["label"] == "pneumonia").astype(float), decision=scored["label"])
-    assert all(all_pictures(scores, evaluate(scores, 0.5, FEW)).values())
+    assert all(all_pictures(scores, evaluate_split(scores, 0.5, FEW)).values())
 
 
 @pytest.mark.parametrize(("epochs", "best"), [(1, 1), (3, 2), (30, 22)])

@@ -29,18 +29,18 @@ def scored(covid: int) -> ClassScores:
     return ClassScores("out_of_fold", CLASSES, truth, softmax(logits, axis=1), patients)
 
 
-def judged(scores: ClassScores) -> ClassEvaluation:
+def evaluated(scores: ClassScores) -> ClassEvaluation:
     return evaluate_classes(scores, config.Evaluation(bootstrap_draws=100))
 
 
 def test_both_say_which_scans_they_are_of() -> None:
     scores = scored(20)
-    for figure in (class_confusion(judged(scores)), class_rocs(scores, judged(scores))):
+    for figure in (class_confusion(evaluated(scores)), class_rocs(scores, evaluated(scores))):
         assert "out of fold: 140 scans of 70 patients, 4 classes" in words(figure)
 
 
 def test_the_confusion_matrix_shows_counts_and_row_shares() -> None:
-    found = judged(scored(20))
+    found = evaluated(scored(20))
     text = words(class_confusion(found))
     for row, cells in enumerate(found.confusion):
         assert f"{CLASSES[row]}\n({cells.sum()})" in text
@@ -49,14 +49,14 @@ def test_the_confusion_matrix_shows_counts_and_row_shares() -> None:
 
 
 def test_a_class_without_scans_has_an_empty_row() -> None:
-    text = words(class_confusion(judged(scored(0))))
+    text = words(class_confusion(evaluated(scored(0))))
     assert "covid-19\n(0)" in text
     assert text.count("no scans") == 4
 
 
 def test_curves_bear_the_auc_of_the_evaluation_and_pass_through_its_decisions() -> None:
     scores = scored(20)
-    found = judged(scores)
+    found = evaluated(scores)
     figure = class_rocs(scores, found)
     text = words(figure)
     lines = {str(line.get_label()): np.asarray(line.get_xydata(), dtype=np.float64) for line in figure.axes[0].lines}
@@ -75,7 +75,7 @@ def test_curves_bear_the_auc_of_the_evaluation_and_pass_through_its_decisions() 
 @pytest.mark.parametrize("covid", [0, 4])
 def test_a_class_with_too_few_scans_has_words_in_place_of_a_curve(covid: int) -> None:
     scores = scored(covid)
-    assert f"covid-19: {covid} scans, too few for a curve" in words(class_rocs(scores, judged(scores)))
+    assert f"covid-19: {covid} scans, too few for a curve" in words(class_rocs(scores, evaluated(scores)))
 
 
 def test_scans_of_no_class_are_on_no_picture() -> None:
@@ -87,6 +87,6 @@ def test_scans_of_no_class_are_on_no_picture() -> None:
         np.vstack([scores.probabilities, np.full(4, 0.25)]),
         [*scores.patients, "person of another class"],
     )
-    both = [(scores, judged(scores)), (without, judged(without))]
+    both = [(scores, evaluated(scores)), (without, evaluated(without))]
     assert len({words(class_rocs(*each)) for each in both}) == 1
     assert len({words(class_confusion(found)) for _, found in both}) == 1

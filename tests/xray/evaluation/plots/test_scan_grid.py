@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tests.xray.evaluation.plots.test_binary import FEW, words
 from xray.errors import EvaluationError
 from xray.evaluation.decision.outcomes import Outcomes
-from xray.evaluation.metrics.split_metrics import evaluate
+from xray.evaluation.metrics.split_metrics import evaluate_split
 from xray.evaluation.plots.scan_grid import choose_scans, scan_grid
 from xray.labels import decide
 
@@ -66,7 +66,7 @@ class TestChoose:
 class TestGrid:
     def test_it_counts_right_wrong_and_referred_scans_and_says_what_each_is(self, decided: pd.DataFrame) -> None:
         chosen, outcomes = choose_scans(decided, 0.6, most=3), Outcomes.of(decided)
-        text = words(scan_grid(gray(chosen), chosen, outcomes, evaluate(decided, 0.6, FEW)))
+        text = words(scan_grid(gray(chosen), chosen, outcomes, evaluate_split(decided, 0.6, FEW)))
         assert "TEST: 60 scans of 30 patients, 66.7% pneumonia" in text
         referred = (decided["decision"] == "refer").sum()
         right = (decided["decision"] == decided["label"]).sum()
@@ -81,11 +81,11 @@ class TestGrid:
     def test_a_model_without_mistakes_that_refers_none_can_be_drawn(self, scored: pd.DataFrame) -> None:
         scores = scored.assign(p_pneumonia=(scored["label"] == "pneumonia").astype(float), decision=scored["label"])
         chosen = choose_scans(scores, 0.5)
-        text = words(scan_grid(gray(chosen), chosen, Outcomes.of(scores), evaluate(scores, 0.5, FEW)))
+        text = words(scan_grid(gray(chosen), chosen, Outcomes.of(scores), evaluate_split(scores, 0.5, FEW)))
         for heading in ("Right (60 of 60)", "Wrong (0 of 60)", "Referred (0 of 60)"):
             assert heading in text
 
     def test_it_refuses_pixels_that_are_not_one_a_scan(self, decided: pd.DataFrame) -> None:
         chosen = choose_scans(decided, 0.6)
         with pytest.raises(EvaluationError, match="one picture a scan"):
-            scan_grid(gray(chosen)[:1], chosen, Outcomes.of(decided), evaluate(decided, 0.6, FEW))
+            scan_grid(gray(chosen)[:1], chosen, Outcomes.of(decided), evaluate_split(decided, 0.6, FEW))

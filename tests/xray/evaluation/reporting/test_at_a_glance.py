@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from xray import config
-from xray.evaluation.decision.rule import Reading
+from xray.evaluation.decision.rule import DecisionRule
 from xray.evaluation.reporting.at_a_glance import answers, headlines, points
 
 TEST = {
@@ -28,7 +28,7 @@ LOOKED = "These TEST scans have been looked at 3 times."
 @pytest.fixture
 def report() -> dict[str, Any]:
     held = {label: {"pneumonia": 49, "normal": 49, "refer": 0} for label in TEST}
-    reading = Reading(0.5, 0.4, 0.6).as_json()
+    reading = DecisionRule(0.5, 0.4, 0.6).to_dict()
     return {
         "metrics": METRICS,
         "reading": reading,

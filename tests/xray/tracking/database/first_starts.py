@@ -6,14 +6,14 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from xray.config import Places
+from xray.config import Workspace
 
 STARTER = """
 import json, os, signal, sys
 from pathlib import Path
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
-from xray.config import Places
+from xray.config import Workspace
 from xray.tracking.store import store_of
 
 def start(plan):
@@ -31,7 +31,7 @@ def start(plan):
         signal.setitimer(signal.ITIMER_REAL, plan["nth"])
     elif plan["at"]:
         sys.addaudithook(lambda name, _: step() if name == plan["at"] else None)
-    store = store_of(Places(home=Path(plan["home"])))
+    store = store_of(Workspace(home=Path(plan["home"])))
     client = store.client()
     client.create_run(store.experiment(client, "first"))
 
@@ -55,16 +55,16 @@ for child in children:
 """
 
 
-def plan(places: Places, at: str | None = None, nth: float = 0, beside: bool = False) -> dict[str, Any]:
+def plan(workspace: Workspace, at: str | None = None, nth: float = 0, beside: bool = False) -> dict[str, Any]:
     """Plan a first start: the store is opened, and a run made.
 
     Args:
-        places: The home.
+        workspace: The home.
         at: It is killed at the `nth` "statement" of SQL, or audit event of that name, or after so many "seconds".
         nth: From 1.
         beside: Whether the next one starts beside it.
     """
-    return {"home": str(places.home), "at": at, "nth": nth, "beside": beside}
+    return {"home": str(workspace.home), "at": at, "nth": nth, "beside": beside}
 
 
 def started(plans: Sequence[dict[str, Any]]) -> list[int]:

@@ -13,7 +13,7 @@ from mlflow.store.db import utils
 from sqlalchemy import event
 
 from tests.xray.tracking.database.first_starts import plan, started
-from xray.config import Places
+from xray.config import Workspace
 from xray.errors import RegistryError
 from xray.tracking.database.mlflow_database import State, require_whole, state_of
 from xray.tracking.database.sqlite_file import make_whole
@@ -24,16 +24,16 @@ KILLS += [("os.rename", 1), ("sqlite3.connect", 2), ("seconds", 0.3), ("seconds"
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
+def workspace(tmp_path: Path) -> Workspace:
     """A home without a store."""
-    return Places(home=tmp_path / "home")
+    return Workspace(home=tmp_path / "home")
 
 
 @pytest.fixture
-def database(places: Places) -> Path:
+def database(workspace: Workspace) -> Path:
     """Where its database shall be."""
-    places.mlruns.mkdir(parents=True)
-    return places.mlruns / "mlflow.db"
+    workspace.mlruns.mkdir(parents=True)
+    return workspace.mlruns / "mlflow.db"
 
 
 def died_at(path: Path, statement: int) -> None:
@@ -56,14 +56,14 @@ def names(database: Path) -> list[str]:
     return sorted(path.name for path in database.parent.iterdir() if not path.name.startswith("."))
 
 
-def makes_a_run(places: Places) -> None:
-    store = store_of(places)
+def makes_a_run(workspace: Workspace) -> None:
+    store = store_of(workspace)
     client = store.client()
     assert client.create_run(store.experiment(client, "after")).info.status == "RUNNING"
 
 
 def test_a_first_start_that_is_killed_leaves_nothing_or_a_whole_database(tmp_path: Path) -> None:
-    homes = [Places(home=tmp_path / str(number)) for number in range(len(KILLS))]
+    homes = [Workspace(home=tmp_path / str(number)) for number in range(len(KILLS))]
     codes = started([plan(home, *kill) for home, kill in zip(homes, KILLS, strict=True)])
     assert codes[:5] == [-9] * 5  # a fast machine may be done before the seconds are over
     for home in homes:
@@ -72,35 +72,35 @@ def test_a_first_start_that_is_killed_leaves_nothing_or_a_whole_database(tmp_pat
     assert names(homes[3].mlruns / "mlflow.db") == ["mlflow.db"]
 
 
-def test_first_starts_beside_each_other_end_with_one_database(places: Places) -> None:
-    assert started([plan(places, beside=True) for _ in range(3)]) == [0, 0, 0]
-    store = store_of(places)
+def test_first_starts_beside_each_other_end_with_one_database(workspace: Workspace) -> None:
+    assert started([plan(workspace, beside=True) for _ in range(3)]) == [0, 0, 0]
+    store = store_of(workspace)
     client = store.client()
     assert len(client.search_runs([store.experiment(client, "first")])) == 3
-    assert names(places.mlruns / "mlflow.db") == ["mlflow.db"]
+    assert names(workspace.mlruns / "mlflow.db") == ["mlflow.db"]
 
 
 @pytest.mark.parametrize("statement", [3, 200])
 def test_one_that_died_before_is_set_aside_and_made_anew(
-    places: Places, database: Path, statement: int, caplog: pytest.LogCaptureFixture
+    workspace: Workspace, database: Path, statement: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     died_at(database, statement)
     assert state_of(database) is State.UNFINISHED
     with caplog.at_level(logging.WARNING, "xray"):
-        makes_a_run(places)
+        makes_a_run(workspace)
     kept, made = names(database)[1], names(database)[0]
     assert made == "mlflow.db" and kept.startswith("mlflow.db.unfinished-")
     assert caplog.messages == [f"{database} was never finished and held no run; it is made anew. The old one: {kept}"]
 
 
-def test_a_journal_of_another_file_is_not_played_into_the_new_one(places: Places, database: Path) -> None:
+def test_a_journal_of_another_file_is_not_played_into_the_new_one(workspace: Workspace, database: Path) -> None:
     database.with_name("mlflow.db-journal").write_bytes(b"of another file")
-    makes_a_run(places)
+    makes_a_run(workspace)
     assert "mlflow.db-journal" not in names(database)
     assert any(name.endswith("-journal") for name in names(database))
 
 
-def test_one_that_somebody_is_still_making_is_waited_for(places: Places, database: Path, migrated: Path) -> None:
+def test_one_that_somebody_is_still_making_is_waited_for(workspace: Workspace, database: Path, migrated: Path) -> None:
     database.touch()
     words = "import sys; file = open(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", words, str(database)]
@@ -155,13 +155,13 @@ def test_a_newer_one_is_refused_in_one_line(database: Path, migrated: Path) -> N
     assert names(database) == ["mlflow.db"]
 
 
-def test_a_damaged_one_is_refused_in_one_line_and_the_command_in_it_helps(places: Places, database: Path) -> None:
+def test_a_damaged_one_is_refused_in_one_line_and_the_command_in_it_helps(workspace: Workspace, database: Path) -> None:
     database.write_bytes(b"no database at all" * 1000)
     with pytest.raises(RegistryError, match=rf"{database} must be a whole database.*mv {database} ") as error:
-        store_of(places).client()
+        store_of(workspace).client()
     command = str(error.value).partition("training it again: ")[2].partition(". Received")[0]
     subprocess.run(command, shell=True, check=True)  # as a person pastes it
-    makes_a_run(places)
+    makes_a_run(workspace)
 
 
 def test_a_full_disk_leaves_nothing(database: Path) -> None:

@@ -11,7 +11,7 @@ from mlflow.tracking._tracking_service import utils
 
 from tests.xray.conftest import Learned
 from tests.xray.promotion.contenders import NAME, contenders
-from xray.config import Places
+from xray.config import Workspace
 from xray.errors import RegistryError
 from xray.models.model_files import DIGEST_TAG
 from xray.scoring.local_pool import fetched
@@ -20,7 +20,7 @@ from xray.tracking.store import store_of
 
 
 @pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory, migrated: Path, prepared: Learned, network: Path) -> Places:
+def original(tmp_path_factory: pytest.TempPathFactory, migrated: Path, prepared: Learned, network: Path) -> Workspace:
     """A home with two versions. Read only."""
     return contenders(tmp_path_factory.mktemp("moved") / "a home", migrated, prepared, network)
 
@@ -35,11 +35,11 @@ def listing(folder: Path) -> list[tuple[str, int, int]]:
     return [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in sorted(folder.rglob("*"))]
 
 
-def used(places: Places, scratch: Path) -> None:
+def used(workspace: Workspace, scratch: Path) -> None:
     """Read a model, and add a file to an old run and to a new one."""
-    store = store_of(places)
+    store = store_of(workspace)
     client = store.client()
-    with fetched(places, f"models:/{NAME}/1") as model:
+    with fetched(workspace, f"models:/{NAME}/1") as model:
         assert (model / "MLmodel").is_file()
     version = client.get_model_version(NAME, "1")
     assert version.tags[DIGEST_TAG]
@@ -47,13 +47,13 @@ def used(places: Places, scratch: Path) -> None:
     new = client.create_run(store.experiment(client, "xray-test"))
     for run_id in (version.run_id, new.info.run_id):
         client.log_artifact(str(run_id), str(scratch / "new.txt"))
-    assert len(list((places.mlruns / "artifacts").rglob("new.txt"))) == 2
+    assert len(list((workspace.mlruns / "artifacts").rglob("new.txt"))) == 2
 
 
 def test_a_copy_is_used_without_a_touch_to_what_it_is_a_copy_of(
-    original: Places, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    original: Workspace, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    copy = Places(home=tmp_path / "copy #1 50%")
+    copy = Workspace(home=tmp_path / "copy #1 50%")
     shutil.copytree(original.home, copy.home)
     before = listing(original.home)
     with caplog.at_level(logging.WARNING, "xray"):
@@ -62,8 +62,8 @@ def test_a_copy_is_used_without_a_touch_to_what_it_is_a_copy_of(
     assert listing(original.home) == before
 
 
-def test_a_moved_home_never_writes_where_it_was(original: Places, tmp_path: Path) -> None:
-    first, second = Places(home=tmp_path / "first"), Places(home=tmp_path / "second é")
+def test_a_moved_home_never_writes_where_it_was(original: Workspace, tmp_path: Path) -> None:
+    first, second = Workspace(home=tmp_path / "first"), Workspace(home=tmp_path / "second é")
     shutil.copytree(original.home, first.home)
     store_of(first).client()
     first.home.rename(second.home)
@@ -78,9 +78,9 @@ def test_a_moved_home_never_writes_where_it_was(original: Places, tmp_path: Path
 
 
 def test_runs_of_another_home_in_this_ones_database_keep_their_place(
-    original: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    original: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home, other = Places(home=tmp_path / "home"), Places(home=tmp_path / "other")
+    home, other = Workspace(home=tmp_path / "home"), Workspace(home=tmp_path / "other")
     shutil.copytree(original.home, home.home)
     with monkeypatch.context() as shared:
         shared.setenv("MLFLOW_TRACKING_URI", store_of(home).uri)
@@ -94,10 +94,10 @@ def test_runs_of_another_home_in_this_ones_database_keep_their_place(
 
 
 def test_one_that_cannot_be_written_says_where_it_was(
-    original: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    original: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(moved_home, "BUSY_SECONDS", 0.1)
-    copy = Places(home=tmp_path / "copy")
+    copy = Workspace(home=tmp_path / "copy")
     shutil.copytree(original.home, copy.home)
     with closing(sqlite3.connect(copy.mlruns / "mlflow.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

@@ -3,7 +3,7 @@
 import pytest
 from mlflow import MlflowClient
 
-from xray.config import Places
+from xray.config import Workspace
 from xray.errors import RegistryError
 from xray.tracking.lookup.find_run import find_run
 from xray.tracking.store import store_of
@@ -12,8 +12,8 @@ NAME = "xray-test"
 
 
 @pytest.fixture
-def client(places: Places) -> MlflowClient:
-    return store_of(places).client()
+def client(workspace: Workspace) -> MlflowClient:
+    return store_of(workspace).client()
 
 
 def new_run(client: MlflowClient, name: str, experiment: str = "0") -> str:

@@ -6,7 +6,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.xray.tracking.judged_runs import EXPERIMENT, judged_run, scores_of
-from xray.config import Places
+from xray.config import Workspace
 from xray.errors import RegistryError
 from xray.tracking.lookup.list_runs import COLUMNS, RunLine, last_runs, pages
 from xray.tracking.store import store_of
@@ -19,13 +19,13 @@ def row_of(line: RunLine) -> dict[str, str]:
     return dict(zip(COLUMNS, line.row(), strict=True))
 
 
-def test_a_judged_run_shows_its_figures_and_versions(places: Places) -> None:
-    run_id = judged_run(places, "quick-abc", scores_of(0.2))
-    client = store_of(places).client()
+def test_a_judged_run_shows_its_figures_and_versions(workspace: Workspace) -> None:
+    run_id = judged_run(workspace, "quick-abc", scores_of(0.2))
+    client = store_of(workspace).client()
     client.create_registered_model("net")
     for _ in range(2):
         client.create_model_version("net", source="file:///model", run_id=run_id)
-    overview = last_runs(places, EXPERIMENT, 10, ADDRESS)
+    overview = last_runs(workspace, EXPERIMENT, 10, ADDRESS)
     (line,) = overview.runs
     metrics = client.get_run(run_id).data.metrics
     assert {name: metrics[name] for name in line.figures} == line.figures
@@ -41,7 +41,7 @@ def test_a_judged_run_shows_its_figures_and_versions(places: Places) -> None:
     assert row["run"] == f"quick-abc\n{run_id[:8]}\nnet/1\nnet/2"
     assert row["auc"].startswith(f"{metrics['test.auc']:.3f} ({metrics['test.auc_low']:.3f} to ")
     assert row["status"].startswith("finished 2")
-    assert line.as_json()["finished"] == line.finished.isoformat()
+    assert line.to_dict()["finished"] == line.finished.isoformat()
     assert overview.page.startswith(f"{ADDRESS}/#/experiments/") and not overview.is_served
 
 
@@ -50,35 +50,35 @@ def begun(client: MlflowClient, experiment: str, name: str, start: int, parent: 
     return str(client.create_run(experiment, run_name=name, start_time=start, tags=tags).info.run_id)
 
 
-def test_a_run_without_figures_is_listed_too_the_newest_first(places: Places) -> None:
-    store = store_of(places)
+def test_a_run_without_figures_is_listed_too_the_newest_first(workspace: Workspace) -> None:
+    store = store_of(workspace)
     client = store.client()
     experiment = store.experiment(client, EXPERIMENT)
     for number in range(4):
         begun(client, experiment, f"run{number}", 1_000 + number)
-    overview = last_runs(places, EXPERIMENT, 3, ADDRESS)
+    overview = last_runs(workspace, EXPERIMENT, 3, ADDRESS)
     assert [line.name for line in overview.runs] == ["run3", "run2", "run1"]
     assert overview.runs[1].row()[1:] == ("-", "-", "running", "-", "-", "-", "-", "-")
-    assert overview.runs[1].as_json()["finished"] is None
+    assert overview.runs[1].to_dict()["finished"] is None
 
 
-def test_a_searchs_trials_push_no_run_out_of_the_list(places: Places) -> None:
-    store = store_of(places)
+def test_a_searchs_trials_push_no_run_out_of_the_list(workspace: Workspace) -> None:
+    store = store_of(workspace)
     client = store.client()
     experiment = store.experiment(client, EXPERIMENT)
     plain = begun(client, experiment, "plain", 1_000)
     study = begun(client, experiment, "study", 2_000)
     trials = [begun(client, experiment, f"trial{number}", 3_000 + number, study) for number in range(10)]
-    overview = last_runs(places, EXPERIMENT, 2, ADDRESS)
+    overview = last_runs(workspace, EXPERIMENT, 2, ADDRESS)
     assert [(line.run_id, line.parts) for line in overview.runs] == [(study, 10), (plain, 0)]
     assert "10 runs below" in overview.runs[0].row()[0]
-    below = last_runs(places, EXPERIMENT, 20, ADDRESS, below="study").runs
+    below = last_runs(workspace, EXPERIMENT, 20, ADDRESS, below="study").runs
     assert [line.run_id for line in below] == trials[::-1]
     assert {line.parent for line in below} == {study}
 
 
-def test_a_part_that_a_version_comes_from_keeps_its_place_in_the_list(places: Places) -> None:
-    store = store_of(places)
+def test_a_part_that_a_version_comes_from_keeps_its_place_in_the_list(workspace: Workspace) -> None:
+    store = store_of(workspace)
     client = store.client()
     experiment = store.experiment(client, EXPERIMENT)
     family = begun(client, experiment, "family", 2_000)
@@ -86,21 +86,21 @@ def test_a_part_that_a_version_comes_from_keeps_its_place_in_the_list(places: Pl
     begun(client, experiment, "newest", 3_000)
     client.create_registered_model("net")
     client.create_model_version("net", source="file:///model", run_id=first)
-    lines = last_runs(places, EXPERIMENT, 3, ADDRESS).runs
+    lines = last_runs(workspace, EXPERIMENT, 3, ADDRESS).runs
     assert [line.name for line in lines] == ["newest", "family", "fold0"]
     assert lines[2].row()[0] == f"fold0\n{first[:8]}\nnet/1\nbelow {family[:8]}"
-    assert [line.name for line in last_runs(places, EXPERIMENT, 2, ADDRESS).runs] == ["newest", "family"]
+    assert [line.name for line in last_runs(workspace, EXPERIMENT, 2, ADDRESS).runs] == ["newest", "family"]
 
 
-def test_an_experiment_that_is_not_there_is_one_line(places: Places) -> None:
+def test_an_experiment_that_is_not_there_is_one_line(workspace: Workspace) -> None:
     with pytest.raises(RegistryError, match="^--experiment must be one of Default. Received: nowhere$"):
-        last_runs(places, "nowhere", 3, ADDRESS)
+        last_runs(workspace, "nowhere", 3, ADDRESS)
 
 
-def test_listing_gives_an_older_experiment_its_view(places: Places) -> None:
-    client = store_of(places).client()
+def test_listing_gives_an_older_experiment_its_view(workspace: Workspace) -> None:
+    client = store_of(workspace).client()
     older = client.create_experiment("older")
-    assert pages(places, ADDRESS) == {}
-    page = last_runs(places, "older", 3, ADDRESS).page
+    assert pages(workspace, ADDRESS) == {}
+    page = last_runs(workspace, "older", 3, ADDRESS).page
     assert VIEW_TAG in client.get_experiment(older).tags
-    assert pages(places, ADDRESS) == {"older": page}
+    assert pages(workspace, ADDRESS) == {"older": page}
