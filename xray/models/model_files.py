@@ -109,8 +109,9 @@ def _refuse_damaged(
     client: MlflowClient, version: ModelVersion, workspace: Workspace, uri: str, found: str
 ) -> NoReturn:
     place = client.get_model_version_download_uri(version.name, version.version)
+    way_on = _way_on(client, version, workspace)
     raise RegistryError(
-        f"model {uri} must have the files that were registered: put them back, or {_way_on(client, version, workspace)}. "
+        f"model {uri} must have the files that were registered: put them back, or {way_on}. "
         f"Received: {found} in {place}"
     ) from None
 

@@ -71,7 +71,7 @@ def opened(folds: Sequence[Fold], config: Config, context: RunContext) -> Iterat
         context: Where the run is kept, and what it is part of.
 
     Yields:
-        The run's id; None where the store is away, which stops nothing: `record_cross_validation` adopts the children later.
+        The run's id; None where the store is away, which stops nothing: the children are put below it later.
 
     Raises:
         StoreError: The folder could not be written.

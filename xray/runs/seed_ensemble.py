@@ -89,7 +89,7 @@ def opened(members: Sequence[Fold], config: Config, context: RunContext) -> Iter
         context: Where the run is kept, and what it is part of.
 
     Yields:
-        The run's id; None where the store is away, which stops nothing: `record_seeds` adopts the members later.
+        The run's id; None where the store is away, which stops nothing: the members are put below it later.
 
     Raises:
         StoreError: The folder could not be written.

@@ -146,8 +146,8 @@ class Store:
 def store_of(workspace: Workspace) -> Store:
     """Say where runs and models are kept: the one place that decides it.
 
-    The environment's `MLFLOW_TRACKING_URI`, a server's or database's address, wins over `workspace.mlruns`. A password in
-    a server's address is moved to the variable that MLflow has for it, for errors and links repeat addresses.
+    The environment's `MLFLOW_TRACKING_URI`, a server's or database's address, wins over `workspace.mlruns`. A password
+    in a server's address is moved to the variable that MLflow has for it, for errors and links repeat addresses.
 
     Raises:
         ConfigError: `MLFLOW_TRACKING_URI` cannot be taken apart.

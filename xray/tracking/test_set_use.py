@@ -75,7 +75,7 @@ def count_evaluations(client: MlflowClient, scans: str) -> EvaluationCount:
 
 
 def count_evaluation(tracker: Tracker, evaluated: "Evaluated", catalog: Catalog, code: str) -> EvaluationCount:
-    """Count an evaluation as a look at the TEST scans, once, and put its number into its run as the metric `count_evaluations`.
+    """Count an evaluation on the TEST scans, once, and put its number into its run as the metric `looks`.
 
     Args:
         tracker: The evaluated training's run.

@@ -103,7 +103,7 @@ def opened(study: Study, context: RunContext) -> Iterator[str | None]:
         context: Where the run is kept, and what it is part of.
 
     Yields:
-        The run's id; None where the store is away, which stops nothing: `record_study` adopts the trials later.
+        The run's id; None where the store is away, which stops nothing: the trials are put below it later.
 
     Raises:
         TrainingError: Another command goes on with this study.

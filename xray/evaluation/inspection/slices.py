@@ -114,7 +114,7 @@ def slices(scores: pd.DataFrame, threshold: float, looks: pd.DataFrame, evaluati
         evaluation: Seed and draws.
 
     Raises:
-        EvaluationError: The scores cannot be judged or are of several splits, or a scan has no row in `count_evaluations`.
+        EvaluationError: The scores cannot be evaluated, are of several splits, or a scan has no row in `looks`.
     """
     y, p = labels_and_scores(scores)
     metrics.check(y, p, threshold)

@@ -8,7 +8,7 @@ from xray import config
 from xray.errors import EvaluationError
 from xray.evaluation.cross_validation.out_of_fold import COLUMNS, FoldScores, OutOfFold, evaluate_out_of_fold, gather
 from xray.evaluation.decision.thresholds import choose_threshold
-from xray.evaluation.metrics.split_metrics import evaluate_split as evaluate_split
+from xray.evaluation.metrics.split_metrics import evaluate_split
 
 SETTINGS = config.Evaluation(bootstrap_draws=200)
 
