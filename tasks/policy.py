@@ -1,6 +1,5 @@
 """What all our tasks share: no cache but our own, retries for what can pass, and a state that says what was reused."""
 
-import errno
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -18,41 +17,15 @@ from prefect.task_runners import TaskRunner
 from prefect.tasks import Task, exponential_backoff
 from prefect.utilities.urls import url_for
 
-from xray.errors import RegistryError
+from xray.errors import passes
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-PASSING = {
-    errno.EAGAIN,
-    errno.EBUSY,
-    errno.ECONNRESET,
-    errno.EIO,
-    errno.ENETDOWN,
-    errno.ENETUNREACH,
-    errno.ENOLCK,
-    errno.ESTALE,
-    errno.ETIMEDOUT,
-}
-"""What a network folder says while it is away; a full disk or a missing right stays."""
-
-
 def can_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Retry after a network folder or a store that was away; never after bad data, which stays bad.
-
-    Our own errors say what came in one line and keep as their cause what raised it, which is what decides.
-    """
-    error: object = state.data
-    while isinstance(error, BaseException):
-        if isinstance(error, (ConnectionError, TimeoutError)):
-            return True
-        if isinstance(error, OSError) and error.errno in PASSING:
-            return True
-        if isinstance(error, RegistryError) and error.__cause__ is not None:  # A store that did not answer.
-            return True
-        error = error.__cause__
-    return False
+    """Retry after a network folder or a store that was away; never after bad data, which stays bad."""
+    return isinstance(state.data, BaseException) and passes(state.data)
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def _told_how_later(trained: Trained, request: Request) -> Iterator[None]:
             yield
     except RegistryError as error:
         later = f"The model is safe in {trained.folder}; this registers it later: {request.command}"
-        raise RegistryError(f"{error}. {later}") from error.__cause__
+        raise type(error)(f"{error}. {later}") from error.__cause__
 
 
 def _registered(recorded: R, request: Request) -> Outcome[R]:

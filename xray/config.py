@@ -1,6 +1,5 @@
 """One frozen configuration, from a recipe file and the user's `--set KEY=VALUE`."""
 
-import hashlib
 import json
 import re
 import shlex
@@ -24,6 +23,7 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from xray.errors import ConfigError
+from xray.files.digest import bytes_sha256
 from xray.files.s3 import DataPath, S3Path, data_path
 from xray.recipe_files import Recipe, is_file, nearest, read_recipe, recipe_names
 from xray.sections import (
@@ -266,7 +266,7 @@ def digest_of(value: Any) -> str:
         value: What `json.dumps` takes. Keys are sorted, so their order does not matter.
     """
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+    return bytes_sha256(canonical.encode())[:16]
 
 
 def _validated(read: Recipe, by_hand: Set[str]) -> Config:

@@ -1,10 +1,15 @@
 """The errors that are a user's to mend; the command prints each as one line and exits with 2."""
 
+import errno
 from pathlib import Path
 
 
 class XrayError(ValueError):
     """A requirement that the input does not meet: the requirement first, then what came."""
+
+
+class Unavailable(XrayError):
+    """What is away and may answer later: a tracking store, a server, a network folder. A task is tried again."""
 
 
 class ConfigError(XrayError):
@@ -84,3 +89,58 @@ class EvaluationError(XrayError):
 
 class S3Error(XrayError):
     """An S3 server that cannot be reached or refuses, or a bucket that is not there."""
+
+
+class DataUnavailable(DataError, Unavailable):
+    """A data folder on a disk that is away."""
+
+
+class StoreUnavailable(StoreError, Unavailable):
+    """A store on a disk that is away."""
+
+
+class RegistryUnavailable(RegistryError, Unavailable):
+    """A tracking store that does not answer."""
+
+
+class S3Unavailable(S3Error, Unavailable):
+    """An S3 server that does not answer."""
+
+
+_UNAVAILABLE: dict[type[XrayError], type[XrayError]] = {
+    DataError: DataUnavailable,
+    StoreError: StoreUnavailable,
+    RegistryError: RegistryUnavailable,
+    S3Error: S3Unavailable,
+}
+
+PASSING = {
+    errno.EAGAIN,
+    errno.EBUSY,
+    errno.ECONNRESET,
+    errno.EIO,
+    errno.ENETDOWN,
+    errno.ENETUNREACH,
+    errno.ENOLCK,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+}
+"""What a network folder says while it is away; a full disk or a missing right stays."""
+
+
+def passes(error: BaseException) -> bool:
+    """Say whether what went wrong may be gone at the next try; bad data stays bad."""
+    if isinstance(error, OSError):
+        return isinstance(error, (ConnectionError, TimeoutError)) or error.errno in PASSING
+    return isinstance(error, Unavailable)
+
+
+def by_cause(kind: type[XrayError], message: str, cause: Exception) -> XrayError:
+    """Make an error of ours of what the system said: of a kind, or `Unavailable` besides where that may pass.
+
+    Args:
+        kind: `DataError`, `StoreError`, `RegistryError` or `S3Error`.
+        message: One line.
+        cause: What the system said.
+    """
+    return _UNAVAILABLE[kind](message) if passes(cause) else kind(message)

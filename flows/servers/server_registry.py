@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from xray.files.atomic import whole_file
+from xray.files.lock import locked
 from xray.password import USER, kept_password, password_file
 
 SERVER_PASSWORD, CLIENT_PASSWORD = "PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING"
@@ -20,6 +19,9 @@ NO_ORIGIN = "none"
 
 HEARTBEAT_SECONDS = 30
 """The shortest that Prefect allows between two signs of life; prefect.yaml says the same to a worker's runs."""
+
+LOCK = Path(".prefect") / "servers.lock"
+"""In a home; held by the `xray up` that runs there."""
 
 STARTING_SECONDS = 1.0
 """A command that looks holds the lock for an instant; `xray up` waits for that."""
@@ -73,7 +75,7 @@ def running(home: Path) -> Running | None:
     """
     if not _announcement(home).is_file():  # nothing is made in a home that no server has used
         return None
-    with _held(home, seconds=0) as free:
+    with locked(home / LOCK) as free:
         if free:
             return None
         try:
@@ -112,7 +114,7 @@ def announce(home: Path, servers: Running) -> None:
 def only_one(home: Path) -> Iterator[bool]:
     """Be the one `xray up` of a home for as long as the block lasts; give whether there is no other."""
     (home / ".prefect").mkdir(parents=True, exist_ok=True)
-    with _held(home, STARTING_SECONDS) as free:
+    with locked(home / LOCK, seconds=STARTING_SECONDS) as free:
         if free:
             _announcement(home).unlink(missing_ok=True)  # of one that was killed
         try:
@@ -120,20 +122,6 @@ def only_one(home: Path) -> Iterator[bool]:
         finally:
             if free:
                 _announcement(home).unlink(missing_ok=True)
-
-
-@contextmanager
-def _held(home: Path, seconds: float) -> Iterator[bool]:
-    lock = FileLock(home / ".prefect" / "servers.lock")
-    try:
-        lock.acquire(timeout=seconds)
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
 
 
 def _announcement(home: Path) -> Path:

@@ -24,8 +24,8 @@ from xray.evaluation.metrics.split_metrics import COLUMNS, Evaluation, evaluate_
 from xray.evaluation.plots import binary as figures
 from xray.evaluation.plots.scan_grid import choose_scans, scan_grid
 from xray.evaluation.reporting.page import Headline, Link, Page, Part, Picture, Point, write_page
-from xray.evaluation.reporting.tables import Table
 from xray.labels import decide
+from xray.table import Table
 
 pytestmark = [pytest.mark.system]
 
@@ -213,13 +213,13 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ],
         sections=[
             Part("How well it tells them apart", ["Two thresholds stand side by side: the chosen one and 0.5."],
-                 [Table("Figures on TEST", COLUMNS, evaluated.rows())], shown[1:2]),
-            Part("Does the probability mean what it says?", ["Nearly: see the gaps."], (), shown[2:3]),
+                 {"Figures on TEST": Table(COLUMNS, evaluated.rows())}, shown[1:2]),
+            Part("Does the probability mean what it says?", ["Nearly: see the gaps."], {}, shown[2:3]),
             Part("Where it is weak, slice by slice", ["The worst slice is named first."],
-                 [Table("Slices of TEST, each with its interval",
-                        ("slice", "scans (patients)", "sensitivity", "specificity", "AUC", "rank", "what it is"),
-                        slices)]),
-            Part("What it looked at", ["Right ones by lot, wrong ones by confidence."], (), [shown[0], *shown[3:]]),
+                 {"Slices of TEST, each with its interval": Table(
+                     ("slice", "scans (patients)", "sensitivity", "specificity", "AUC", "rank", "what it is"), slices
+                 )}),
+            Part("What it looked at", ["Right ones by lot, wrong ones by confidence."], {}, [shown[0], *shown[3:]]),
         ],
         limits=["The model may have learnt the source of a scan rather than the lungs.", "n_" * 90],
         facts={"catalog digest": "0f" * 32, "commit": "9c" * 20, "trained on": "2 cores, TensorFlow 2.21.0, oneDNN",

@@ -10,7 +10,17 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 
 from tasks.policy import Outcome, Step, asked_by, flow_run_id, flow_run_page, step
-from xray.errors import DataError, ImageError, RegistryError, S3Error, StoreError, TrainingError
+from xray.errors import (
+    DataError,
+    ImageError,
+    RegistryError,
+    RegistryUnavailable,
+    S3Error,
+    S3Unavailable,
+    StoreError,
+    TrainingError,
+    by_cause,
+)
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -37,13 +47,8 @@ def at_once(body: Callable[[], Any]) -> Any:
     return Step(step(name="tried")(tried).task.with_options(retry_delay_seconds=0))
 
 
-def caused(error: Exception, cause: Exception) -> Exception:
-    """An error of ours, as it is raised from another."""
-    error.__cause__ = cause
-    return error
-
-
-AWAY = caused(RegistryError("tracking store must answer"), RuntimeError("database is locked"))
+AWAY = RegistryUnavailable("tracking store must answer")
+STALE, FULL = OSError(errno.ESTALE, "stale file handle"), OSError(errno.ENOSPC, "no space left")
 
 
 @pytest.mark.parametrize(
@@ -51,8 +56,9 @@ AWAY = caused(RegistryError("tracking store must answer"), RuntimeError("databas
     [
         OSError(errno.EIO, "a network folder was away"),
         ConnectionResetError("gone"),
-        caused(StoreError("must be writable"), OSError(errno.ESTALE, "stale file handle")),
-        caused(S3Error("s3://scans must be reachable"), ConnectionError("NETWORK_CONNECTION")),
+        by_cause(StoreError, "must be writable", STALE),
+        by_cause(DataError, "must be readable", STALE),
+        S3Unavailable("s3://scans must be reachable"),
         AWAY,
     ],
 )
@@ -67,8 +73,8 @@ def test_what_can_pass_is_tried_again(error: Exception) -> None:
     [
         DataError("no column"),
         TrainingError("one class"),
-        caused(StoreError("must have room"), OSError(errno.ENOSPC, "no space left")),
-        caused(S3Error("s3://scans must be open to the credentials"), OSError("ACCESS_DENIED")),
+        by_cause(StoreError, "must have room", FULL),
+        S3Error("s3://scans must be open to the credentials"),
         RegistryError("there is no such model"),
         ImageError("unreadable", "cut"),
         KeyError(),

@@ -1,6 +1,5 @@
 """The catalog: who, where, which label, which split. Written once, named by its content."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from xray.config import digest_of
 from xray.errors import DamagedError
 from xray.files.artifact_folder import kept_json, kept_table, write_folder
 from xray.files.damage import read_json, read_parquet
+from xray.files.digest import bytes_sha256
 from xray.files.s3 import DataPath
 
 COLUMNS = [
@@ -116,5 +116,5 @@ def write_catalog(
 
 def _content_digest(rows: pd.DataFrame, rejects: pd.DataFrame, findings: Mapping[str, Any]) -> str:
     # Over CSV text, not Parquet bytes: a new pyarrow must not rename every catalog.
-    tables = [hashlib.sha256(table.to_csv(index=False).encode()).hexdigest() for table in (rows, rejects)]
+    tables = [bytes_sha256(table.to_csv(index=False).encode()) for table in (rows, rejects)]
     return digest_of([*tables, findings])

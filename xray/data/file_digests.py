@@ -1,6 +1,5 @@
 """The SHA-256 of every file, computed once as long as path, size and time of change stay the same."""
 
-import hashlib
 import io
 import logging
 import os
@@ -18,8 +17,9 @@ import pyarrow.parquet as pq
 
 from xray.data.decoding import scan_files
 from xray.data.sources.file_listing import printable
-from xray.errors import DataError, ImageError, S3Error, StoreError
+from xray.errors import DataError, ImageError, S3Error, StoreError, by_cause
 from xray.files.atomic import whole_file
+from xray.files.digest import bytes_sha256, stream_sha256
 from xray.files.s3 import READERS, DataPath, S3File, S3Path
 
 logger = logging.getLogger(__name__)
@@ -142,10 +142,10 @@ def _digest(path: str, remembered: dict[str, _Entry]) -> _Entry | str:
             facts = os.fstat(file.fileno())
             if known is not None and (known.size, known.mtime_ns) == (facts.st_size, facts.st_mtime_ns):
                 return known
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            sha256 = stream_sha256(file)
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno not in scan_files.ITS_OWN:
-            raise DataError(f"{name} must be readable. Received: {error.strerror}") from error
+            raise by_cause(DataError, f"{name} must be readable. Received: {error.strerror}", error) from error
         return str(error.strerror if isinstance(error, OSError) else error)
     return _Entry(name, facts.st_size, facts.st_mtime_ns, sha256)
 
@@ -170,7 +170,7 @@ def _digest_object(address: S3Path, file: S3File | None, known: _Entry | None) -
         return known
     try:
         with scan_files.content(address) as data:
-            sha256 = hashlib.sha256(data).hexdigest()
+            sha256 = bytes_sha256(data)
     except (FileNotFoundError, ImageError) as error:
         return str(error.strerror if isinstance(error, OSError) else error)
     return _Entry(str(address), file.size, file.mtime_ns, sha256)
@@ -223,7 +223,9 @@ def _write_index(entries: pd.DataFrame, index: Path) -> None:
         with whole_file(index) as draft:
             draft.write_bytes(_serialized(entries))
     except OSError as error:
-        raise StoreError(f"the digest index could not be written to {index}: {error.strerror or error}") from error
+        raise by_cause(
+            StoreError, f"the digest index could not be written to {index}: {error.strerror or error}", error
+        ) from error
 
 
 def _nothing() -> pd.DataFrame:

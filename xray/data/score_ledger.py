@@ -9,7 +9,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,11 +17,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from filelock import FileLock, Timeout
 
 from xray.errors import DamagedError, StoreError
 from xray.files.atomic import clear_drafts, whole_file
-from xray.files.damage import reading, set_aside
+from xray.files.damage import reading, set_aside, writing
+from xray.files.lock import locked
 
 PARTS, JOINED, LOGGED = ".unfinished", ".joined", ".logged"
 KINDS = ("scores", "rejects")
@@ -92,7 +92,7 @@ class Entry:
         Raises:
             StoreError: That could not be written.
         """
-        with _one_line_for_os_errors(self.folder):
+        with writing(self.folder):
             (self.folder / LOGGED).mkdir(exist_ok=True)
             with whole_file(self.folder / LOGGED / self.name) as draft:
                 draft.write_text(run_id, encoding="utf-8")
@@ -161,7 +161,7 @@ class Ledger:
         """
         table = pa.Table.from_pylist(list(rows), schema=_PART)
         place = self.folder / PARTS / self.name
-        with _one_line_for_os_errors(self.folder):
+        with writing(self.folder):
             place.mkdir(parents=True, exist_ok=True)
             last = int(self._parts()[-1].stem.partition("-")[2]) if self._parts() else -1
             with whole_file(place / f"part-{last + 1:06d}.parquet") as draft:
@@ -176,7 +176,7 @@ class Ledger:
         parts = self._parts()
         if not parts:
             return None
-        with _one_line_for_os_errors(self.folder):
+        with writing(self.folder):
             draft = Entry(self.name, self.folder, 0, 0)
             _join(parts, draft.scores, SCORES, rejects=False)
             _join(parts, draft.rejects, REJECTS, rejects=True)
@@ -200,18 +200,12 @@ def opened(folder: Path) -> Iterator[Ledger]:
     Raises:
         StoreError: Another run has it, or it cannot be written.
     """
-    with _one_line_for_os_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            # from None: a cause that has to do with time would be tried again
-            raise StoreError(f"one run at a time may write scores. Received: another one writes to {folder}") from None
-    try:
+    taken = StoreError(f"one run at a time may write scores. Received: another one writes to {folder}")
+    with ExitStack() as held:
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(locked(folder / ".lock", taken))
         yield Ledger(folder)
-    finally:
-        lock.release()
 
 
 def _join(parts: list[Path], target: Path, schema: pa.Schema, rejects: bool) -> None:
@@ -259,14 +253,6 @@ def _whole_ones(paths: Iterable[Path], columns: list[str]) -> Iterator[pa.Table]
             if not _OURS.fullmatch(path.name):
                 raise StoreError(f"{path} must be a file of scores or rejects. Received: {damage.reason}") from damage
             set_aside(path, damage.reason, "its scans are scored again, as far as they still lie in the inbox")
-
-
-@contextmanager
-def _one_line_for_os_errors(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(f"{folder} must be a folder that can be written. Received: {error}") from error
 
 
 def _new_name() -> str:

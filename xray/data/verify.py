@@ -1,6 +1,5 @@
 """Scans found again, byte for byte, by what a catalog says of them."""
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 from xray.data.decoding import scan_files
 from xray.errors import DataError, ImageError
+from xray.files.digest import bytes_sha256
 from xray.files.s3 import READERS, DataPath, S3Path
 
 Named = tuple[str, str]
@@ -55,7 +55,7 @@ def _require_verified(data: DataPath, wanted: Sequence[Named], copies: Path | No
 def _fault(path: DataPath, digest: str, copies: Path | None) -> str | None:
     try:
         with scan_files.content(path) as content:
-            if hashlib.sha256(content).hexdigest() != digest:
+            if bytes_sha256(content) != digest:
                 return f"{path} (changed)"
             if copies is not None:
                 (copies / digest).write_bytes(content)

@@ -16,7 +16,7 @@ from xray.data.catalog import Catalog
 from xray.data.store.pixel_store import PixelStore
 from xray.evaluation.decision.outcomes import Outcomes
 from xray.evaluation.decision.rule import DecisionRule, fit_reading
-from xray.evaluation.decision.rule_metrics import InUse, Table, in_use
+from xray.evaluation.decision.rule_metrics import InUse, in_use
 from xray.evaluation.drift.reference import FILE as REFERENCE
 from xray.evaluation.drift.reference import write_reference
 from xray.evaluation.metrics.bootstrap import flat_estimates
@@ -28,6 +28,7 @@ from xray.evaluation.plots.multiclass import class_confusion, class_rocs
 from xray.evaluation.plots.referral import coverage_picture
 from xray.evaluation.plots.scan_grid import choose_scans, scan_grid
 from xray.labels import LABELS, SCHEMES
+from xray.table import Table
 from xray.training.fit import Trained
 from xray.training.predict import predict
 
@@ -91,10 +92,10 @@ class _Verdicts:
         chosen = {"temperature": read.temperature, "refer_low": read.low, "refer_high": read.high}
         parts = [*(each.flat() for each in self.splits.values()), self.use.flat()]
         parts += [each.flat(f"{split}_classes") for split, each in self.classes.items()]
-        tables: dict[str, Table] = {"TEST without duplicate images": (COLUMNS, self.splits[DISTINCT].rows())}
+        tables: dict[str, Table] = {"TEST without duplicate images": Table(COLUMNS, self.splits[DISTINCT].rows())}
         tables |= self.use.tables
         if self.classes:
-            tables["Classes on TEST"] = (CLASS_COLUMNS, self.classes["test"].rows())
+            tables["Classes on TEST"] = Table(CLASS_COLUMNS, self.classes["test"].rows())
         return {
             "threshold": read.threshold,
             "reading": read.to_dict(),

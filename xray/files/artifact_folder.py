@@ -13,9 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xray.errors import DamagedError, StoreError
+from xray.errors import DamagedError, StoreError, by_cause
 from xray.files.atomic import whole_folder
-from xray.files.damage import file_digest, read_json, read_parquet, reading, set_aside, write_json
+from xray.files.damage import read_json, read_parquet, reading, set_aside, write_json
+from xray.files.digest import file_sha256
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +63,9 @@ def write_folder(folder: Path, fill: Callable[[Path], Mapping[str, Any]], prove:
     except OSError as error:
         if (folder / MANIFEST).is_file():  # Another process was faster, with the same content.
             return False
-        raise StoreError(f"{folder.parent} must be writable and have room. Received: {error}") from error
+        raise by_cause(
+            StoreError, f"{folder.parent} must be writable and have room. Received: {error}", error
+        ) from error
     return True
 
 
@@ -149,7 +152,7 @@ def seal(folder: Path, manifest: Mapping[str, Any], names: Iterable[str] | None 
     """
     if names is None:
         names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    digests = {name: file_digest(folder / name) for name in names if name != MANIFEST}
+    digests = {name: file_sha256(folder / name) for name in names if name != MANIFEST}
     write_json(folder / MANIFEST, {**manifest, FILES: digests})
     return digests
 
@@ -215,7 +218,7 @@ def _compare(path: Path, digest: str) -> None:
         seen = (about.st_ino, about.st_size, about.st_mtime_ns, digest)
         if _compared.get(path) == seen:
             return
-        found = file_digest(path)
+        found = file_sha256(path)
         if found != digest:
             raise ValueError(f"SHA-256 {found[:16]}… in place of {digest[:16]}…, {about.st_size:,} bytes")
         _compared[path] = seen

@@ -1,7 +1,6 @@
 """Our own files read: what is damaged is one error that names the file, and is set aside where it can be made anew."""
 
 import errno
-import hashlib
 import json
 import logging
 import shutil
@@ -10,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xray.errors import DamagedError, StoreError
+from xray.errors import DamagedError, StoreError, by_cause
 from xray.files.atomic import whole_file
 
 if TYPE_CHECKING:
@@ -23,16 +22,6 @@ ASIDE = ".damaged"
 
 _THE_FILES_OWN = {None, errno.ENOENT, errno.EISDIR, errno.ENOTDIR}
 """Pyarrow's and HDF5's words for bad content are OSErrors without a number; any other number is the disk's."""
-
-
-def file_digest(path: Path) -> str:
-    """Give the SHA-256 of a file's bytes, in hexadecimal.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -94,8 +83,24 @@ def reading(path: Path) -> Iterator[None]:
         raise
     except (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
         if isinstance(error, OSError) and error.errno not in _THE_FILES_OWN:
-            raise StoreError(f"{path} must be readable. Received: {error}") from error
+            raise by_cause(StoreError, f"{path} must be readable. Received: {error}", error) from error
         raise DamagedError(path, "it is missing" if isinstance(error, FileNotFoundError) else error) from error
+
+
+@contextmanager
+def writing(place: object) -> Iterator[None]:
+    """Write below a folder in the block, so that whatever the disk says has one error.
+
+    Args:
+        place: The folder, or words that name it.
+
+    Raises:
+        StoreError: The disk did not take it; `Unavailable` where that may pass.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise by_cause(StoreError, f"{place} must be writable and have room. Received: {error}", error) from error
 
 
 def set_aside(path: Path, reason: object, then: str) -> None:
@@ -116,5 +121,6 @@ def set_aside(path: Path, reason: object, then: str) -> None:
         with suppress(FileNotFoundError):  # missing, or another process was faster
             path.replace(aside)
     except OSError as error:
-        raise StoreError(f"{path.parent} must be writable: {path.name} is damaged. Received: {error}") from error
+        words = f"{path.parent} must be writable: {path.name} is damaged. Received: {error}"
+        raise by_cause(StoreError, words, error) from error
     log.warning("%s is damaged and set aside as %s; %s: %s", path, aside.name, then, reason)

@@ -9,7 +9,7 @@ from functools import cache
 
 from pyarrow import fs
 
-from xray.errors import S3Error
+from xray.errors import S3Error, S3Unavailable
 
 ATTEMPTS = 5
 """Times that a request is sent where the connection is cut or the server is busy, 1 to 13 s in all; tasks are tried
@@ -52,7 +52,7 @@ def asked(address: str) -> Iterator[fs.S3FileSystem]:
     except OSError as error:
         if error.errno is not None:  # not the server's, but a disk's that is read or written beside
             raise
-        raise _told(address, error) from _cause(error)
+        raise _told(address, error) from error
     except ValueError as error:  # of Arrow: an endpoint, say, that is none
         raise S3Error(f"{address} must be usable. Received: {' '.join(str(error).split())[:_LONGEST]}") from error
 
@@ -90,15 +90,9 @@ def _told(address: str, error: OSError) -> OSError | S3Error:
     if code in _GONE:
         return _gone(address)
     if _is_away(code):
-        return S3Error(f"{address} must be reachable. Received: {said}")
+        return S3Unavailable(f"{address} must be reachable. Received: {said}")
     if code in _DENIED or code == "HTTP status 403":
         return S3Error(f"{address} must be open to the environment's credentials, see docs/s3.md. Received: {said}")
     if code == "NO_SUCH_BUCKET":
         return S3Error(f"{address} must lie in a bucket that is there. Received: {said}")
     return S3Error(f"{address} must be usable. Received: {said}")
-
-
-def _cause(error: OSError) -> OSError:
-    """Give what the error is to `tasks.policy.can_pass`, which knows nothing of Arrow's."""
-    code, said = _parts(error)
-    return ConnectionError(said) if _is_away(code) else error

@@ -13,8 +13,8 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
 from xray.config import Registry, Workspace, digest_of
-from xray.errors import RegistryError
-from xray.files.damage import file_digest
+from xray.errors import RegistryError, RegistryUnavailable
+from xray.files.digest import file_sha256
 from xray.tracking.store import STORE_ERRORS, first_line, store_of
 
 DIGEST_TAG = "model_digest"
@@ -32,7 +32,7 @@ def model_digest(network: Path, settings: Mapping[str, Any]) -> str:
     Raises:
         OSError: The file cannot be read.
     """
-    return digest_of({"model": file_digest(network), **settings})
+    return digest_of({"model": file_sha256(network), **settings})
 
 
 def is_kept(client: MlflowClient, model_id: str, digest: str | None) -> bool:
@@ -95,14 +95,14 @@ def refuse(workspace: Workspace, uri: str, error: Exception) -> NoReturn:
         error: What came.
 
     Raises:
-        RegistryError: Always; with the error as its cause, unless files are gone, which no second try brings back.
+        RegistryError: Always; `Unavailable` unless files are gone, which no second try brings back.
     """
     with contextlib.suppress(*STORE_ERRORS):
         client = store_of(workspace).client()
         version = _version_at(client, uri)
         if version is not None and not is_whole(client, version):
             _refuse_damaged(client, version, workspace, uri, "nothing, or not all of it,")
-    raise RegistryError(f"model {uri} must be loadable. Received: {first_line(error)}") from error
+    raise RegistryUnavailable(f"model {uri} must be loadable. Received: {first_line(error)}") from error
 
 
 def _refuse_damaged(

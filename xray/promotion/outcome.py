@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from xray.promotion.challenge import ChampionComparison
 from xray.promotion.decision_record import MOVES, Decision
+from xray.table import Table
 
 COLUMNS = ("rule", "seen", "held")
 """What the columns of `Decision.rows` hold."""
@@ -56,6 +57,5 @@ class PromotionOutcome:
         """Write the decision for Prefect's UI."""
         lines = [f"**{self.message}**", f"Champion before: {self.record.draft.before or 'none'}. By {self.record.by}."]
         if self.comparison is not None:
-            table = [COLUMNS, ("---",) * len(COLUMNS), *self.rows()]
-            lines += [self.scans().capitalize() + ".", "\n".join(f"| {' | '.join(row)} |" for row in table)]
+            lines += [self.scans().capitalize() + ".", Table(COLUMNS, self.rows()).markdown()]
         return "\n\n".join([*lines, f"MLflow run {self.record.run_id}, experiment {self.model_name}-decisions."])

@@ -10,9 +10,9 @@ from typing import Any
 from mlflow import MlflowClient
 
 from xray.config import Workspace
-from xray.errors import StoreError
-from xray.evaluation.decision.rule_metrics import Table
+from xray.errors import StoreError, by_cause
 from xray.evaluation.reporting.model_card import SAFETY
+from xray.table import Table
 from xray.tracking.run_artifacts import TABLES_TAG
 from xray.tracking.run_identity import PARENT_TAG, RunFacts
 from xray.tracking.store import reached, store_of
@@ -40,7 +40,7 @@ class ParentRun:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(f"{folder.parent} must be writable. Received: {error}") from error
+            raise by_cause(StoreError, f"{folder.parent} must be writable. Received: {error}", error) from error
         facts = replace(facts, tags={**facts.tags, "training": None, KIND_TAG: kind})
         self.tracker = Tracker(store_of(workspace), folder, facts)
 
@@ -100,8 +100,5 @@ def log_children(client: MlflowClient, parent: str, name: str, lines: Sequence[M
 
 def note(tables: Mapping[str, Table]) -> str:
     """Describe a parent run, Markdown: its tables and the safety line."""
-    parts = []
-    for name, (columns, rows) in tables.items():
-        lines = [columns, ["---"] * len(columns), *rows]
-        parts += [f"## {name.capitalize()}", "\n".join("| " + " | ".join(line) + " |" for line in lines)]
+    parts = [f"## {name.capitalize()}\n\n{table.markdown()}" for name, table in tables.items()]
     return "\n\n".join([*parts, SAFETY]) + "\n"

@@ -16,7 +16,6 @@ from xray.data.catalog import Catalog
 from xray.data.folds import Fold
 from xray.data.store.pixel_store import PixelStore
 from xray.evaluation.cross_validation.summary import SHOWN
-from xray.evaluation.decision.rule_metrics import Table
 from xray.evaluation.evaluate import Evaluated, evaluation_digest
 from xray.evaluation.metrics.aggregate import mean_and_sd
 from xray.files.artifact_folder import MANIFEST
@@ -24,6 +23,7 @@ from xray.runs.cross_validation_run import FoldRun, single_seed_config
 from xray.runs.parent_run import ParentRun, log_children, note
 from xray.runs.run_context import RunContext
 from xray.runs.training_run import Recorded, record, run_facts
+from xray.table import Table
 from xray.tracking.run_artifacts import log_final_metrics
 from xray.tracking.ui_views import NOTE_TAG
 from xray.training.ensemble import ensemble, ensemble_digest
@@ -61,7 +61,7 @@ class RecordedEnsemble(Recorded):
             for name in SHOWN
             if name in found and name in own
         ]
-        return ("figure", "registered", "mean", "sd", "each seed"), rows
+        return Table(("figure", "registered", "mean", "sd", "each seed"), rows)
 
 
 def members_of(catalog: Catalog, store: PixelStore, config: Config) -> list[Fold]:

@@ -9,7 +9,7 @@ from xray.config import Config, Registry, digest_of
 from xray.data.catalog import Catalog
 from xray.data.decoding.normalizer import normalizer_digest
 from xray.data.store.fill_pixel_store import PixelStore
-from xray.errors import RegistryError
+from xray.errors import RegistryUnavailable
 from xray.evaluation.drift.reference import FILE as REFERENCE
 from xray.evaluation.evaluate import Evaluated
 from xray.evaluation.inspection.inspect import inspection_of
@@ -172,8 +172,8 @@ def complete(tracker: Tracker, trained: Trained, evaluated: Evaluated, catalog: 
     epochs = [asdict(epoch) for epoch in trained.history().epochs]
     unsent = tracker.log_epochs(epochs)
     if unsent:
-        reason = TimeoutError(f"{len(unsent)} of {len(epochs)} epochs are not sent")
-        raise RegistryError(f"tracking store {tracker.store.shown} must answer. Received: {reason}") from reason
+        said = f"{len(unsent)} of {len(epochs)} epochs are not sent"
+        raise RegistryUnavailable(f"tracking store {tracker.store.shown} must answer. Received: {said}")
     code = code_version()
     count = count_evaluation(tracker, evaluated, catalog, code)
     told = RunReport(trained, evaluated, inspection_of(trained, evaluated), catalog, config, count, code)

@@ -1,7 +1,6 @@
 """A child that goes on whatever it is given: a file that ends it is that file's reject, and the others are scored."""
 
 import contextlib
-import hashlib
 import logging
 from collections import deque
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ import pandas as pd
 from xray.data.decoding import scan_files
 from xray.data.sources.file_listing import printable
 from xray.errors import ImageError, RegistryError
+from xray.files.digest import stream_sha256
 from xray.scoring.model_process import ModelProcess, ModelProcessEnded
 
 log = logging.getLogger(__name__)
@@ -111,6 +111,6 @@ class Guarded:
 def _digest(file: Path) -> str | None:
     try:
         with scan_files.opened(file) as content:
-            return hashlib.file_digest(content, "sha256").hexdigest()
+            return stream_sha256(content)
     except (OSError, ImageError):
         return None

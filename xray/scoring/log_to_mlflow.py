@@ -202,6 +202,6 @@ def _scores_are_safe(store: Store, entry: Entry) -> Iterator[None]:
         with reached(store):
             yield
     except RegistryError as error:
-        raise RegistryError(
+        raise type(error)(
             f"the scores are in {entry.folder}; the next run logs them, once MLflow is back. Received: {error}"
         ) from error

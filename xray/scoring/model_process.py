@@ -16,7 +16,7 @@ from typing import IO
 
 import pandas as pd
 
-from xray.errors import RegistryError
+from xray.errors import RegistryError, by_cause
 
 READY = b"ready\n"
 MAIN = Path(__file__).with_name("model_process_main.py")
@@ -61,7 +61,8 @@ class ModelProcess:
             )
         except OSError as error:
             self._errors.close()
-            raise RegistryError(f"a model must score in a process of its own. Received: {error.strerror}") from error
+            words = f"a model must score in a process of its own. Received: {error.strerror}"
+            raise by_cause(RegistryError, words, error) from error
 
     def ask(self, files: Sequence[Path], maps: Path | None = None) -> None:
         """Hand over a batch.

@@ -11,7 +11,7 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Metric
 
-from xray.errors import StoreError
+from xray.errors import StoreError, by_cause
 from xray.tracking.headline_metrics import in_headline
 from xray.tracking.store import reached
 from xray.tracking.tracker import Tracker
@@ -153,7 +153,7 @@ def _log_scores(client: MlflowClient, run_id: str, scores: pd.DataFrame) -> None
             # not client.log_table, which appends to a table that is there
             _as_read(scores).to_json(table, orient="split", index=False)
         except OSError as error:
-            raise StoreError(f"{parquet} could not be written: {error}") from error
+            raise by_cause(StoreError, f"{parquet} could not be written: {error}", error) from error
         for path in (parquet, table):
             client.log_artifact(run_id, str(path))
     client.set_tag(run_id, TABLES_TAG, json.dumps([{"path": f"{SCORES}.json", "type": "table"}]))

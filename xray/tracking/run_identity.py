@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from xray.errors import DamagedError, StoreError
+from xray.errors import DamagedError, StoreError, by_cause
 from xray.files.damage import read_json, set_aside, write_json
 from xray.tracking.leftovers import sweep
 from xray.tracking.owner import Owner
@@ -250,4 +250,4 @@ def _remember(path: Path, value: Mapping[str, Any]) -> None:
     try:
         write_json(path, value)
     except OSError as error:
-        raise StoreError(f"{path} could not be written: {error}") from error
+        raise by_cause(StoreError, f"{path} could not be written: {error}", error) from error

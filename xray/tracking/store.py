@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from xray.config import Workspace
-from xray.errors import RegistryError
+from xray.errors import RegistryError, RegistryUnavailable
 from xray.secrecy import redacted, require_address, require_database, without_password
 from xray.tracking.database.local_artifacts import find_below
 from xray.tracking.database.mlflow_database import AFTERWARDS, is_whole, require_whole
@@ -205,7 +205,7 @@ def reached(store: Store) -> Iterator[None]:
         file = file_of(store.uri)
         if file is not None and is_damage(error):
             raise damaged(file, AFTERWARDS) from None
-        raise RegistryError(
+        raise RegistryUnavailable(
             f"tracking store {store.shown} must answer. Received: {redacted(first_line(error))}"
         ) from error
 

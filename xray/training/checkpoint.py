@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xray.errors import DamagedError, StoreError
+from xray.errors import DamagedError, StoreError, by_cause
 from xray.files.artifact_folder import MANIFEST, adopt, digests_of, require_readable, require_whole, seal
 from xray.files.atomic import clear_drafts, whole_folder
 from xray.files.damage import set_aside, write_json
@@ -142,7 +142,9 @@ def save_checkpoint(training: Path, network: "keras.Model", history: History) ->
             if best is not None and digests[BEST] != digests_of(best.parent)[best.name]:
                 raise DamagedError(best, "another SHA-256 than was written")
     except OSError as error:
-        raise StoreError(f"the training folder {training} must be writable and have room. Received: {error}") from error
+        raise by_cause(
+            StoreError, f"the training folder {training} must be writable and have room. Received: {error}", error
+        ) from error
     drop_checkpoints(training, keep=KEPT)
     return Checkpoint(folder)
 

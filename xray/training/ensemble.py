@@ -6,7 +6,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from xray.config import Config, digest_of
-from xray.errors import StoreError, TrainingError
+from xray.errors import StoreError, TrainingError, by_cause
 from xray.libraries import quiet_import
 from xray.training.fit import Trained, is_finished
 
@@ -45,7 +45,9 @@ def ensemble(members: Sequence[Trained], config: Config, root: Path) -> Trained:
                     from xray.training.build_ensemble import write_average
                 write_average(folder, members, config)
     except OSError as error:
-        raise StoreError(f"the folder {folder} must be writable and have room. Received: {error}") from error
+        raise by_cause(
+            StoreError, f"the folder {folder} must be writable and have room. Received: {error}", error
+        ) from error
     return Trained(folder, digest, trained_epochs=0)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from xray.config import Config
-from xray.errors import StoreError
+from xray.errors import StoreError, by_cause
 from xray.files.artifact_folder import seal
 from xray.files.atomic import whole_file
 from xray.files.damage import write_json
@@ -55,7 +55,9 @@ def export(folder: Path, last: Checkpoint, config: Config) -> None:
     try:
         write_trained(folder, network, {**history.to_json(), "stopped_early": early})
     except OSError as error:
-        raise StoreError(f"the training folder {folder} must be writable and have room. Received: {error}") from error
+        raise by_cause(
+            StoreError, f"the training folder {folder} must be writable and have room. Received: {error}", error
+        ) from error
 
 
 def write_trained(folder: Path, network: keras.Model, history: Mapping[str, Any], **manifest: Any) -> None:

@@ -3,19 +3,18 @@
 import logging
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from xray.config import Config
 from xray.data.catalog import Catalog
 from xray.data.store.pixel_store import PixelStore
-from xray.errors import DamagedError, StoreError, TrainingError
+from xray.errors import DamagedError, TrainingError
 from xray.files.artifact_folder import MANIFEST, adopt, kept_json, require_readable, require_whole
-from xray.files.damage import ASIDE, reading, set_aside
+from xray.files.damage import ASIDE, reading, set_aside, writing
+from xray.files.lock import locked
 from xray.libraries import quiet_import
 from xray.training.checkpoint import drop_checkpoints
 from xray.training.history import HISTORY, MODEL, History, OnEpoch
@@ -135,32 +134,22 @@ def _prove(folder: Path) -> tuple[str, ...]:
 def _set_aside(folder: Path, damage: DamagedError, names: Collection[str] | None) -> None:
     """Move files away; without names all but the lock, and checkpoints that a kill left, where training goes on."""
     lost = folder / f"lost{ASIDE}"
-    try:
+    with writing(f"the training folder {folder}"):
         shutil.rmtree(lost, ignore_errors=True)
         lost.mkdir()
         for path in folder.iterdir():
             stays = path.name in (LOCK, lost.name) or path.name.startswith("epoch-") or path.suffix == ASIDE
             if path.name in names if names is not None else not stays:
                 path.rename(lost / path.name)
-    except OSError as error:
-        raise StoreError(f"the training folder {folder} must be writable and have room. Received: {error}") from error
     then = "it is made again" if names else "the training is done again"
     log.warning("%s is damaged and set aside in %s; %s: %s", damage.path, lost.name, then, damage.told(damage.path))
 
 
 @contextmanager
 def _only_trainer(folder: Path) -> Iterator[None]:
-    lock = FileLock(folder / LOCK, timeout=0)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout as error:
-        raise TrainingError(
-            f"one trainer at a time may work in a training folder. Received: {folder} is in use"
-        ) from error
-    except OSError as error:
-        raise StoreError(f"the training folder {folder} must be writable and have room. Received: {error}") from error
-    try:
+    taken = TrainingError(f"one trainer at a time may work in a training folder. Received: {folder} is in use")
+    with ExitStack() as held:
+        with writing(f"the training folder {folder}"):
+            folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(locked(folder / LOCK, taken))
         yield
-    finally:
-        lock.release()

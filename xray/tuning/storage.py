@@ -13,7 +13,7 @@ from optuna.exceptions import ExperimentalWarning
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
-from xray.errors import ConfigError, RegistryError
+from xray.errors import ConfigError, RegistryError, RegistryUnavailable
 from xray.tracking.database.sqlite_file import copy, damaged, file_of, held, is_damage, make_whole
 
 PATIENCE_SECONDS = 60
@@ -90,7 +90,7 @@ def answering(address: SecretStr) -> Iterator[None]:
         file = file_of(address.get_secret_value())
         if file is not None and is_damage(error.__cause__ or error):
             raise damaged(file, "the same xray tune goes through its trials again") from None
-        raise RegistryError(f"--storage must be a database that answers. Received: {known}") from error
+        raise RegistryUnavailable(f"--storage must be a database that answers. Received: {known}") from error
 
 
 @contextmanager

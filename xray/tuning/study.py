@@ -24,7 +24,7 @@ from pydantic import SecretStr
 from xray.config import Config, Workspace, digest_of
 from xray.data.catalog import Catalog
 from xray.data.decoding.normalizer import normalizer_digest
-from xray.errors import StoreError
+from xray.errors import StoreError, by_cause
 from xray.training.training_digest import training_digest
 from xray.tuning.search_space import Choices, Range, Search
 from xray.tuning.storage import answering, database_of, quietly
@@ -111,7 +111,7 @@ def open_study(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(f"{folder.parent} must be writable. Received: {error}") from error
+        raise by_cause(StoreError, f"{folder.parent} must be writable. Received: {error}", error) from error
     url = storage or SecretStr(f"sqlite:///{(folder.resolve() / DATABASE).as_posix()}")
     study = Study(name, folder, config, search, materials, url)
     with connected(study):

@@ -5,16 +5,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from optuna.trial import FrozenTrial, TrialState
 
 from xray.config import Config
 from xray.errors import TrainingError
-from xray.evaluation.decision.rule_metrics import Table
+from xray.files.lock import locked
 from xray.runs.parent_run import ParentRun, log_children, note
 from xray.runs.run_context import RunContext
 from xray.runs.training_run import run_facts
+from xray.table import Table
 from xray.tracking.run_artifacts import log_metrics
 from xray.tracking.ui_views import NOTE_TAG
 from xray.tuning.search_space import Params, applied, value_in_words
@@ -91,7 +91,7 @@ class StudyResult:
             )
             for line in self.lines[:MOST_SHOWN]
         ]
-        return columns, rows
+        return Table(columns, rows)
 
 
 @contextmanager
@@ -109,18 +109,9 @@ def opened(study: Study, context: RunContext) -> Iterator[str | None]:
         TrainingError: Another command goes on with this study.
         StoreError: The folder could not be written.
     """
-    lock = FileLock(study.folder / "lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise TrainingError(
-            f"one command at a time may go on with a study. Received: {study.name} is in use"
-        ) from error
-    try:
-        with _parent(study, context).opened() as parent:
-            yield parent
-    finally:
-        lock.release()
+    taken = TrainingError(f"one command at a time may go on with a study. Received: {study.name} is in use")
+    with locked(study.folder / "lock", taken), _parent(study, context).opened() as parent:
+        yield parent
 
 
 def record_study(study: Study, tried: int, context: RunContext) -> StudyResult:

@@ -12,7 +12,7 @@ import pytest
 from xray.errors import DamagedError, EvaluationError, StoreError
 from xray.files import artifact_folder
 from xray.files.artifact_folder import MANIFEST, digests_of, is_whole, kept_json, write_folder
-from xray.files.damage import file_digest
+from xray.files.digest import file_sha256
 
 
 def fill(draft: Path) -> dict[str, Any]:
@@ -124,14 +124,14 @@ class TestDamaged:
 
         def counted(path: Path) -> str:
             digested.append(path)
-            return file_digest(path)
+            return file_sha256(path)
 
         def write(draft: Path) -> dict[str, Any]:
             (draft / "a.json").write_text('{"b": 1}')
             return {}
 
         write_folder(folder, write)
-        monkeypatch.setattr(artifact_folder, "file_digest", counted)
+        monkeypatch.setattr(artifact_folder, "file_sha256", counted)
         assert [kept_json(folder, "a.json") for _ in range(3)] == [{"b": 1}] * 3
         assert digested == [folder / "a.json"]
         (folder / "a.json").write_text('{"b": 2}')

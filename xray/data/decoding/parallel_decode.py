@@ -1,6 +1,5 @@
 """Many scans normalized at once, in threads or on a cluster; the outcome's order is that of the scans."""
 
-import hashlib
 import os
 from collections.abc import Generator, Sequence
 from concurrent.futures import BrokenExecutor
@@ -11,7 +10,8 @@ from xray import config
 from xray.data.decoding import scan_files
 from xray.data.decoding.executors import InOrder, OpenCluster, Threads
 from xray.data.decoding.normalizer import Normalized, normalize
-from xray.errors import ChangedError, DataError, ImageError
+from xray.errors import ChangedError, DataError, ImageError, by_cause
+from xray.files.digest import bytes_sha256
 from xray.files.s3 import READERS, DataPath, S3Path
 
 CHUNK = 8
@@ -89,10 +89,10 @@ def _normalize_chunk(folder: DataPath, images: config.Images, scans: Sequence[Sc
 def _normalize_file(path: DataPath, digest: str, images: config.Images) -> Normalized | ImageError:
     try:
         with scan_files.content(path) as data:
-            if hashlib.sha256(data).hexdigest() == digest:
+            if bytes_sha256(data) == digest:
                 return _normalize(data, images)
     except OSError as error:
-        raise DataError(f"every scan must be readable. Received: {path}: {error.strerror}") from error
+        raise by_cause(DataError, f"every scan must be readable. Received: {path}: {error.strerror}", error) from error
     except ImageError:  # a pipe, or a larger file, where a scan was digested
         pass
     raise ChangedError(f"scans must not change while they are prepared; prepare them again. Received: {path}")

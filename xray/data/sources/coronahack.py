@@ -16,7 +16,7 @@ import pandera.pandas as pa
 
 from xray.data.sources.file_listing import Listing, list_files, printable, stays_inside
 from xray.data.sources.patient_ids import patient_ids, source_of
-from xray.errors import DataError, S3Error
+from xray.errors import DataError, S3Error, by_cause
 from xray.files.s3 import DataPath
 from xray.labels import CAUSE_OF_SUBTYPE, LABELS, NORMAL, PNEUMONIA
 
@@ -120,7 +120,7 @@ def _read_table(path: DataPath, columns: Sequence[str]) -> pd.DataFrame:
         line = error.object[: error.start].count(b"\n") + 1
         raise DataError(f"{path} must be UTF-8. Received: {error.reason} in line {line}") from error
     except OSError as error:
-        raise DataError(f"{path} must be readable. Received: {error.strerror}") from error
+        raise by_cause(DataError, f"{path} must be readable. Received: {error.strerror}", error) from error
     if not text.strip():
         raise DataError(f"{path} must be a CSV with a header. Received: an empty file")
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)

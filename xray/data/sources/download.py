@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 from xray.data.sources.coronahack import METADATA_NAME
-from xray.errors import DataError, StoreError, XrayError
+from xray.errors import DataError, StoreError, XrayError, by_cause
 from xray.files.atomic import whole_folder
 
 DATASET = "praveengovi/coronahack-chest-xraydataset"
@@ -39,7 +39,7 @@ def download(folder: Path) -> int:
             _fetch(kagglehub, partial)
             files = sum(path.is_file() for path in partial.rglob("*"))
     except OSError as error:
-        raise StoreError(f"{folder} must be writable. Received: {error}") from error
+        raise by_cause(StoreError, f"{folder} must be writable. Received: {error}", error) from error
     return files
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from xray.data.decoding.scan_files import ITS_OWN
-from xray.errors import DataError
+from xray.errors import DataError, by_cause
 from xray.files.s3 import DataPath, S3Path
 
 # What a terminal or a reader would act on: control characters, ends of lines, marks that turn the writing around.
@@ -94,7 +94,9 @@ def _list(root: Path, top: str, inside: tuple[Path, ...], listing: Listing) -> N
         except OSError as error:
             if folder == top or error.errno not in ITS_OWN:
                 shown = printable(str(root / folder))
-                raise DataError(f"{shown} must be a readable folder. Received: {error.strerror}") from error
+                raise by_cause(
+                    DataError, f"{shown} must be a readable folder. Received: {error.strerror}", error
+                ) from error
             listing.unreadable[folder] = f"the folder cannot be listed: {error.strerror}"
 
 

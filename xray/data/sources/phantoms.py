@@ -19,7 +19,7 @@ from PIL import Image
 
 from xray.data.sources.coronahack import COLUMNS, METADATA_NAME, SUMMARY_NAME
 from xray.data.sources.phantom_drawing import draw_chest
-from xray.errors import DataError, StoreError
+from xray.errors import DataError, StoreError, by_cause
 from xray.files.atomic import draft_of
 
 logger = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ def write_phantoms(folder: Path, scans: int, seed: int = 0, size: tuple[int, int
             os.replace(unfinished / name, folder / name)
         unfinished.rmdir()
     except OSError as error:
-        raise StoreError(f"phantoms could not be written to {folder}: {error.strerror}") from error
+        raise by_cause(StoreError, f"phantoms could not be written to {folder}: {error.strerror}", error) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     logger.info("wrote %d phantoms to %s", scans, folder)

@@ -6,10 +6,9 @@ each shard: a filling that was killed goes on from there, and readers never see 
 """
 
 import logging
-import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -17,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from xray import config
@@ -27,8 +25,10 @@ from xray.data.decoding.parallel_decode import Outcome, normalize_all
 from xray.data.store.pixel_store import MANIFEST, SCHEMA, PixelStore, Reject, RowGroup, Shard
 from xray.data.store.s3_mirror import Mirror
 from xray.errors import ImageError, StoreError
-from xray.files.atomic import sync, whole_file
-from xray.files.damage import file_digest
+from xray.files.atomic import draft_of, sync, whole_file
+from xray.files.damage import writing
+from xray.files.digest import file_sha256
+from xray.files.lock import locked
 from xray.files.s3 import DataPath, S3Path
 from xray.progress import Progress
 
@@ -92,9 +92,9 @@ def fill(
     """
     place = root / normalizer_digest(images)
     mirror = None if shared is None else Mirror(shared / place.name)
-    with _one_line_for_os_errors(place):
+    with writing(place):
         place.mkdir(parents=True, exist_ok=True)
-        with _only_writer(place):
+        with locked(place / ".lock", waiting=lambda: _tell_waiting(place)):
             whole, rebuilt = _whole_part(place, images)
             store = whole if mirror is None else mirror.fetch(whole)
             _sweep(store)
@@ -130,7 +130,7 @@ def _whole_part(place: Path, images: config.Images) -> tuple[PixelStore, int]:
 
 
 def _is_whole(path: Path, shard: Shard) -> bool:
-    return path.is_file() and path.stat().st_size == shard.bytes and file_digest(path) == shard.sha256
+    return path.is_file() and path.stat().st_size == shard.bytes and file_sha256(path) == shard.sha256
 
 
 def _sweep(store: PixelStore) -> None:
@@ -173,7 +173,7 @@ def _write_shard(store: PixelStore, scans: Iterator[tuple[str, Normalized]]) -> 
     group_rows = max(1, min(ROW_GROUP_ROWS, ROW_GROUP_BYTES // (store.height * store.width)))
     about = {"normalizer": store.digest, "height": str(store.height), "width": str(store.width), "dtype": "uint8"}
     digests: list[str] = []
-    temporary = store.folder / f"shard.tmp-{os.getpid()}"
+    temporary = draft_of(store.folder / "shard.parquet")  # its own name follows from what it holds
     try:
         # Uncompressed, for reading speed: docs/decisions/0002-pixel-encoding.md has the measurement.
         with pq.ParquetWriter(
@@ -189,7 +189,7 @@ def _write_shard(store: PixelStore, scans: Iterator[tuple[str, Normalized]]) -> 
         if not digests:
             return None
         name = f"shard-{config.digest_of(digests)}.parquet"
-        shard = Shard(name, file_digest(temporary), temporary.stat().st_size, len(digests))
+        shard = Shard(name, file_sha256(temporary), temporary.stat().st_size, len(digests))
         sync(temporary)
         temporary.replace(store.folder / name)
         return shard
@@ -227,23 +227,5 @@ def _binary(pixels: NDArray[np.uint8]) -> pa.Array:
     return pa.Array.from_buffers(pa.binary(), len(pixels), [None, pa.py_buffer(ends), pa.py_buffer(pixels)])
 
 
-@contextmanager
-def _only_writer(place: Path) -> Iterator[None]:
-    lock = FileLock(place / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        log.info("%s is being filled by another process; waiting for it", place)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
-def _one_line_for_os_errors(place: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(f"{place} must be writable and have room. Received: {error}") from error
+def _tell_waiting(place: Path) -> None:
+    log.info("%s is being filled by another process; waiting for it", place)

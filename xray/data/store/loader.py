@@ -15,7 +15,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from xray.data.store.pixel_store import PixelStore, RowGroup
-from xray.errors import StoreError
+from xray.errors import StoreError, StoreUnavailable
 
 MIXED_ROW_GROUPS = 16
 """Row groups that are shuffled together when streaming: some 2,000 scans, 185 MB at 300 x 300."""
@@ -139,10 +139,11 @@ def store_errors() -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
-        found = re.search(r"StoreError: (.+)", error.message)
+        found = re.search(r"(StoreError|StoreUnavailable): (.+)", error.message)
         if found is None:
             raise
-        raise StoreError(found[1]) from error
+        kind = StoreUnavailable if found[1] == "StoreUnavailable" else StoreError
+        raise kind(found[2]) from error
 
 
 def _reader(scans: Scans, batch_size: int) -> Callable[[np.random.Generator | None], Iterator[Batch]]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from xray.config import digest_of
 from xray.data.store.parquet_mmap import Pixels, mapped_values
-from xray.errors import StoreError
+from xray.errors import StoreError, by_cause
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -298,4 +298,5 @@ def _parquet(path: Path) -> Iterator[pq.ParquetFile]:
         with pq.ParquetFile(path, memory_map=True) as file:
             yield file
     except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"{path} must be a whole shard; prepare the data again. Received: {error}") from error
+        words = f"{path} must be a whole shard; prepare the data again. Received: {error}"
+        raise by_cause(StoreError, words, error) from error

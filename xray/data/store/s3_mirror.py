@@ -13,8 +13,8 @@ from pathlib import Path
 from xray.data.store.pixel_store import PixelStore, Reject, Shard
 from xray.errors import S3Error
 from xray.files.artifact_folder import MANIFEST
-from xray.files.atomic import sync
-from xray.files.damage import file_digest
+from xray.files.atomic import whole_file
+from xray.files.digest import file_sha256
 from xray.files.s3 import S3Path
 
 log = logging.getLogger(__name__)
@@ -114,18 +114,15 @@ class Mirror:
         return [shard for shard, good in zip(wanted, whole, strict=True) if good]
 
     def _fetch(self, shard: Shard, folder: Path) -> bool:
-        unfinished = folder / f"{shard.name}.tmp-fetch"
         try:
-            (self._folder / shard.name).download(unfinished)
-            good = file_digest(unfinished) == shard.sha256
-            if good:
-                sync(unfinished)
-                unfinished.replace(folder / shard.name)
+            with whole_file(folder / shard.name) as draft:
+                (self._folder / shard.name).download(draft)
+                good = file_sha256(draft) == shard.sha256
+                if not good:
+                    draft.unlink()
             return good
         except FileNotFoundError:
             return False
-        finally:
-            unfinished.unlink(missing_ok=True)
 
 
 def share_folder(folder: Path, shared: S3Path) -> None:

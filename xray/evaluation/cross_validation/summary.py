@@ -11,13 +11,13 @@ import pandas as pd
 from xray import config
 from xray.config import digest_of
 from xray.evaluation.cross_validation.out_of_fold import SPLIT, TABLE_COLUMNS, FoldScores, evaluate_out_of_fold, gather
-from xray.evaluation.decision.rule_metrics import Table
 from xray.evaluation.evaluate import Evaluated
 from xray.evaluation.metrics.aggregate import mean_and_sd
 from xray.evaluation.metrics.multiclass import COLUMNS as CLASS_COLUMNS
 from xray.evaluation.metrics.multiclass import ClassEvaluation, class_scores, evaluate_classes
 from xray.files.artifact_folder import kept_json, write_folder
 from xray.labels import class_columns
+from xray.table import Table
 from xray.training.fit import Trained
 
 SUMMARY_VERSION = 3
@@ -95,10 +95,10 @@ class Summary:
             if name in found
         ]
         tables: dict[str, Table] = {
-            "folds": (("figure", "mean", "sd", "each fold"), rows),
-            "out-of-fold": (TABLE_COLUMNS, report["out_of_fold"]),
+            "folds": Table(("figure", "mean", "sd", "each fold"), rows),
+            "out-of-fold": Table(TABLE_COLUMNS, report["out_of_fold"]),
         }
-        return tables | ({"classes-out-of-fold": (CLASS_COLUMNS, report["classes"])} if report["classes"] else {})
+        return tables | ({"classes-out-of-fold": Table(CLASS_COLUMNS, report["classes"])} if report["classes"] else {})
 
 
 def summarize(folds: Sequence[EvaluatedFold], evaluation: config.Evaluation, root: Path) -> Summary:

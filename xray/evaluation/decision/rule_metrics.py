@@ -1,6 +1,6 @@
 """What a model is worth in use: calibrated, carried to another prevalence, with its doubtful scans referred."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +15,7 @@ from xray.evaluation.decision.rule import DecisionRule
 from xray.evaluation.metrics import binary as metrics
 from xray.evaluation.metrics.bootstrap import Estimate, bootstrap, flat_estimates
 from xray.evaluation.metrics.split_metrics import HALF, labels_and_scores, split_of
-
-Table = tuple[Sequence[str], Sequence[Sequence[str]]]
-"""Columns and rows, in words."""
+from xray.table import Table
 
 CALIBRATION = ("brier", "calibration_error")
 REFERRAL = {
@@ -126,9 +124,9 @@ def _tables(
     referral = [(said, str(drawn[name] or "no scans")) for name, said in REFERRAL.items()]
     referral.insert(0, ("scores that are referred", f"{reading.low:.3f} to {reading.high:.3f}"))
     return {
-        "Calibration": (columns, rows),
-        "Referral": (("share", "of the scans"), referral),
-        WORTH: (("where this share is pneumonia", "PPV", "NPV"), _worth(drawn, own)),
+        "Calibration": Table(columns, rows),
+        "Referral": Table(("share", "of the scans"), referral),
+        WORTH: Table(("where this share is pneumonia", "PPV", "NPV"), _worth(drawn, own)),
     }
 
 

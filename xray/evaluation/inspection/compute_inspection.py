@@ -18,7 +18,6 @@ from xray.data.decoding.image_statistics import image_statistics
 from xray.data.store.pixel_store import PixelStore
 from xray.evaluation.compute_evaluation import SCANS_AT_ONCE
 from xray.evaluation.decision.rule import DecisionRule
-from xray.evaluation.decision.rule_metrics import Table
 from xray.evaluation.evaluate import Evaluated
 from xray.evaluation.inspection import linear_probe, robustness, shortcuts, slices
 from xray.evaluation.inspection.plots import robustness_picture, slices_picture
@@ -28,6 +27,7 @@ from xray.evaluation.inspection.saliency_plots import explanation_grid
 from xray.evaluation.inspection.saliency_sanity import Sanity, sanity_check
 from xray.evaluation.inspection.weak_points import weak_points
 from xray.evaluation.plots.scan_grid import choose_scans
+from xray.table import Table
 from xray.training.fit import Trained
 from xray.training.predict import predict
 
@@ -107,10 +107,10 @@ def _look(
     sane, maps = _maps(seen, config)
     spots = _focus(seen)
     tables: dict[str, Table] = {
-        "Parts of the scans": (slices.COLUMNS, parts.rows()),
-        "Changed scans: the loss of each figure": (robustness.COLUMNS, changed.rows()),
-        "Without the lungs": (shortcuts.COLUMNS, short.rows()),
-        "The source read from the features": (linear_probe.COLUMNS, probed.rows()),
+        "Parts of the scans": Table(slices.COLUMNS, parts.rows()),
+        "Changed scans: the loss of each figure": Table(robustness.COLUMNS, changed.rows()),
+        "Without the lungs": Table(shortcuts.COLUMNS, short.rows()),
+        "The source read from the features": Table(linear_probe.COLUMNS, probed.rows()),
     }
     metrics = parts.flat("slices") | changed.flat("robustness") | short.flat("shortcut")
     if sane.similarity is not None:

@@ -6,6 +6,8 @@ Headings after Mitchell et al., "Model Cards for Model Reporting", FAT* 2019, do
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from xray.table import Table
+
 SAFETY = "It supports a doctor's judgement and never replaces it. It is no medical device."
 LIMITS = (
     "A probability here is a score of this model on scans like its own; it is no diagnosis.",
@@ -50,6 +52,7 @@ def model_card(facts: CardFacts) -> str:
     """Write the card as Markdown."""
     details = {"Recipe": f"{facts.recipe}. {facts.source}", **facts.details}
     rules = ("Positive means pneumonia.", *facts.rules, "Intervals are 95 %, from a bootstrap over patients.")
+    counts = [(name, f"{count:,}") for name, count in facts.counts.items()]
     findings = _bullets(f"{topic}: {words}" for topic, words in facts.findings.items())
     return "\n\n".join([
         f"# {facts.name}",
@@ -59,7 +62,7 @@ def model_card(facts: CardFacts) -> str:
         "## Factors\n\nSensitivity is given apart for bacterial and viral pneumonia. Age, sex, machine and hospital "
         "are not known for these scans.",
         "## Metrics\n\n" + _bullets(rules),
-        "## Data\n\n" + _table(("scans", "number"), [(name, f"{count:,}") for name, count in facts.counts.items()]),
+        "## Data\n\n" + Table(("scans", "number"), counts).markdown(),
         "## Quantitative analyses\n\n" + "\n\n".join(filter(None, [_figures(facts.figures), findings])),
         "## Ethical considerations\n\nA missed pneumonia harms; so does a treatment that nobody needed. No decision "
         "about a person may rest on this model alone.",
@@ -72,7 +75,7 @@ def _figures(figures: Mapping[str, Figure]) -> str:
         (name.replace("_", " "), "no scans" if value is None else _number(value), _interval(low, high))
         for name, (value, low, high) in figures.items()
     ]
-    return _table(("figure", "TEST", "95 % interval"), rows)
+    return Table(("figure", "TEST", "95 % interval"), rows).markdown()
 
 
 def _interval(low: float | None, high: float | None) -> str:
@@ -85,8 +88,3 @@ def _number(value: float) -> str:
 
 def _bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -2,7 +2,7 @@
 
 `page.html` is the frame, `page.css` the look, and `page.js`, which the page can do without, mends its links inside
 MLflow. Whatever comes from data is escaped. Past 150 lines, since what a page holds and how each part of it is written
-are read side by side. Tables are in `page_tables`.
+are read side by side. Tables are in `tables`.
 """
 
 from base64 import b64encode
@@ -16,7 +16,8 @@ from string import Template
 from xray.errors import EvaluationError
 from xray.evaluation.plots.style import ACCENT, BLUE, GRID, INK
 from xray.evaluation.reporting.png import embed
-from xray.evaluation.reporting.tables import Table, write_table
+from xray.evaluation.reporting.tables import write_table
+from xray.table import Table
 
 FRAME, STYLE, SCRIPT = (Path(__file__).with_name(f"page.{kind}") for kind in ("html", "css", "js"))
 
@@ -88,7 +89,7 @@ class Part:
 
     title: str
     words: Sequence[str] = ()
-    tables: Sequence[Table] = ()
+    tables: Mapping[str, Table] = field(default_factory=dict)
     pictures: Sequence[Picture] = ()
 
 
@@ -197,7 +198,7 @@ def _contents(numbered: Sequence[tuple[str, str, str]]) -> str:
 
 
 def _part(part: Part) -> str:
-    tables = [write_table(table) for table in part.tables if table.rows]
+    tables = [write_table(caption, table) for caption, table in part.tables.items() if table.rows]
     return "\n".join(filter(None, [_paragraphs(part.words), *tables, *map(_picture, part.pictures)]))
 
 

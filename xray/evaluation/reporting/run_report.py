@@ -17,7 +17,7 @@ from xray.evaluation.reporting.at_a_glance import answers, headlines, points
 from xray.evaluation.reporting.captions import plot_with_caption
 from xray.evaluation.reporting.model_card import LIMITS, SAFETY, CardFacts, Figure, model_card
 from xray.evaluation.reporting.page import Link, Page, Part, Picture, Point
-from xray.evaluation.reporting.tables import Table
+from xray.table import Table
 from xray.training.fit import Trained
 
 HEADLINE = {
@@ -161,7 +161,7 @@ class RunReport:
                     self._seen_tables(),
                     self._pictures(SEEN),
                 ),
-                Part("Training and data", [], [self._audit()], self._pictures(LEARNT)),
+                Part("Training and data", [], self._audit(), self._pictures(LEARNT)),
             ],
             limits=list(LIMITS),
             facts={**about, **self._details()},
@@ -240,18 +240,18 @@ class RunReport:
         counts = self.catalog.rows().groupby(["split", "label"]).size()
         return {f"{split}, {label}": int(count) for (split, label), count in counts.items()}
 
-    def _judged_tables(self) -> list[Table]:
+    def _judged_tables(self) -> dict[str, Table]:
         report = self.evaluated.report()
-        first = Table("TEST, were every scan decided, with 95 % intervals over patients", COLUMNS, report["rows"])
-        further = {title: table for title, table in report["tables"].items() if table[1] != report["rows"]}
-        return [first, *(Table(title, *table) for title, table in further.items())]
+        first = "TEST, were every scan decided, with 95 % intervals over patients"
+        further = {title: Table(*table) for title, table in report["tables"].items() if table[1] != report["rows"]}
+        return {first: Table(COLUMNS, report["rows"]), **further}
 
-    def _seen_tables(self) -> list[Table]:
+    def _seen_tables(self) -> dict[str, Table]:
         tables = {} if self.inspected is None else self.inspected.report()["tables"]
-        return [Table(title, *table) for title, table in tables.items()]
+        return {title: Table(*table) for title, table in tables.items()}
 
-    def _audit(self) -> Table:
-        return Table("What the audit of the scans found", ("finding", "value"), lines(self.catalog.findings()))
+    def _audit(self) -> dict[str, Table]:
+        return {"What the audit of the scans found": Table(("finding", "value"), lines(self.catalog.findings()))}
 
     def pictures(self) -> list[Path]:
         """List every picture of the run, PNG files."""

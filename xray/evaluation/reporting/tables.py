@@ -2,32 +2,21 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 
 from xray.errors import EvaluationError
+from xray.table import Table
 
 _NUMBER = re.compile("[-+±<>≤≥\N{MINUS SIGN}]? ?\\d")
 _LONGEST_NUMBER = 36
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table; without rows it is left out.
-
-    Attributes:
-        caption: What it shows.
-        columns: Headings. The first column names the rows.
-        rows: Cells in words, one for each column. A column that is mostly numbers is set to the right.
-    """
-
-    caption: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
-def write_table(table: Table) -> str:
+def write_table(caption: str, table: Table) -> str:
     """Write a table as HTML in a frame that scrolls, which it needs only where a word is wider than a column.
+
+    Args:
+        caption: What it shows.
+        table: A column of it that is mostly numbers is set to the right.
 
     Raises:
         EvaluationError: A row has not one cell for each column.
@@ -42,7 +31,7 @@ def write_table(table: Table) -> str:
         for name, kind in zip(table.columns, kinds, strict=True)
     )
     lines = "\n".join(f'<tr role="row">{_row(row, kinds, table.columns)}</tr>' for row in table.rows)
-    caption = escape(table.caption)
+    caption = escape(caption)
     # The roles are the elements' own, which a browser forgets where a narrow screen lays rows out as blocks.
     # It takes the keyboard's focus, so that what is wider than the page can be reached without a mouse.
     return (

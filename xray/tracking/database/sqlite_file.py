@@ -9,18 +9,18 @@ import os
 import shlex
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
 import psutil
-from filelock import FileLock, Timeout
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import ArgumentError
 
 from xray.errors import RegistryError
 from xray.files.atomic import whole_file
+from xray.files.lock import locked
 
 CREATION_SECONDS = 120.0
 """Longest wait for another process that is making the same file: its tables took a busy machine 20 s."""
@@ -52,19 +52,15 @@ def held(path: Path) -> Iterator[None]:
     Raises:
         RegistryError: Another process has it for too long, or the folder cannot be written.
     """
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
-    try:
-        lock.acquire(timeout=CREATION_SECONDS)
-    except Timeout:
-        raise RegistryError(
-            f"{path} is being made by another command; give this one again. Received: no end in {CREATION_SECONDS:g} s"
-        ) from None
-    except OSError as error:
-        raise RegistryError(f"{path.parent} must be writable. Received: {error.strerror or error}") from None
-    try:
+    taken = RegistryError(
+        f"{path} is being made by another command; give this one again. Received: no end in {CREATION_SECONDS:g} s"
+    )
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(path.with_name(f".{path.name}.lock"), taken, CREATION_SECONDS))
+        except OSError as error:
+            raise RegistryError(f"{path.parent} must be writable. Received: {error.strerror or error}") from None
         yield
-    finally:
-        lock.release()
 
 
 def make_whole(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:

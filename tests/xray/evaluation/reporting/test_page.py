@@ -12,7 +12,7 @@ from PIL import Image
 from xray.errors import EvaluationError
 from xray.evaluation.reporting.captions import CAPTIONS
 from xray.evaluation.reporting.page import SCRIPT, Headline, Link, Page, Part, Picture, Point, write_page
-from xray.evaluation.reporting.tables import Table
+from xray.table import Table
 
 RUN = "http://127.0.0.1:5000/#/runs/1?a=1&b=2"
 EVIL = '<script>alert("1")</script> & co'
@@ -52,8 +52,8 @@ PAGE = Page(
     points=[Point("Promise not kept", EVIL, weak=True), Point("Seen before", "Once.")],
     headline=[Headline("auc", "0.958", "0.934 to 0.978", EVIL)],
     sections=[
-        Part("Figures on TEST", ["Words."], [Table(EVIL, ("figure", "value"), [(EVIL, "0.750")])], []),
-        Part("Pictures", [], [], [Picture(png(), f"A blue ground. {EVIL}", "Blue.")]),
+        Part("Figures on TEST", ["Words."], {EVIL: Table(("figure", "value"), [(EVIL, "0.750")])}, []),
+        Part("Pictures", [], {}, [Picture(png(), f"A blue ground. {EVIL}", "Blue.")]),
         Part("Nothing was seen"),
     ],
     limits=["Few scans."],
@@ -153,14 +153,14 @@ def test_a_page_without_findings_has_neither_contents_nor_cards() -> None:
 
 
 def test_a_table_without_rows_is_left_out_and_so_is_a_part_of_nothing_else() -> None:
-    empty = Table("nothing", ("figure", "value"), [])
-    assert not written(Part("Tables", [], [empty])).all("section")
-    assert not written(Part("Tables", ["Words."], [empty])).all("table")
+    empty = Table(("figure", "value"), [])
+    assert not written(Part("Tables", [], {"nothing": empty})).all("section")
+    assert not written(Part("Tables", ["Words."], {"nothing": empty})).all("table")
 
 
 def test_columns_of_numbers_stand_to_the_right_and_names_and_words_to_the_left() -> None:
     rows = [("1", "0.912 (0.887 to 0.934)", "a remark"), ("2", "no scans", "2 remarks"), ("3", "-0.1", "")]
-    seen = written(Part("Tables", [], [Table("three", ("rank", "change", "words"), rows)]))
+    seen = written(Part("Tables", [], {"three": Table(("rank", "change", "words"), rows)}))
     assert [cell.get("class", "") for cell in seen.all("td")] == ["number", ""] * 3
     assert [cell["data-column"] for cell in seen.all("td")] == ["change", "words"] * 3, "said on a phone"
     assert [head["scope"] for head in seen.all("th")] == ["col"] * 3 + ["row"] * 3
@@ -168,14 +168,14 @@ def test_columns_of_numbers_stand_to_the_right_and_names_and_words_to_the_left()
 
 
 def test_a_table_scrolls_within_itself_and_the_keyboard_reaches_it() -> None:
-    seen = written(Part("Tables", [], [Table("three", ("figure", "value"), [("auc", "0.9")])]))
+    seen = written(Part("Tables", [], {"three": Table(("figure", "value"), [("auc", "0.9")])}))
     (frame,) = [attributes for attributes in seen.all("div") if attributes.get("class") == "scroll"]
     assert frame["tabindex"] == "0" and frame["aria-label"] == "three"
 
 
 def test_a_row_without_a_cell_for_each_column_is_refused() -> None:
     with pytest.raises(EvaluationError, match=r"each of \['figure', 'value'\]\. Received: \['auc'\]"):
-        written(Part("Tables", [], [Table("short", ("figure", "value"), [("auc",)])]))
+        written(Part("Tables", [], {"short": Table(("figure", "value"), [("auc",)])}))
 
 
 def test_a_picture_without_alternative_text_is_refused() -> None:
