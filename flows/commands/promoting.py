@@ -25,7 +25,8 @@ def models(home: Home = Path(), model_name: ModelName = DEFAULT_NAME, as_json: A
     _ready(home)
     from flows.console import console, show_table
     from xray.config import Workspace
-    from xray.models.versions import FIGURES, versions
+    from xray.evaluation.metrics.names import SHOWN
+    from xray.models.versions import versions
     from xray.promotion.protocol import reconcile
 
     workspace = Workspace(home=home.resolve())
@@ -35,11 +36,11 @@ def models(home: Home = Path(), model_name: ModelName = DEFAULT_NAME, as_json: A
         write_json([each.to_dict() for each in found])
         return
     rows = [
-        (each.version, ", ".join(each.aliases), *(_figure(each.figures.get(name)) for name in FIGURES),
+        (each.version, ", ".join(each.aliases), *(_figure(each.figures.get(name)) for name in SHOWN),
          each.catalog[:8], each.recipe, _time(each.created_ms), each.verdict)
         for each in found
     ]  # fmt: skip
-    figures = [name.replace("_", " ") for name in FIGURES]
+    figures = [name.replace("_", " ") for name in SHOWN]
     show_table(model_name, ("version", "aliases", *figures, "data", "recipe", "registered", "decided"), rows)
     overwritten = ", ".join(each.version for each in found[::-1] if each.overwritten)
     if overwritten:

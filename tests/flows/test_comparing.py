@@ -7,7 +7,7 @@ import pytest
 from tests.flows.test_cli import Answer, called
 from tests.xray.tracking.judged_runs import EXPERIMENT, judged_run, scores_of
 from xray.config import Workspace
-from xray.evaluation.metrics.paired_comparison import FIGURES
+from xray.evaluation.metrics.names import ALL
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_compare_says_what_differs_and_what_is_real(answers: dict[str, Answer]) 
 
 def test_compare_as_json_holds_every_figure(answers: dict[str, Answer]) -> None:
     (compared,) = json.loads(answers["compare as JSON"].out)["compared"]
-    assert set(compared["figures"]) == set(FIGURES)
+    assert set(compared["figures"]) == set(ALL)
     assert compared["figures"]["auc"]["is_real"] is True
 
 

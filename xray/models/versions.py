@@ -9,11 +9,10 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from xray.config import Workspace
+from xray.evaluation.metrics.names import SHOWN
 from xray.models.registered_model import RegisteredModel
 from xray.tracking.lookup.overwritten_metrics import is_overwritten
 from xray.tracking.store import reached
-
-FIGURES = ("auc", "accuracy", "sensitivity", "specificity", "calibration_error")
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Version:
     Attributes:
         version: Its number, from "1".
         aliases: Its aliases, in alphabetical order.
-        figures: Its run's figures on TEST, of `FIGURES`; those that the run has, and none where they are another's.
+        figures: Its run's figures on TEST, of `names.SHOWN`; those that the run has, and none where they are another's.
         catalog: Digest of the catalog it was trained on, or "".
         recipe: Its recipe, or "".
         created_ms: When it was registered, Unix milliseconds.
@@ -72,7 +71,7 @@ def _version(model: RegisteredModel, found: ModelVersion, aliases: Mapping[str, 
     return Version(
         version=str(found.version),
         aliases=sorted(alias for alias, bearer in aliases.items() if bearer == str(found.version)),
-        figures={name: metrics[f"test.{name}"] for name in FIGURES if f"test.{name}" in metrics},
+        figures={name: metrics[f"test.{name}"] for name in SHOWN if f"test.{name}" in metrics},
         catalog=found.tags.get("catalog", ""),
         recipe=found.tags.get("recipe", ""),
         created_ms=int(found.creation_timestamp),

@@ -4,7 +4,9 @@ A metric is what a person compares runs by, or what our own code reads back. Wit
 are a wall of charts in which nobody finds the AUC.
 """
 
-WITH_INTERVAL = ("auc", "accuracy", "sensitivity", "specificity", "calibration_error", "referred")
+from xray.evaluation.metrics.names import SHOWN
+
+WITH_INTERVAL = (*SHOWN, "referred")
 PLAIN = (
     "average_precision", "f1", "brier", "sensitivity_bacterial", "sensitivity_viral", "error_decided",
     "threshold", "scans", "patients", "tp", "fp", "tn", "fn",

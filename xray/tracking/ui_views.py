@@ -13,9 +13,12 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Experiment
 
+from xray.evaluation.metrics.names import SHOWN
+
 VIEW = "xray"
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
 VIEW_NAME = "Figures that matter"
+
 NOTE_TAG = "mlflow.note.content"
 """Holds what MLflow shows as the description of a run or an experiment, Markdown."""
 
@@ -25,7 +28,6 @@ WORKFLOW = "workflowType=machine_learning"
 SCORING, DECISIONS = "-scoring", "-decisions"
 """Ends of the names of experiments: of runs over an inbox, and of what was decided about a model."""
 
-FIGURES = ("auc", "accuracy", "sensitivity", "specificity", "calibration_error")
 COLUMN_PIXELS = 110
 
 
@@ -54,7 +56,7 @@ TRAININGS = View(
     about="A run for each training and evaluation: settings, curves, figures on TEST with 95 % intervals, and as files "
     "`report.html`, every scan's score and, in `metrics.json`, every figure. Another threshold rule for the same "
     "network has a run of its own. `xray compare` says which differences are real.",
-    metrics=(*(f"test.{name}" for name in FIGURES), "validation.auc"),
+    metrics=(*(f"test.{name}" for name in SHOWN), "validation.auc"),
     params=(
         "recipe", "images.height", "training.learning_rate", "training.epochs", "training.seed",
         "split.validation_fold", "evaluation.threshold",

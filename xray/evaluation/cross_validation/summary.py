@@ -12,6 +12,7 @@ from xray import config
 from xray.config import digest_of
 from xray.evaluation.cross_validation.out_of_fold import SPLIT, TABLE_COLUMNS, FoldScores, evaluate_out_of_fold, gather
 from xray.evaluation.evaluate import Evaluated
+from xray.evaluation.metrics import names
 from xray.evaluation.metrics.aggregate import mean_and_sd
 from xray.evaluation.metrics.multiclass import COLUMNS as CLASS_COLUMNS
 from xray.evaluation.metrics.multiclass import ClassEvaluation, class_scores, evaluate_classes
@@ -24,11 +25,9 @@ SUMMARY_VERSION = 3
 """Raised when a change of code changes a figure or a table."""
 
 OUT_OF_FOLD = "out_of_fold.parquet"
-RANKING = ("auc", "average_precision", "brier", "calibration_error")
-DECISIONS = ("accuracy", "sensitivity", "specificity", "f1")
 SHOWN = (
-    *(f"validation.{name}" for name in RANKING),  # at a threshold that was chosen on it, the rest would flatter
-    *(f"test.{name}" for name in RANKING + DECISIONS),
+    *(f"validation.{name}" for name in names.RANKING),  # at a threshold that was chosen on it, the rest would flatter
+    *(f"test.{name}" for name in names.ALL),
 )
 """Figures of each fold that the table shows; the report's metrics come from all of them."""
 

@@ -37,8 +37,8 @@ def robustness_picture(robustness: Robustness) -> Figure:
     )
     figure = canvas(1.8 + ROW * len(robustness.changes), "What a changed scan costs", words)
     losses = {change: robustness.losses(change) for change in robustness.changes}
-    panels = figure.subplots(1, len(changed.FIGURES), sharey=True, sharex=True)
-    for axes, name in zip(panels, changed.FIGURES, strict=True):
+    panels = figure.subplots(1, len(changed.METRICS), sharey=True, sharex=True)
+    for axes, name in zip(panels, changed.METRICS, strict=True):
         plain_axes(axes, f"loss of {name}", "")
         axes.axvline(0, color=INK, linewidth=1)
         for place, change in enumerate(robustness.changes):
@@ -63,8 +63,8 @@ def slices_picture(slices: Slices) -> Figure:
     )
     places = _places(slices)
     figure = canvas(1.9 + ROW * places[-1], "How the model does on parts of the scans", words)
-    panels = figure.subplots(1, len(sliced.FIGURES), sharey=True, sharex=True)
-    for axes, name in zip(panels, sliced.FIGURES, strict=True):
+    panels = figure.subplots(1, len(sliced.METRICS), sharey=True, sharex=True)
+    for axes, name in zip(panels, sliced.METRICS, strict=True):
         plain_axes(axes, name, "")
         worst, whole = slices.worst(name), slices.whole.figures.get(name)
         if whole is not None:

@@ -11,14 +11,15 @@ from xray import config
 from xray.errors import EvaluationError
 from xray.evaluation.inspection.perturbations import ROBUSTNESS, Perturbation
 from xray.evaluation.metrics import binary as metrics
+from xray.evaluation.metrics import names
 from xray.evaluation.metrics.bootstrap import Estimate, Statistics, bootstrap, flat_estimates
 from xray.evaluation.metrics.split_metrics import labels_and_scores, split_of
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
 """From uint8 (n, height, width), 0 to 255, to the probability of pneumonia, float64 (n,), 0 to 1."""
 
-FIGURES = ("auc", "accuracy", "sensitivity", "specificity")
-COLUMNS = ("change", *FIGURES)
+METRICS = names.HEADLINE
+COLUMNS = ("change", *METRICS)
 """What the columns of `Robustness.rows` hold. The first row has the figures of the scans as they are in their place."""
 
 UNCHANGED = "unchanged"
@@ -40,7 +41,7 @@ class Robustness:
         threshold: 0 to 1, the model's stored one.
         changes: Names of the changes, in order.
         figures: `CHANGE.FIGURE` is a figure on the changed scans, 0 to 1, `CHANGE.FIGURE_loss` what it is lower than on
-            the scans as they are, -1 to 1, and `unchanged.FIGURE` the figure on those. For each of `FIGURES`.
+            the scans as they are, -1 to 1, and `unchanged.FIGURE` the figure on those. For each of `METRICS`.
     """
 
     split: str
@@ -59,12 +60,12 @@ class Robustness:
 
     def rows(self) -> list[tuple[str, ...]]:
         """Write the losses in words, a row a change, under `COLUMNS`."""
-        first = ("none: the figures, no losses", *(str(self.figures[f"{UNCHANGED}.{name}"]) for name in FIGURES))
+        first = ("none: the figures, no losses", *(str(self.figures[f"{UNCHANGED}.{name}"]) for name in METRICS))
         return [first, *((spoken(change), *map(str, self.losses(change).values())) for change in self.changes)]
 
     def losses(self, change: str) -> dict[str, Estimate]:
-        """Give the loss of each of `FIGURES` by a change; below 0 where the changed scans do better."""
-        return {name: self.figures[f"{change}.{name}_loss"] for name in FIGURES}
+        """Give the loss of each of `METRICS` by a change; below 0 where the changed scans do better."""
+        return {name: self.figures[f"{change}.{name}_loss"] for name in METRICS}
 
 
 def robustness(
@@ -137,7 +138,7 @@ def _with_losses(y: NDArray[np.bool_], predicted: Mapping[str, NDArray[np.float6
             f"{change}.{name}_loss": found[f"{UNCHANGED}.{name}"] - found[f"{change}.{name}"]
             for change in predicted
             if change != UNCHANGED
-            for name in FIGURES
+            for name in METRICS
         }
         return found | losses
 
@@ -149,7 +150,7 @@ def _figures(
 ) -> dict[str, NDArray[np.float64]]:
     decided = metrics.decision_figures(y, p, threshold, weights)
     found = {"auc": metrics.auc(metrics.ranking(y, p, weights)), **decided}
-    return {name: found[name] for name in FIGURES}
+    return {name: found[name] for name in METRICS}
 
 
 def _predicted(predict: Predict, change: Perturbation, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -18,8 +18,8 @@ from xray.evaluation.metrics.bootstrap import Estimate, bootstrap, flat_estimate
 from xray.evaluation.metrics.multiclass import LEAST_SCANS
 from xray.evaluation.metrics.split_metrics import labels_and_scores, split_of
 
-FIGURES = ("sensitivity", "specificity")
-COLUMNS = ("slice", "scans", *FIGURES)
+METRICS = ("sensitivity", "specificity")
+COLUMNS = ("slice", "scans", *METRICS)
 """What the columns of `Slices.rows` hold."""
 
 TERTILES = {"brightness": ("dark", "medium", "bright"), "size": ("small", "medium", "large")}
@@ -34,7 +34,7 @@ class Slice:
         kind: "all", "subtype", "source", "brightness" or "size".
         name: Among its kind.
         words: What it holds, for a reader.
-        counts: For each of `FIGURES`, the scans it is a share of: pneumonia scans, normal scans.
+        counts: For each of `METRICS`, the scans it is a share of: pneumonia scans, normal scans.
         figures: 0 to 1 each; none that would be a share of fewer than `LEAST_SCANS` scans.
     """
 
@@ -45,7 +45,7 @@ class Slice:
     figures: Mapping[str, Estimate]
 
     def cell(self, figure: str) -> str:
-        """Write one of `FIGURES`, or that too few scans stand behind it; nothing where none do."""
+        """Write one of `METRICS`, or that too few scans stand behind it; nothing where none do."""
         scans = self.counts[figure]
         if not scans or figure in self.figures:
             return str(self.figures.get(figure, ""))
@@ -73,7 +73,7 @@ class Slices:
     parts: tuple[Slice, ...]
 
     def worst(self, figure: str) -> Slice | None:
-        """Name the part with the lowest value of one of `FIGURES`, of equals the first; None without a true part."""
+        """Name the part with the lowest value of one of `METRICS`, of equals the first; None without a true part."""
         true_parts = [part for part in self.parts if 0 < part.counts[figure] < self.whole.counts[figure]]
         evaluated = [part for part in true_parts if figure in part.figures]
         return min(evaluated, key=lambda part: part.figures[figure].value, default=None)
@@ -86,16 +86,16 @@ class Slices:
         named = {
             f"{part.kind}.{part.name}.{figure}": each for part in self.parts for figure, each in part.figures.items()
         }
-        worst = {figure: part.figures[figure] for figure in FIGURES if (part := self.worst(figure))}
+        worst = {figure: part.figures[figure] for figure in METRICS if (part := self.worst(figure))}
         return flat_estimates(prefix, {**named, **{f"worst.{figure}": each for figure, each in worst.items()}})
 
     def rows(self) -> list[tuple[str, str, str, str]]:
         """Write the table in words, a row a part and one for the worst, under `COLUMNS`."""
         rows = []
         for part in (self.whole, *self.parts):
-            cells = [part.cell(figure) for figure in FIGURES]
+            cells = [part.cell(figure) for figure in METRICS]
             rows.append((part.words, f"{sum(part.counts.values()):,}", cells[0], cells[1]))
-        worst = [self.worst(figure) for figure in FIGURES]
+        worst = [self.worst(figure) for figure in METRICS]
         names = ["none" if part is None else part.words for part in worst]
         return [*rows, ("worst of the parts", "", names[0], names[1])]
 
@@ -180,7 +180,7 @@ def _estimates(
         found: dict[str, NDArray[np.float64]] = {}
         for number, mask in enumerate(masks):
             figures = metrics.decision_figures(y[mask], p[mask], threshold, weights[:, mask])
-            found |= {f"{number} {figure}": figures[figure] for figure in FIGURES}
+            found |= {f"{number} {figure}": figures[figure] for figure in METRICS}
         return found
 
     found = bootstrap(statistics, patients, evaluation.seed, evaluation.bootstrap_draws)

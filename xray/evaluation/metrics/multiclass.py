@@ -20,7 +20,7 @@ from xray.labels import SCHEMES, class_columns
 LEAST_SCANS = 10
 """No figure for a class, subtype or source with fewer scans."""
 
-FIGURES = ("auc", "sensitivity", "specificity", "precision", "f1")
+METRICS = ("auc", "sensitivity", "specificity", "precision", "f1")
 MACRO = ("auc", "f1", "sensitivity")
 """Figures whose mean over the classes is given."""
 
@@ -136,7 +136,7 @@ def class_figures(
     for place, name in enumerate(classes):
         if name not in few:
             figures = _against_the_rest(truth == place, p[:, place], called == place, weights)
-            found |= {f"{figure}_{name}": figures[figure] for figure in FIGURES}
+            found |= {f"{figure}_{name}": figures[figure] for figure in METRICS}
     enough = [name for name in classes if name not in few]
     means = {
         f"macro_{figure}": np.mean([found[f"{figure}_{name}"] for name in enough], axis=0) for figure in MACRO if enough

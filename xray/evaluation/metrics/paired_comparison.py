@@ -16,9 +16,9 @@ from xray import config
 from xray.errors import EvaluationError
 from xray.evaluation.metrics import binary as metrics
 from xray.evaluation.metrics.bootstrap import Estimate, bootstrap
+from xray.evaluation.metrics.names import ALL
 from xray.evaluation.metrics.split_metrics import labels_and_scores
 
-FIGURES = ("auc", "average_precision", "brier", "calibration_error", "accuracy", "sensitivity", "specificity", "f1")
 COLUMNS = ("figure", "first", "second", "difference (95 % interval)", "verdict")
 """What the columns of `Comparison.rows` hold."""
 
@@ -83,7 +83,7 @@ class Comparison:
         split: "train", "validation" or "test".
         scans: Number of scans.
         patients: Number of patients.
-        differences: For each of `FIGURES`, in that order.
+        differences: For each of `names.ALL`, in that order.
         mcnemar: The decisions, each model's at its own threshold.
     """
 
@@ -204,12 +204,12 @@ def _differences(
             metrics.ranking_figures(y, p, bins, weights) | metrics.decision_figures(y, p, at, weights)
             for p, at in zip(scores, thresholds, strict=True)
         )
-        return {name: theirs[name] - ours[name] for name in FIGURES}
+        return {name: theirs[name] - ours[name] for name in ALL}
 
     estimates = bootstrap(statistics, patients, evaluation.seed, evaluation.bootstrap_draws)
     return {
         name: Difference(first[name], second[name], estimate)
-        for name in FIGURES
+        for name in ALL
         if (estimate := estimates[name]) is not None
     }
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from xray import config
 from xray.errors import EvaluationError
 from xray.evaluation.metrics import binary as metrics
+from xray.evaluation.metrics import names
 from xray.evaluation.metrics.bootstrap import Estimate, bootstrap, flat_estimates
 from xray.labels import CAUSE_OF_SUBTYPE, LABELS, PNEUMONIA
 
@@ -139,7 +140,7 @@ def evaluate_split(scores: pd.DataFrame, threshold: float, evaluation: config.Ev
         patients=int(scores["patient_id"].nunique()),
         prevalence=float(y.mean()),
         bins=bins,
-        ranking=_defined(estimates, ("auc", "average_precision", "brier", "calibration_error")),
+        ranking=_defined(estimates, names.RANKING),
         chosen=_operating_point(estimates, y, p, threshold, ""),
         half=_operating_point(estimates, y, p, HALF, "_at_half"),
     )
@@ -201,7 +202,7 @@ def _operating_point(
     counts = vars(metrics.confusion(y, p, threshold, metrics.unit_weights(len(y))))
     return OperatingPoint(
         threshold=threshold,
-        figures=_defined(estimates, ("accuracy", "sensitivity", "specificity", "f1"), suffix),
+        figures=_defined(estimates, names.DECISION, suffix),
         by_cause={cause: estimates[f"sensitivity_{cause}{suffix}"] for cause in CAUSES},
         confusion={name: int(count[0]) for name, count in counts.items()},
     )

@@ -12,6 +12,7 @@ from xray.data.sources.phantoms import has_phantoms
 from xray.evaluation.decision.promises import promises
 from xray.evaluation.evaluate import Evaluated
 from xray.evaluation.inspection.inspect import Inspected
+from xray.evaluation.metrics import names
 from xray.evaluation.metrics.split_metrics import COLUMNS
 from xray.evaluation.reporting.at_a_glance import answers, headlines, points
 from xray.evaluation.reporting.captions import plot_with_caption
@@ -37,9 +38,6 @@ HEADLINE = {
     "npv": "of the scans called normal, those that are",
 }
 """Figures on TEST that card and page show, with what each is."""
-
-LINE = ("auc", "accuracy", "sensitivity", "specificity")
-"""Those that a version's own line in MLflow's list shows."""
 
 PHANTOMS = (
     "These are phantoms: scans drawn by a program, of nobody. Nothing on this page says how the model does on people."
@@ -111,7 +109,9 @@ class RunReport:
     def headline(self) -> str:
         """Say in one line what a version's own line in MLflow's list shows of it."""
         metrics, data = self.metrics(), self.catalog.data.name
-        figures = ", ".join(f"{name} {metrics[f'test.{name}']:.3f}" for name in LINE if f"test.{name}" in metrics)
+        figures = ", ".join(
+            f"{name} {metrics[f'test.{name}']:.3f}" for name in names.HEADLINE if f"test.{name}" in metrics
+        )
         scans = int(metrics["test.scans"])
         return f"{figures} on {scans:,} TEST scans of {data}, recipe {self.config.recipe}"
 

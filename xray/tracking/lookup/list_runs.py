@@ -16,14 +16,15 @@ from mlflow.entities.model_registry import ModelVersion
 
 from xray.config import Workspace
 from xray.errors import RegistryError
+from xray.evaluation.metrics.names import HEADLINE
 from xray.tracking.leftovers import sweep
 from xray.tracking.lookup.find_run import SHOWN_DIGITS, find_run
 from xray.tracking.run_identity import PARENT_TAG
 from xray.tracking.store import reached, store_of
 from xray.tracking.ui_views import VIEW_TAG, runs_page, set_up
 
-FIGURES = ("test.auc", "test.accuracy", "test.sensitivity", "test.specificity", "validation.auc")
-COLUMNS = ("run", "recipe", "data", "status", *(name.removeprefix("test.").replace(".", " ") for name in FIGURES))
+METRICS = (*(f"test.{name}" for name in HEADLINE), "validation.auc")
+COLUMNS = ("run", "recipe", "data", "status", *(name.removeprefix("test.").replace(".", " ") for name in METRICS))
 """What the columns of `RunLine.row` hold."""
 
 ABSENT = "-"
@@ -43,7 +44,7 @@ class RunLine:
         recipe: The recipe it came from; None where it has none.
         data: The data sets that it is of.
         finished: When it ended; None while it runs.
-        figures: Those of `FIGURES` that it has, with `test.auc_low` and `test.auc_high`.
+        figures: Those of `METRICS` that it has, with `test.auc_low` and `test.auc_high`.
         versions: What was registered from it, as NAME/VERSION, the oldest first.
         parent: The run that it is a part of, if any.
         parts: How many runs are part of it.
@@ -71,7 +72,7 @@ class RunLine:
             self.recipe or ABSENT,
             ", ".join(self.data) or ABSENT,
             f"{self.status} {ended}".rstrip(),
-            *(self._figure(name) for name in FIGURES),
+            *(self._figure(name) for name in METRICS),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -181,7 +182,7 @@ def _parts(client: MlflowClient, experiment: str) -> Counter[str]:
 
 
 def _line(run: Run, versions: Sequence[ModelVersion], parts: int) -> RunLine:
-    wanted = {*FIGURES, "test.auc_low", "test.auc_high"}
+    wanted = {*METRICS, "test.auc_low", "test.auc_high"}
     own = sorted((each.name, int(each.version)) for each in versions if each.run_id == run.info.run_id)
     inputs = run.inputs.dataset_inputs if run.inputs else []
     return RunLine(

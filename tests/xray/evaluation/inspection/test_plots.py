@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from xray.evaluation.inspection.plots import robustness_picture, slices_picture
-from xray.evaluation.inspection.robustness import FIGURES, Robustness
+from xray.evaluation.inspection.robustness import METRICS, Robustness
 from xray.evaluation.inspection.slices import Slice, Slices
 from xray.evaluation.metrics.bootstrap import Estimate
 from xray.evaluation.plots.style import ACCENT
@@ -30,7 +30,7 @@ def accented(figure: Figure) -> list[float]:
 
 def robust(*losses: Estimate) -> Robustness:
     changes = tuple(f"change_{number}" for number in range(len(losses)))
-    figures = {f"{change}.{name}_loss": loss for change, loss in zip(changes, losses, strict=True) for name in FIGURES}
+    figures = {f"{change}.{name}_loss": loss for change, loss in zip(changes, losses, strict=True) for name in METRICS}
     return Robustness("test", 308, 205, 0.62, changes, figures)
 
 

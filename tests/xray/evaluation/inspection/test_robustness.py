@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from xray.config import Evaluation
 from xray.errors import EvaluationError
 from xray.evaluation.inspection.perturbations import ROBUSTNESS, inverted
-from xray.evaluation.inspection.robustness import COLUMNS, FIGURES, Robustness, robustness
+from xray.evaluation.inspection.robustness import COLUMNS, METRICS, Robustness, robustness
 from xray.evaluation.metrics.paired_comparison import compare
 
 FEW = Evaluation(bootstrap_draws=200)
@@ -45,7 +45,7 @@ def by_hand() -> Robustness:
 
 
 def figures_of(found: Robustness, change: str) -> list[float]:
-    return [found.figures[f"{change}.{name}"].value for name in FIGURES]
+    return [found.figures[f"{change}.{name}"].value for name in METRICS]
 
 
 def losses_of(found: Robustness, change: str) -> list[float]:
@@ -79,9 +79,9 @@ def test_a_loss_and_its_interval_are_those_of_two_models_on_the_same_scans() -> 
     found = robustness(brightness, pixels, whole, 0.5, FEW)
     changed = whole.assign(p_pneumonia=brightness(ROBUSTNESS["gamma_0.7"](pixels)))
     differences = compare(changed, whole, (0.5, 0.5), FEW).differences
-    assert {name: differences[name].difference for name in FIGURES} == found.losses("gamma_0.7")
+    assert {name: differences[name].difference for name in METRICS} == found.losses("gamma_0.7")
     assert found.losses("gamma_0.7")["specificity"].low is not None
-    assert [differences[name].first for name in FIGURES] == figures_of(found, "gamma_0.7")
+    assert [differences[name].first for name in METRICS] == figures_of(found, "gamma_0.7")
     assert (found.split, found.scans, found.patients) == ("test", 60, 30)
 
 

@@ -18,8 +18,8 @@ from xray.errors import EvaluationError
 from xray.evaluation.metrics import binary as metrics
 from xray.evaluation.metrics.multiclass import (
     COLUMNS,
-    FIGURES,
     LEAST_SCANS,
+    METRICS,
     ClassEvaluation,
     ClassScores,
     class_figures,
@@ -94,7 +94,7 @@ def test_decisions_of_three_classes_by_hand() -> None:
     found = points(ClassScores("test", CLASSES[:3], truth, np.eye(3)[called], ["a"] * 20))
     assert found.keys() == {
         "accuracy", "macro_auc", "macro_f1", "macro_sensitivity",
-        *(f"{figure}_{name}" for figure in FIGURES for name in ("normal", "bacterial")),
+        *(f"{figure}_{name}" for figure in METRICS for name in ("normal", "bacterial")),
     }  # fmt: skip
     assert found["accuracy"] == pytest.approx(17 / 20)
     assert found["sensitivity_normal"] == pytest.approx(8 / 10)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from xray.config import Evaluation
 from xray.errors import EvaluationError
 from xray.evaluation.metrics.bootstrap import Estimate
-from xray.evaluation.metrics.paired_comparison import COLUMNS, FIGURES, Difference, McNemar, compare, mcnemar, shared
+from xray.evaluation.metrics.names import ALL
+from xray.evaluation.metrics.paired_comparison import COLUMNS, Difference, McNemar, compare, mcnemar, shared
 
 FEW = Evaluation(bootstrap_draws=200)
 
@@ -50,7 +51,7 @@ def test_each_figure_by_hand() -> None:
         "specificity": (0.5, 1.0),
         "f1": (0.5, 1.0),
     }
-    assert list(found.differences) == list(FIGURES) == list(by_hand)
+    assert list(found.differences) == list(ALL) == list(by_hand)
     for name, (first, second) in by_hand.items():
         each = found.differences[name]
         assert (each.first, each.second) == pytest.approx((first, second))
@@ -113,7 +114,7 @@ def test_exchanged_the_models_differ_by_the_opposite(scored: pd.DataFrame) -> No
     other = noisy(scored, 0.3, seed=1)
     there = compare(scored, other, (0.5, 0.6), FEW).differences
     back = compare(other, scored, (0.6, 0.5), FEW).differences
-    for name in FIGURES:
+    for name in ALL:
         one, two = there[name].difference, back[name].difference
         assert one.low is not None and one.high is not None
         assert (two.value, two.low, two.high) == pytest.approx((-one.value, -one.high, -one.low))
@@ -210,7 +211,7 @@ def test_the_table_says_in_words_what_is_real(scored: pd.DataFrame) -> None:
     turned = scored.assign(p_pneumonia=1 - scored["p_pneumonia"])
     rows = compare(scored, turned, (0.5, 0.5), FEW).rows()
     assert {len(row) for row in rows} == {len(COLUMNS)}
-    assert len(rows) == len(FIGURES) + 1
+    assert len(rows) == len(ALL) + 1
     assert {row[-1] for row in rows} == {"real"}
     assert {row[-1] for row in compare(scored, scored, (0.5, 0.5), FEW).rows()} == {"may be chance"}
     _, _, brier, *_, decisions = compare(FIRST, SECOND, (0.5, 0.5), FEW).rows()
