@@ -21,7 +21,7 @@ help:
 	@echo "make up           Prefect, MLflow and a worker until Ctrl-C (PREFECT_PORT=4201 MLFLOW_PORT=5001)"
 	@echo "make test         the tests, without the system tests"
 	@echo "make test-system  the tests that need servers, a browser or several processes"
-	@echo "make lint         ruff, mypy, import-linter, the commands and links of the pages"
+	@echo "make lint         ruff, mypy, import-linter, repeated code, rooms, the commands and links of the pages"
 	@echo "make bench        ours against a rival, question by question (SIZE=tiny DATA=FOLDER ROUNDS=3)"
 	@echo "make lock         resolve the locked requirements again (UPGRADE=1: to the newest versions)"
 	@echo "make clean        remove .venv and the tools' caches; data/ and mlruns/ stay"
@@ -49,6 +49,8 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/pylint flows tasks xray
+	$(BIN)/python -m tests.rooms
 	$(BIN)/python -m tests.docs.check
 
 .PHONY: lock

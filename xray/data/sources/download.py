@@ -1,10 +1,10 @@
 """Fetch the public CoronaHack set from Kaggle, through kagglehub: the optional extra `download`."""
 
-import importlib
 import shutil
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 
 from xray.data.sources.coronahack import METADATA_NAME
 from xray.errors import DataError, StoreError, XrayError, by_cause
@@ -29,23 +29,25 @@ def download(folder: Path) -> int:
         DataError: What came is no archive, or holds no CoronaHack metadata.
         StoreError: The folder is not empty, or cannot be written.
     """
-    kagglehub = _load("kagglehub")
+    with _extra():
+        import kagglehub  # noqa: F401
     folder = folder.resolve()
     _require_empty(folder)
     _require_network()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with whole_folder(folder) as partial:
-            _fetch(kagglehub, partial)
+            _fetch(partial)
             files = sum(path.is_file() for path in partial.rglob("*"))
     except OSError as error:
         raise by_cause(StoreError, f"{folder} must be writable. Received: {error}", error) from error
     return files
 
 
-def _load(module: str) -> ModuleType:
+@contextmanager
+def _extra() -> Iterator[None]:
     try:
-        return importlib.import_module(module)
+        yield
     except ImportError as error:
         raise XrayError(
             f"download needs an optional extra: pip install -e '.[download]'. Received: no {error.name}"
@@ -61,19 +63,24 @@ def _require_empty(folder: Path) -> None:
 
 def _require_network() -> None:
     # kagglehub's own first call has no time limit, so a silent network would hold it for ever.
-    requests, environment = _load("requests"), _load("kagglesdk.kaggle_env")
+    with _extra():
+        import requests
+        from kagglesdk.kaggle_env import get_endpoint, get_env
+
     try:
-        requests.head(environment.get_endpoint(environment.get_env()), timeout=ANSWER_SECONDS)
+        requests.head(get_endpoint(get_env()), timeout=ANSWER_SECONDS)
     except requests.RequestException as error:
         raise XrayError(f"download needs a network that reaches Kaggle. Received: {_cause(error)}") from error
 
 
-def _fetch(kagglehub: ModuleType, partial: Path) -> None:
-    requests = _load("requests")
+def _fetch(partial: Path) -> None:
+    import kagglehub
+    import requests
+
     try:
         kagglehub.dataset_download(DATASET, output_dir=str(partial))
     except requests.HTTPError as error:
-        status = error.response.status_code
+        status = None if error.response is None else error.response.status_code
         account = "; set KAGGLE_API_TOKEN to your account's token" if status in {401, 403} else ""
         raise XrayError(f"Kaggle must serve {DATASET}{account}. Received: HTTP {status}") from error
     except requests.RequestException as error:
