@@ -61,7 +61,7 @@ class DamagedError(StoreError):
         self.path = path
         self.reason = reason
 
-    def told(self, folder: Path) -> str:
+    def reason_in(self, folder: Path) -> str:
         """Say what is wrong with a folder that holds the file, or is meant itself."""
         reason = " ".join(str(self.reason).split())
         return reason if self.path == folder else f"{self.path.relative_to(folder)}: {reason}"

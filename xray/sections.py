@@ -15,14 +15,16 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
-    added: ClassVar[frozenset[str]] = frozenset()
+    added_later: ClassVar[frozenset[str]] = frozenset()
     """Settings that came later: at their default, what was made before them keeps its name."""
 
-    def told(self) -> dict[str, Any]:
+    def digest_values(self) -> dict[str, Any]:
         """Give the values that a digest is made of: all, but later ones at their default."""
-        defaults = {name: type(self).model_fields[name].default for name in self.added}
+        defaults = {name: type(self).model_fields[name].default for name in self.added_later}
         values = self.model_dump()
-        return {name: value for name, value in values.items() if name not in self.added or value != defaults[name]}
+        return {
+            name: value for name, value in values.items() if name not in self.added_later or value != defaults[name]
+        }
 
 
 class About(Section):
@@ -57,7 +59,7 @@ class Split(Section):
 class Model(Section):
     """The network."""
 
-    added = frozenset({"backbone", "weights", "standardize", "views"})
+    added_later = frozenset({"backbone", "weights", "standardize", "views"})
 
     architecture: Literal["article", "quick", "residual", "backbone"] = Field(
         "article", description="A name in xray.training.networks.architectures, or a backbone."
@@ -130,7 +132,7 @@ class Labels(Section):
 class Augmentation(Section):
     """Random changes of each training scan, drawn anew each epoch. Zero or false switches one off."""
 
-    added = frozenset({"aspect", "shift", "gamma", "contrast", "brightness", "erase", "sharpness", "noise"})
+    added_later = frozenset({"aspect", "shift", "gamma", "contrast", "brightness", "erase", "sharpness", "noise"})
 
     zoom: float = Field(0.0, ge=0, le=0.9, description="Zoom by up to this share of the size, in or out.")
     rotation: float = Field(0.0, ge=0, le=0.5, description="Rotate by up to this share of a full turn, either way.")
@@ -150,7 +152,7 @@ class Augmentation(Section):
 class Training(Section):
     """How the network is fitted."""
 
-    added = frozenset({"weight_decay", "schedule", "label_smoothing", "keep"})
+    added_later = frozenset({"weight_decay", "schedule", "label_smoothing", "keep"})
 
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of weights, order and augmentation.")
     seeds: int = Field(1, ge=1, le=20, description="Train so many networks, with `seed` and the seeds after it.")

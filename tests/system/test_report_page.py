@@ -154,15 +154,15 @@ def png(figure: Figure) -> bytes:
 
 def scores() -> pd.DataFrame:
     generator, place = np.random.default_rng(5), np.arange(600)
-    sick = place % 3 > 0
-    p = np.clip(np.where(sick, 0.75, 0.3) + generator.normal(scale=0.2, size=600), 0, 1)
+    positive = place % 3 > 0
+    p = np.clip(np.where(positive, 0.75, 0.3) + generator.normal(scale=0.2, size=600), 0, 1)
     return pd.DataFrame(
         {
             "image_id": [f"scan{number}.jpeg" for number in place],
             "sha256": [f"{number:064x}" for number in generator.permutation(600)],
             "patient_id": [f"person{number // 2}" for number in place],
-            "label": np.where(sick, "pneumonia", "normal"),
-            "subtype": np.where(~sick, "normal", np.where(place % 3 == 1, "bacterial", "viral")),
+            "label": np.where(positive, "pneumonia", "normal"),
+            "subtype": np.where(~positive, "normal", np.where(place % 3 == 1, "bacterial", "viral")),
             "split": "test",
             "p_pneumonia": p,
             "decision": decide(p, 0.62, 0.55, 0.7),

@@ -255,14 +255,14 @@ class TestCommand:
 class TestTold:
     def test_what_came_later_is_told_only_where_it_says_something(self) -> None:
         first = {"zoom": 0.0, "rotation": 0.0, "flip": False}
-        assert Augmentation().told() == first
-        assert Augmentation(gamma=0.5).told() == {**first, "gamma": 0.5}
+        assert Augmentation().digest_values() == first
+        assert Augmentation(gamma=0.5).digest_values() == {**first, "gamma": 0.5}
 
     def test_what_was_there_from_the_start_is_always_told(self) -> None:
-        assert set(Training().told()) == {
+        assert set(Training().digest_values()) == {
             "seed", "seeds", "epochs", "batch_size", "learning_rate", "patience", "precision", "memory_budget_mb"
         }  # fmt: skip
-        assert Model().told() == {"architecture": "article"}
+        assert Model().digest_values() == {"architecture": "article"}
 
 
 @pytest.mark.parametrize(

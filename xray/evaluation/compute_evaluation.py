@@ -161,7 +161,7 @@ def _pictures(trained: Trained, catalog: Catalog, store: PixelStore, found: _Ver
         "calibration": figures.calibration(scores, on_test),
         "score_distribution": figures.score_distribution(scores, on_test),
         "confusion_matrix": figures.confusion_matrix(outcomes, on_test),
-        "learning_curves": figures.learning_curves(trained.told()),
+        "learning_curves": figures.learning_curves(trained.history_values()),
         "referral": coverage_picture(scores, found.reading.band, on_test),
         **of_classes,
     }

@@ -85,7 +85,7 @@ def is_whole(folder: Path, prove: Prove | None = None, then: str = "it is made a
     try:
         require_whole(folder, prove=prove)
     except DamagedError as damage:
-        set_aside(folder, damage.told(folder), then)
+        set_aside(folder, damage.reason_in(folder), then)
         return False
     return True
 

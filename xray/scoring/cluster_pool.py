@@ -64,7 +64,7 @@ def _answer(
     except BrokenExecutor:
         pass
     try:
-        return promises.alone(files)
+        return promises.isolated(files)
     except BrokenExecutor as error:
         raise RegistryError(
             f"scans must not end the workers that score them. Received: {files[0]} to {files[-1]}: {error}"

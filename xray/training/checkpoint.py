@@ -94,7 +94,7 @@ def newest_checkpoint(training: Path) -> Checkpoint | None:
             newest.require_whole()
         except DamagedError as damage:
             before = f"from {folders[-2].name}" if len(folders) > 1 else "anew, for there is no checkpoint before it"
-            set_aside(newest.folder, damage.told(newest.folder), f"training goes on {before}")
+            set_aside(newest.folder, damage.reason_in(newest.folder), f"training goes on {before}")
         else:
             return newest
     return None

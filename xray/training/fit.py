@@ -51,9 +51,9 @@ class Trained:
     def history(self) -> History:
         """Read the epochs."""
         with reading(self.folder / HISTORY):
-            return History.from_dict(self.told())
+            return History.from_dict(self.history_values())
 
-    def told(self) -> dict[str, Any]:
+    def history_values(self) -> dict[str, Any]:
         """Read what the history's file holds: `History.to_json` and whether the training `stopped_early`."""
         return kept_json(self.folder, HISTORY, lambda: _prove(self.folder))
 
@@ -142,7 +142,9 @@ def _set_aside(folder: Path, damage: DamagedError, names: Collection[str] | None
             if path.name in names if names is not None else not stays:
                 path.rename(lost / path.name)
     then = "it is made again" if names else "the training is done again"
-    log.warning("%s is damaged and set aside in %s; %s: %s", damage.path, lost.name, then, damage.told(damage.path))
+    log.warning(
+        "%s is damaged and set aside in %s; %s: %s", damage.path, lost.name, then, damage.reason_in(damage.path)
+    )
 
 
 @contextmanager

@@ -27,8 +27,10 @@ def training_digest(catalog: Catalog, config: Config) -> str:
             "scans": learned.to_numpy().tolist(),
             "normalizer": normalizer_digest(config.images),
             "model": what_it_starts_from(config.model),
-            "augmentation": config.augmentation.told(),
-            "training": {name: value for name, value in config.training.told().items() if name not in NO_WEIGHT},
+            "augmentation": config.augmentation.digest_values(),
+            "training": {
+                name: value for name, value in config.training.digest_values().items() if name not in NO_WEIGHT
+            },
             # Only where they say something: a training that was there before they were keeps its name.
             **({} if plain else {"labels": config.labels.model_dump()}),
         }

@@ -43,12 +43,12 @@ def scores(noise: float) -> pd.DataFrame:
     """Ninety scans of thirty patients, two in three pneumonia; without noise every one is scored rightly."""
     generator = np.random.default_rng(3)
     place = np.arange(90)
-    sick = place % 3 > 0
+    positive = place % 3 > 0
     ids = [str(number) for number in place]
-    p = np.clip(np.where(sick, 0.95, 0.05) + generator.normal(scale=noise, size=90), 0, 1)
+    p = np.clip(np.where(positive, 0.95, 0.05) + generator.normal(scale=noise, size=90), 0, 1)
     return pd.DataFrame({
         "image_id": ids, "sha256": ids, "patient_id": [str(number // 3) for number in place],
-        "label": np.where(sick, "pneumonia", "normal"), "subtype": np.where(sick, "viral", "normal"),
+        "label": np.where(positive, "pneumonia", "normal"), "subtype": np.where(positive, "viral", "normal"),
         "split": "test", "p_pneumonia": p,
     })  # fmt: skip
 

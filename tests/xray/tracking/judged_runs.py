@@ -24,15 +24,15 @@ DRAWS = 200
 def scores_of(noise: float, scans: int = 40, seed: int = 0) -> pd.DataFrame:
     """Scores of validation and TEST scans, two a patient; the less noise, the better."""
     place = np.arange(scans)
-    sick = place % 2 == 1
-    p = np.where(sick, 0.7, 0.3) + np.random.default_rng(seed).normal(scale=noise, size=scans)
+    positive = place % 2 == 1
+    p = np.where(positive, 0.7, 0.3) + np.random.default_rng(seed).normal(scale=noise, size=scans)
     test = pd.DataFrame(
         {
             "image_id": [f"scan{number}.png" for number in place],
             "sha256": [f"{number:016x}" for number in place],
             "patient_id": [f"person{number // 2}" for number in place],
-            "label": np.where(sick, "pneumonia", "normal"),
-            "subtype": np.where(sick, "viral", "normal"),
+            "label": np.where(positive, "pneumonia", "normal"),
+            "subtype": np.where(positive, "viral", "normal"),
             "split": "test",
             "p_pneumonia": p.clip(0, 1),
         }

@@ -90,7 +90,7 @@ class InOrder(Generic[T, R]):
         while self._waiting:
             yield self._waiting.popleft()
 
-    def alone(self, batch: T) -> R:
+    def isolated(self, batch: T) -> R:
         """Work through a batch with nothing of ours beside it: next to one that ends its workers, any looks deadly.
 
         Raises:

@@ -76,7 +76,7 @@ def _one_by_one(promises: InOrder[Sequence[Scan], list[Outcome]], chunk: Sequenc
     outcomes = []
     for scan in chunk:
         try:
-            outcomes += promises.alone([scan])
+            outcomes += promises.isolated([scan])
         except BrokenExecutor as error:
             raise DataError(f"a scan must not end the worker that decodes it. Received: {scan[0]}: {error}") from error
     return outcomes

@@ -46,8 +46,11 @@ def predictive_values(
         raise EvaluationError(f"prevalence must be within 0 to 1. Received: prevalence={prevalence}")
     answered = ~band.referred(p)
     called, cleared = answered & (p >= threshold), answered & (p < threshold)
-    sick, well = weights @ y, weights @ ~y
-    share = sick / (sick + well) if prevalence is None else np.full_like(sick, prevalence)
-    found, alarmed = share * ratio(weights @ (called & y), sick), (1 - share) * ratio(weights @ (called & ~y), well)
-    missed, spared = share * ratio(weights @ (cleared & y), sick), (1 - share) * ratio(weights @ (cleared & ~y), well)
+    positive, well = weights @ y, weights @ ~y
+    share = positive / (positive + well) if prevalence is None else np.full_like(positive, prevalence)
+    found, alarmed = share * ratio(weights @ (called & y), positive), (1 - share) * ratio(weights @ (called & ~y), well)
+    missed, spared = (
+        share * ratio(weights @ (cleared & y), positive),
+        (1 - share) * ratio(weights @ (cleared & ~y), well),
+    )
     return {"ppv": ratio(found, found + alarmed), "npv": ratio(spared, spared + missed)}

@@ -32,9 +32,9 @@ def adjust_prior(p: NDArray[np.float64], prior: float, prevalence: float) -> NDA
     _check(p, prior)
     if not 0 <= prevalence <= 1:
         raise EvaluationError(f"prevalence must be within 0 to 1. Received: prevalence={prevalence}")
-    sick = p * (prevalence / prior)
-    total = sick + (1 - p) * ((1 - prevalence) / (1 - prior))
-    return np.divide(sick, total, out=p.copy(), where=total > 0)
+    positive = p * (prevalence / prior)
+    total = positive + (1 - p) * ((1 - prevalence) / (1 - prior))
+    return np.divide(positive, total, out=p.copy(), where=total > 0)
 
 
 def estimate(p: NDArray[np.float64], prior: float, most_steps: int = 10_000, tolerance: float = 1e-9) -> float:

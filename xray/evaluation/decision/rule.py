@@ -94,8 +94,8 @@ class DecisionRule:
             return tempered
         before = p_pneumonia(tempered, self.classes)
         after = adjust_prior(before, self.prior, self.prevalence)
-        sick = np.divide(after, before, out=np.ones_like(after), where=before > 0)
-        carried = tempered * sick[:, np.newaxis]
+        positive = np.divide(after, before, out=np.ones_like(after), where=before > 0)
+        carried = tempered * positive[:, np.newaxis]
         carried[:, self.classes.index(NORMAL)] = 1 - after
         return carried
 

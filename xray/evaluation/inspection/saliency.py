@@ -103,8 +103,8 @@ def _log_odds(logits: tf.Tensor) -> tf.Tensor:
     """Give the logarithm of pneumonia's odds, (n,)."""
     if logits.shape[-1] == 1:
         return -logits[:, 0]
-    sick = [place for place in range(logits.shape[-1]) if place != NORMAL_OUTPUT]
-    return keras.ops.logsumexp(keras.ops.take(logits, sick, axis=1), axis=1) - logits[:, NORMAL_OUTPUT]
+    positive = [place for place in range(logits.shape[-1]) if place != NORMAL_OUTPUT]
+    return keras.ops.logsumexp(keras.ops.take(logits, positive, axis=1), axis=1) - logits[:, NORMAL_OUTPUT]
 
 
 def _to_its_own_maximum(maps: NDArray[np.float32]) -> NDArray[np.float32]:

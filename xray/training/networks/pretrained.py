@@ -96,7 +96,7 @@ def what_it_starts_from(model: Model) -> dict[str, Any]:
         TrainingError: The file cannot be had.
     """
     file = weights_file(model)
-    return model.told() if file is None else {**model.told(), "weights": _digest(file, "sha256")}
+    return model.digest_values() if file is None else {**model.digest_values(), "weights": _digest(file, "sha256")}
 
 
 def _fetched(published: Published) -> Path:

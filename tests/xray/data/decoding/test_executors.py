@@ -96,7 +96,7 @@ def test_a_batch_that_died_beside_another_is_worked_through_when_all_others_have
         both = iter(promises)
         with pytest.raises(BrokenExecutor):
             next(both)[1].result()
-        assert promises.alone(0)
+        assert promises.isolated(0)
         with pytest.raises(BrokenExecutor):
             next(both)[1].result()
 

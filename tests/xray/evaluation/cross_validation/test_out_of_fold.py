@@ -76,12 +76,14 @@ def test_figures_without_a_threshold_are_those_of_a_split(table: pd.DataFrame, e
 
 
 def test_decisions_are_the_nested_ones(table: pd.DataFrame, evaluated: OutOfFold) -> None:
-    sick = table["label"] == "pneumonia"
+    positive = table["label"] == "pneumonia"
     called = table["nested_decision"] == "pneumonia"
-    assert evaluated.figures["accuracy"].value == pytest.approx((sick == called).mean())
-    assert evaluated.figures["sensitivity"].value == pytest.approx(called[sick].mean())
-    assert evaluated.figures["specificity"].value == pytest.approx(1 - called[~sick].mean())
-    assert evaluated.figures["sensitivity_at_half"].value == pytest.approx((table["p_pneumonia"][sick] >= 0.5).mean())
+    assert evaluated.figures["accuracy"].value == pytest.approx((positive == called).mean())
+    assert evaluated.figures["sensitivity"].value == pytest.approx(called[positive].mean())
+    assert evaluated.figures["specificity"].value == pytest.approx(1 - called[~positive].mean())
+    assert evaluated.figures["sensitivity_at_half"].value == pytest.approx(
+        (table["p_pneumonia"][positive] >= 0.5).mean()
+    )
 
 
 def test_a_subtype_that_test_lacks_has_figures_of_its_own(table: pd.DataFrame, evaluated: OutOfFold) -> None:

@@ -17,8 +17,8 @@ scores = st.lists(st.floats(0, 1), min_size=1, max_size=40).map(np.array)
 def drawn(scans: int, prevalence: float, prior: float, seed: int) -> NDArray[np.float64]:
     """Scores of new scans by a model that is calibrated for `prior`: a normal variable with mean 1 or -1."""
     generator = np.random.default_rng(seed)
-    sick = generator.random(scans) < prevalence
-    seen = generator.normal(np.where(sick, 1.0, -1.0))
+    positive = generator.random(scans) < prevalence
+    seen = generator.normal(np.where(positive, 1.0, -1.0))
     odds = np.exp(2 * seen) * prior / (1 - prior)  # the ratio of both densities is exp(2 x)
     return odds / (1 + odds)
 

@@ -40,8 +40,8 @@ def test_where_test_has_no_such_scan_nothing_is_said_to_be_kept() -> None:
 
 
 def report(reading: DecisionRule, **metrics: float) -> dict[str, Any]:
-    sick, well = {"pneumonia": 70, "normal": 1, "refer": 9}, {"pneumonia": 0, "normal": 29, "refer": 5}
-    outcomes = {"validation": {"pneumonia": sick, "normal": well}}
+    positive, well = {"pneumonia": 70, "normal": 1, "refer": 9}, {"pneumonia": 0, "normal": 29, "refer": 5}
+    outcomes = {"validation": {"pneumonia": positive, "normal": well}}
     return {"reading": reading.to_dict(), "metrics": metrics, "outcomes": outcomes}
 
 

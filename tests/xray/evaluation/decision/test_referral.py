@@ -32,8 +32,8 @@ def scans(draw: st.DrawFn) -> Scans:
 
 def evaluated(y: NDArray[np.bool_], p: NDArray[np.float64], low: float, high: float) -> tuple[int, int]:
     """Count the scans that a band leaves to the model, and the errors among them."""
-    normal, sick = p < low, p >= high
-    return int((normal | sick).sum()), int((normal & y).sum() + (sick & ~y).sum())
+    normal, positive = p < low, p >= high
+    return int((normal | positive).sum()), int((normal & y).sum() + (positive & ~y).sum())
 
 
 def best_of_all(y: NDArray[np.bool_], p: NDArray[np.float64], threshold: float, most_error: float) -> Band | None:
@@ -139,11 +139,11 @@ def test_a_large_band_is_as_good_as_a_search_one_end_at_a_time_finds() -> None:
     p = 1 / (1 + np.exp(-generator.normal(np.where(y, 1.5, -1.5), 1.3)))
     found = choose_band(y, p, 0.5, 0.02)
     highs = np.append(p[p >= 0.5], [0.5, 1.0])
-    sick = np.array([(p >= high).sum() for high in highs])
+    positive = np.array([(p >= high).sum() for high in highs])
     alarms = np.array([(~y & (p >= high)).sum() for high in highs])
     most = 0
     for low in (*p[p < 0.5], 0.5):
-        decided, wrong = sick + (p < low).sum(), alarms + (y & (p < low)).sum()
+        decided, wrong = positive + (p < low).sum(), alarms + (y & (p < low)).sum()
         most = max(most, int(decided[wrong <= 0.02 * decided].max(initial=0)))
     decided_by_band, wrong_by_band = evaluated(y, p, found.low, found.high)
     assert decided_by_band == most

@@ -21,8 +21,10 @@ def validation() -> tuple[np.ndarray, pd.DataFrame]:
     """Scores of 2,000 scans that are twice as sure as they may be: their logits were doubled."""
     generator = np.random.default_rng(0)
     logit = generator.normal(1.0, 2.0, 2000)
-    sick = generator.random(2000) < 1 / (1 + np.exp(-logit))
-    rows = pd.DataFrame({"label": np.where(sick, "pneumonia", "normal"), "subtype": np.where(sick, "viral", "normal")})
+    positive = generator.random(2000) < 1 / (1 + np.exp(-logit))
+    rows = pd.DataFrame(
+        {"label": np.where(positive, "pneumonia", "normal"), "subtype": np.where(positive, "viral", "normal")}
+    )
     return two((1 / (1 + np.exp(-2 * logit))).tolist()), rows
 
 

@@ -12,12 +12,12 @@ from xray.evaluation.decision.rule_metrics import WORTH, InUse, in_use
 EVALUATION = config.Evaluation(bootstrap_draws=100)
 
 
-def read(p: np.ndarray, reading: DecisionRule, sick: np.ndarray) -> pd.DataFrame:
+def read(p: np.ndarray, reading: DecisionRule, positive: np.ndarray) -> pd.DataFrame:
     found = reading.read(np.stack([p, 1 - p], axis=1))
     return found.assign(
         patient_id=[f"p{number}" for number in range(len(p))],
-        label=np.where(sick, "pneumonia", "normal"),
-        subtype=np.where(sick, "viral", "normal"),
+        label=np.where(positive, "pneumonia", "normal"),
+        subtype=np.where(positive, "viral", "normal"),
         split="test",
     )
 
@@ -26,12 +26,12 @@ def read(p: np.ndarray, reading: DecisionRule, sick: np.ndarray) -> pd.DataFrame
 def scores() -> tuple[pd.DataFrame, DecisionRule]:
     """A model that is calibrated at 80 % pneumonia, used where 30 % of 4,000 scans are."""
     generator = np.random.default_rng(0)
-    sick = generator.random(4000) < 0.3
+    positive = generator.random(4000) < 0.3
     # two normal distributions one apart: the log likelihood ratio is linear in the value
-    value = generator.normal(np.where(sick, 0.5, -0.5) * 2, 1.0)
+    value = generator.normal(np.where(positive, 0.5, -0.5) * 2, 1.0)
     p = 1 / (1 + np.exp(-(2 * value + np.log(0.8 / 0.2))))
     reading = DecisionRule(threshold=0.5, low=0.25, high=0.75, prior=0.8)
-    return read(p, reading, sick), reading
+    return read(p, reading, positive), reading
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +62,8 @@ def test_the_brier_score_is_scikit_learns(scores: tuple[pd.DataFrame, DecisionRu
 def test_referral_is_counted_by_hand() -> None:
     reading = DecisionRule(threshold=0.5, low=0.25, high=0.75)
     p = np.array([0.125, 0.25, 0.5, 0.625, 0.75, 0.875, 0.125, 1.0])
-    sick = np.array([False, False, True, True, True, False, True, True])
-    figures = in_use(read(p, reading, sick), reading, EVALUATION).figures
+    positive = np.array([False, False, True, True, True, False, True, True])
+    figures = in_use(read(p, reading, positive), reading, EVALUATION).figures
     assert figures["referred"].value == 3 / 8  # 0.25, 0.5 and 0.625
     assert figures["error_decided"].value == 2 / 5  # 0.875 is normal, the second 0.125 is not
     assert figures["sensitivity_decided"].value == 2 / 3

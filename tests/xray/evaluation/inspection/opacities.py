@@ -30,7 +30,7 @@ class Chests:
     opacities: NDArray[np.bool_]
 
     @property
-    def sick(self) -> NDArray[np.bool_]:
+    def positive(self) -> NDArray[np.bool_]:
         """bool (n,), True where there is an opacity."""
         return np.asarray(self.opacities.any(axis=(1, 2)))
 
@@ -54,6 +54,6 @@ def trained() -> keras.Model:
     learnt = chests(240, seed=0)
     network = build(Model(architecture="quick"), Images(height=SIDE, width=SIDE), seed=0)
     network.compile(keras.optimizers.Adam(1e-3), "binary_crossentropy")
-    normal = (~learnt.sick).astype(np.float32)[:, np.newaxis]
+    normal = (~learnt.positive).astype(np.float32)[:, np.newaxis]
     network.fit(learnt.pixels[..., np.newaxis], normal, batch_size=16, epochs=15, shuffle=False, verbose=0)
     return network

@@ -19,7 +19,7 @@ def brightness(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
     return pixels.mean(axis=(1, 2)) / 255
 
 
-def scans(grays: list[int], sick: list[bool], patients: list[str]) -> tuple[NDArray[np.uint8], pd.DataFrame]:
+def scans(grays: list[int], positive: list[bool], patients: list[str]) -> tuple[NDArray[np.uint8], pd.DataFrame]:
     """Flat scans of 32 x 32, with the scores that `brightness` gives them."""
     pixels = np.repeat(np.array(grays, dtype=np.uint8), 32 * 32).reshape(-1, 32, 32)
     table = pd.DataFrame(
@@ -27,8 +27,8 @@ def scans(grays: list[int], sick: list[bool], patients: list[str]) -> tuple[NDAr
             "image_id": [f"scan{number}.png" for number in range(len(grays))],
             "sha256": [f"{number:016x}" for number in range(len(grays))],
             "patient_id": patients,
-            "label": np.where(sick, "pneumonia", "normal"),
-            "subtype": np.where(sick, "viral", "normal"),
+            "label": np.where(positive, "pneumonia", "normal"),
+            "subtype": np.where(positive, "viral", "normal"),
             "split": "test",
             "p_pneumonia": brightness(pixels),
         }
@@ -73,9 +73,9 @@ def test_what_the_model_does_not_see_costs_exactly_nothing(by_hand: Robustness) 
 
 def test_a_loss_and_its_interval_are_those_of_two_models_on_the_same_scans() -> None:
     generator = np.random.default_rng(2)
-    sick = [bool(place % 2) for place in range(60)]
-    grays = [int(each) for each in np.where(sick, 140, 110) + generator.integers(-50, 50, 60)]
-    pixels, whole = scans(grays, sick, [f"person{place // 2}" for place in range(60)])
+    positive = [bool(place % 2) for place in range(60)]
+    grays = [int(each) for each in np.where(positive, 140, 110) + generator.integers(-50, 50, 60)]
+    pixels, whole = scans(grays, positive, [f"person{place // 2}" for place in range(60)])
     found = robustness(brightness, pixels, whole, 0.5, FEW)
     changed = whole.assign(p_pneumonia=brightness(ROBUSTNESS["gamma_0.7"](pixels)))
     differences = compare(changed, whole, (0.5, 0.5), FEW).differences

@@ -126,7 +126,7 @@ def test_no_scans_have_no_maps() -> None:
 def test_a_trained_network_looks_at_the_opacities() -> None:
     unseen = chests(80, seed=1)
     found = pneumonia_maps(trained(), unseen.pixels)
-    called = unseen.sick & (predict(trained(), unseen.pixels)[:, 0] > 0.5)
+    called = unseen.positive & (predict(trained(), unseen.pixels)[:, 0] > 0.5)
     assert called.sum() >= 30
     on_opacity = [
         opacity.ravel()[heat.argmax()] for heat, opacity in zip(found[called], unseen.opacities[called], strict=True)

@@ -40,12 +40,12 @@ CORNER, CENTRE = scans(corner=True), scans(centre=True)
 
 
 def audit(predict: Predict, pixels: NDArray[np.uint8], patients: int = SCANS // 2) -> Shortcuts:
-    sick = np.arange(SCANS) % 2 == 0
+    positive = np.arange(SCANS) % 2 == 0
     scores = pd.DataFrame(
         {
             "patient_id": [f"person{place % patients}" for place in range(SCANS)],
-            "label": np.where(sick, "pneumonia", "normal"),
-            "subtype": np.where(sick, "viral", "normal"),
+            "label": np.where(positive, "pneumonia", "normal"),
+            "subtype": np.where(positive, "viral", "normal"),
             "split": "test",
             "p_pneumonia": predict(pixels),
         }

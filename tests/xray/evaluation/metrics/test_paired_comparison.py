@@ -15,15 +15,15 @@ from xray.evaluation.metrics.paired_comparison import COLUMNS, Difference, McNem
 FEW = Evaluation(bootstrap_draws=200)
 
 
-def table(p: list[float], sick: list[int], patients: list[str]) -> pd.DataFrame:
+def table(p: list[float], positive: list[int], patients: list[str]) -> pd.DataFrame:
     """Scores of TEST scans, numbered from 0."""
     return pd.DataFrame(
         {
             "image_id": [f"scan{number}.png" for number in range(len(p))],
             "sha256": [f"{number:016x}" for number in range(len(p))],
             "patient_id": patients,
-            "label": ["pneumonia" if each else "normal" for each in sick],
-            "subtype": ["viral" if each else "normal" for each in sick],
+            "label": ["pneumonia" if each else "normal" for each in positive],
+            "subtype": ["viral" if each else "normal" for each in positive],
             "split": "test",
             "p_pneumonia": p,
         }
@@ -94,8 +94,8 @@ def test_without_an_interval_nothing_is_real() -> None:
     st.integers(0, 2**32 - 1),
 )
 def test_equal_tables_differ_by_exactly_nothing(scans: list[tuple[float, int]], threshold: float, seed: int) -> None:
-    sick = [number % 2 for number in range(len(scans))]
-    scores = table([p for p, _ in scans], sick, [f"person{patient}" for _, patient in scans])
+    positive = [number % 2 for number in range(len(scans))]
+    scores = table([p for p, _ in scans], positive, [f"person{patient}" for _, patient in scans])
     again = scores.sample(frac=1, random_state=seed)
     found = compare(scores, again, (threshold, threshold), Evaluation(seed=seed, bootstrap_draws=100))
     for each in found.differences.values():
