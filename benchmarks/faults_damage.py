@@ -226,7 +226,7 @@ def _run(name: str, work: Path) -> dict[str, Any]:
         "p": evaluated.scores()["p_pneumonia"].tolist(),
         "evaluation": sorted(evaluated.report()["metrics"]),
         "inspection": sorted(seen.report()["metrics"]),
-        "pictures": sorted(path.name for path in [*evaluated.pictures(), *seen.pictures()]),
+        "pictures": sorted(path.name for path in [*evaluated.plots(), *seen.plots()]),
     }
 
 

@@ -25,7 +25,7 @@ def explain(
     home: Home = Path(),
 ) -> None:
     """Draw where in each scan the model finds evidence for pneumonia, beside what it answers."""
-    pictures = _pictures(files, output)
+    plots = _plots(files, output)
     from flows.input_files import contents
 
     scans = contents(files)
@@ -41,33 +41,33 @@ def explain(
     choice = chosen(workspace, model)
     names = [printable(str(path)) for path in files]
     explained = explain_files(workspace, choice.uri, dict(zip(names, scans, strict=True)))
-    _draw(explained, dict(zip(names, pictures, strict=True)), choice.uri, SAFETY)
+    _draw(explained, dict(zip(names, plots, strict=True)), choice.uri, SAFETY)
     rows = [
         (name, f"{each.answer['p_pneumonia']:.4f}", each.answer["decision"], str(picture))
-        for (name, each), picture in zip(explained.items(), pictures, strict=True)
+        for (name, each), picture in zip(explained.items(), plots, strict=True)
     ]
     show_table(f"{choice.uri} ({choice.how})", ("file", "p_pneumonia", "decision", "map"), rows)
     console.print(SAFETY, style="dim")
 
 
-def _pictures(files: list[Path], output: Path) -> list[Path]:
+def _plots(files: list[Path], output: Path) -> list[Path]:
     """Name each file's picture, and refuse what would write one over another or not at all."""
     existing = next(folder for folder in (output, *output.absolute().parents) if folder.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise XrayError(f"--output must be a folder that can be written. Received: {output}")
     stems = ["standard-input" if path == Path("-") else path.stem for path in files]
-    pictures = [output / f"{stem}-map.png" for stem in stems]
-    twice = next((path for path in pictures if pictures.count(path) > 1), None)
+    plots = [output / f"{stem}-map.png" for stem in stems]
+    twice = next((path for path in plots if plots.count(path) > 1), None)
     if twice is not None:
         raise XrayError(f"files must be of different names. Received: several for {twice}")
-    return pictures
+    return plots
 
 
-def _draw(explained: "Mapping[str, Explained]", pictures: Mapping[str, Path], uri: str, safety: str) -> None:
+def _draw(explained: "Mapping[str, Explained]", plots: Mapping[str, Path], uri: str, safety: str) -> None:
     """Write all pictures or, where one cannot be drawn, none."""
     from xray.evaluation.inspection.saliency_plots import scan_explanation
 
-    folder = next(iter(pictures.values())).parent
+    folder = next(iter(plots.values())).parent
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".maps-", dir=folder) as scratch, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # a name in letters that the font has not
@@ -78,6 +78,6 @@ def _draw(explained: "Mapping[str, Explained]", pictures: Mapping[str, Path], ur
                 f"(threshold {answer['threshold']:.4f})\nmodel {answer['model_version'] or uri}\n{safety}"
             )
             figure = scan_explanation(each.pixels, each.heat, Path(name).name, words)
-            figure.savefig(Path(scratch) / pictures[name].name)
-        for picture in pictures.values():
+            figure.savefig(Path(scratch) / plots[name].name)
+        for picture in plots.values():
             os.replace(Path(scratch) / picture.name, picture)

@@ -170,7 +170,7 @@ def scores() -> pd.DataFrame:
     )
 
 
-def pictures(table: pd.DataFrame, evaluated: Evaluation) -> dict[str, bytes]:
+def plots(table: pd.DataFrame, evaluated: Evaluation) -> dict[str, bytes]:
     chosen, outcomes = choose_scans(table, evaluated.chosen.threshold), Outcomes.of(table)
     scans = np.stack([draw_chest(name, (n,), (n,), (96, 96)) for n, name in enumerate(chosen["subtype"])])
     return {
@@ -188,7 +188,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table = scores()
     evaluated = evaluate_split(table, 0.62, config.Evaluation(bootstrap_draws=100))
     shown = [Picture(drawn, f"{name} of 600 phantoms.", f"{name}. Drawn from 600 phantoms that were scored by lot.")
-             for name, drawn in pictures(table, evaluated).items()]  # fmt: skip
+             for name, drawn in plots(table, evaluated).items()]  # fmt: skip
     slices = [
         (f"source: a_hospital_with_a_very_long_name_{n}/and_a_folder", "1,204 (611)", "0.912 (0.887 to 0.934)",
          "0.871 (0.822 to 0.915)", "0.943 (0.925 to 0.959)", f"{n}", "The brightest fifth of the scans, by mean gray")

@@ -175,9 +175,9 @@ def check_over_http(client: "MlflowClient", completed: dict[str, Any]) -> None:
     assert run.data.tags["prefect_flow_run"] == completed["id"]
     assert 0 <= run.data.metrics["test.auc"] <= 1
     assert [metric.step for metric in client.get_metric_history(run.info.run_id, "val_loss")] == [1, 2]
-    pictures = [each.path for each in client.list_artifacts(run.info.run_id, "figures")]
-    assert pictures
-    assert all(path.endswith(".png") for path in pictures)
+    plots = [each.path for each in client.list_artifacts(run.info.run_id, "figures")]
+    assert plots
+    assert all(path.endswith(".png") for path in plots)
 
 
 def test_other_commands_of_the_home_use_the_servers_by_themselves(up: Up, predicted: Ended, xray: Command) -> None:

@@ -63,7 +63,7 @@ def write_verdicts(
     write_reference(folder / REFERENCE, catalog.rows(), scores, store, config.images)
     found = _verdicts(scores, reading, config)
     (folder / "evaluation.json").write_text(json.dumps(found.report(), indent=2), encoding="utf-8")
-    _draw(folder / "figures", _pictures(trained, catalog, store, found))
+    _draw(folder / "figures", _plots(trained, catalog, store, found))
 
 
 @dataclass(frozen=True)
@@ -138,13 +138,13 @@ def _score(trained: Trained, rows: pd.DataFrame, store: PixelStore) -> NDArray[n
     return np.concatenate(parts)
 
 
-def _draw(folder: Path, pictures: dict[str, Figure]) -> None:
+def _draw(folder: Path, plots: dict[str, Figure]) -> None:
     folder.mkdir()
-    for name, picture in pictures.items():
+    for name, picture in plots.items():
         picture.savefig(folder / f"{name}.png")
 
 
-def _pictures(trained: Trained, catalog: Catalog, store: PixelStore, found: _Verdicts) -> dict[str, Figure]:
+def _plots(trained: Trained, catalog: Catalog, store: PixelStore, found: _Verdicts) -> dict[str, Figure]:
     scores, on_test = found.scores, found.splits["test"]
     outcomes, chosen = found.outcomes["test"], choose_scans(scores, on_test.chosen.threshold)
     of_classes = {}

@@ -50,7 +50,7 @@ class Evaluated:
         """Read how the network's outputs are read, as validation chose it."""
         return DecisionRule.from_dict(self.report()["reading"])
 
-    def pictures(self) -> list[Path]:
+    def plots(self) -> list[Path]:
         """List the pictures, PNG files, in alphabetical order."""
         return sorted((self.folder / "figures").glob("*.png"))
 

@@ -192,7 +192,7 @@ def _evidence(told: RunReport, card: str) -> Evidence:
     seen = told.inspected
     return Evidence(
         metrics=told.metrics(),
-        pictures=told.pictures(),
+        plots=told.plots(),
         scores=told.evaluated.scores(),
         card=card,
         files=[

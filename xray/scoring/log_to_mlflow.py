@@ -138,7 +138,7 @@ def _log(store: Store, client: MlflowClient, report: DriftReport, flow_run: str 
     client.set_tag(run_id, NOTE_TAG, _note(entry, values))
     log_metrics(client, run_id, {**_counts(entry), **_shown(values["metrics"])})
     client.log_artifact(run_id, str(report.folder / "drift.json"))
-    for picture in report.pictures():
+    for picture in report.plots():
         client.log_artifact(run_id, str(picture), "figures")
     if values["rows"]:
         with tempfile.TemporaryDirectory() as scratch:

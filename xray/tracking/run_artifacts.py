@@ -34,7 +34,7 @@ class Evidence:
 
     Attributes:
         metrics: Every final figure by name.
-        pictures: PNG files; each becomes `figures/NAME.png`.
+        plots: PNG files; each becomes `figures/NAME.png`.
         scores: A row a scan.
         files: Files to keep as they are: audit, rejects, history.
         card: The model card, Markdown; also the run's description.
@@ -42,7 +42,7 @@ class Evidence:
     """
 
     metrics: Mapping[str, float]
-    pictures: Sequence[Path]
+    plots: Sequence[Path]
     scores: pd.DataFrame
     card: str
     texts: Mapping[str, str] = field(default_factory=dict)
@@ -73,7 +73,7 @@ def log_evidence(tracker: Tracker, name: str, make: Callable[[], Evidence]) -> N
     evidence = make()
     with reached(tracker.store):
         log_final_metrics(client, run_id, evidence.metrics)
-        for picture in evidence.pictures:
+        for picture in evidence.plots:
             if f"figures/{picture.name}" not in there:
                 client.log_artifact(run_id, str(picture), "figures")
         if f"{SCORES}.parquet" not in there:

@@ -78,11 +78,11 @@ def test_of_several_causes_each_is_judged_against_the_rest_and_all_of_them_as_pn
         metrics
     )
     assert "Classes on TEST" in found.report()["tables"]
-    assert {"class_confusion", "class_rocs"} <= {path.stem for path in found.pictures()}
+    assert {"class_confusion", "class_rocs"} <= {path.stem for path in found.plots()}
 
 
 def test_every_picture_is_there_and_shows_something(evaluated: Evaluated) -> None:
-    names = [path.stem for path in evaluated.pictures()]
+    names = [path.stem for path in evaluated.plots()]
     assert names == [
         "calibration",
         "class_distribution",
@@ -94,7 +94,7 @@ def test_every_picture_is_there_and_shows_something(evaluated: Evaluated) -> Non
         "scan_grid",
         "score_distribution",
     ]
-    for path in evaluated.pictures():
+    for path in evaluated.plots():
         with Image.open(path) as picture:
             assert picture.width >= 800
             assert np.asarray(picture.convert("L")).std() > 5

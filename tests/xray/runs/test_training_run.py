@@ -47,8 +47,8 @@ def test_the_run_holds_params_epochs_figures_data_and_files(
         "audit.json", "evaluation.json", "figures", "history.json", "inspection.json", "model_card.md",
         "rejects.parquet", "report.html", "scores.parquet",
     }  # fmt: skip
-    pictures = {Path(each.path).stem for each in client.list_artifacts(recorded.run_id, "figures")}
-    assert pictures == set(CAPTIONS) - {"class_confusion", "class_rocs"}, "those of more classes than two"
+    plots = {Path(each.path).stem for each in client.list_artifacts(recorded.run_id, "figures")}
+    assert plots == set(CAPTIONS) - {"class_confusion", "class_rocs"}, "those of more classes than two"
 
 
 def test_the_run_holds_what_was_seen_inside_and_how_often_test_was_looked_at(

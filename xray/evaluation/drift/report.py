@@ -46,7 +46,7 @@ class DriftReport:
         """Read `remark` (a line, or null), `metrics`, `rows` (the table, in words), `alarms`, `current`, `control`."""
         return kept_json(self.folder, "drift.json")
 
-    def pictures(self) -> list[Path]:
+    def plots(self) -> list[Path]:
         """List the pictures, PNG files."""
         return sorted((self.folder / "figures").glob("*.png"))
 

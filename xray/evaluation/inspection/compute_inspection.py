@@ -69,10 +69,10 @@ def write_look(
         scores=test,
         pixels=store.read(test["sha256"].tolist()),
     )
-    report, pictures = _look(seen, catalog, store, config, said)
+    report, plots = _look(seen, catalog, store, config, said)
     (folder / "inspection.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
     (folder / "figures").mkdir()
-    for name, picture in pictures.items():
+    for name, picture in plots.items():
         picture.savefig(folder / "figures" / f"{name}.png")
 
 
@@ -121,8 +121,8 @@ def _look(
         "verdicts": {"shortcuts": str(short.verdict), "brightest spots": str(spots), "maps": str(sane)},
         "weak": weak_points(parts, changed, short, spots),
     }
-    pictures = {"maps": maps, "robustness": robustness_picture(changed), "slices": slices_picture(parts)}
-    return report, pictures
+    plots = {"maps": maps, "robustness": robustness_picture(changed), "slices": slices_picture(parts)}
+    return report, plots
 
 
 def _looks(seen: _Subject, catalog: Catalog) -> pd.DataFrame:

@@ -37,7 +37,7 @@ class Inspected:
         """
         return kept_json(self.folder, "inspection.json")
 
-    def pictures(self) -> list[Path]:
+    def plots(self) -> list[Path]:
         """List the pictures, PNG files, in alphabetical order."""
         return sorted((self.folder / "figures").glob("*.png"))
 

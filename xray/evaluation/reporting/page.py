@@ -90,7 +90,7 @@ class Part:
     title: str
     words: Sequence[str] = ()
     tables: Mapping[str, Table] = field(default_factory=dict)
-    pictures: Sequence[Picture] = ()
+    plots: Sequence[Picture] = ()
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ def _contents(numbered: Sequence[tuple[str, str, str]]) -> str:
 
 def _part(part: Part) -> str:
     tables = [write_table(caption, table) for caption, table in part.tables.items() if table.rows]
-    return "\n".join(filter(None, [_paragraphs(part.words), *tables, *map(_picture, part.pictures)]))
+    return "\n".join(filter(None, [_paragraphs(part.words), *tables, *map(_picture, part.plots)]))
 
 
 def _paragraphs(words: Sequence[str], kind: str = "") -> str:

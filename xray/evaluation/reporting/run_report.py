@@ -154,14 +154,14 @@ class RunReport:
             points=self._points(self._looked() if self.count.total > 1 else ""),
             sections=[
                 Part("How it answers", ["Positive means pneumonia.", *self._rules()]),
-                Part("Figures on TEST", [], self._judged_tables(), self._pictures(JUDGED)),
+                Part("Figures on TEST", [], self._judged_tables(), self._plots(JUDGED)),
                 Part(
                     "A look inside",
                     [f"{topic.capitalize()}: {words}." for topic, words in self._findings().items()],
                     self._seen_tables(),
-                    self._pictures(SEEN),
+                    self._plots(SEEN),
                 ),
-                Part("Training and data", [], self._audit(), self._pictures(LEARNT)),
+                Part("Training and data", [], self._audit(), self._plots(LEARNT)),
             ],
             limits=list(LIMITS),
             facts={**about, **self._details()},
@@ -253,12 +253,12 @@ class RunReport:
     def _audit(self) -> dict[str, Table]:
         return {"What the audit of the scans found": Table(("finding", "value"), lines(self.catalog.findings()))}
 
-    def pictures(self) -> list[Path]:
+    def plots(self) -> list[Path]:
         """List every picture of the run, PNG files."""
-        return [*self.evaluated.pictures(), *(self.inspected.pictures() if self.inspected else ())]
+        return [*self.evaluated.plots(), *(self.inspected.plots() if self.inspected else ())]
 
-    def _pictures(self, names: tuple[str, ...]) -> list[Picture]:
-        there = {path.stem: path for path in self.pictures()}
+    def _plots(self, names: tuple[str, ...]) -> list[Picture]:
+        there = {path.stem: path for path in self.plots()}
         return [plot_with_caption(there[name]) for name in names if name in there]
 
 

@@ -57,7 +57,7 @@ def test_scans_like_the_models_own_raise_no_alarm(
     report = report_drift(inbox(0), tmp_path / "inbox", reference, SETTINGS)
     assert (report.values()["alarms"], report.values()["remark"]) == ([], None)
     assert report.values()["current"]["brightness"]["psi"] < 0.01
-    (picture,) = report.pictures()
+    (picture,) = report.plots()
     with Image.open(picture) as drawn:
         assert drawn.width >= 800 and np.asarray(drawn.convert("L")).std() > 5
 
@@ -75,7 +75,7 @@ def test_brighter_scans_raise_the_alarm_for_brightness_alone(
 
 def test_without_a_reference_it_says_so(inbox: Callable[[int], Entry], tmp_path: Path) -> None:
     report = report_drift(inbox(0), tmp_path / "inbox", None, SETTINGS)
-    assert (report.values()["remark"], report.values()["rows"], report.pictures()) == (NO_REFERENCE, [], [])
+    assert (report.values()["remark"], report.values()["rows"], report.plots()) == (NO_REFERENCE, [], [])
 
 
 def test_looks_of_another_normalizer_are_not_compared(

@@ -32,8 +32,8 @@ def test_a_subtypes_sensitivity_is_the_evaluations(inspected: Inspected, evaluat
 
 
 def test_every_picture_shows_something(inspected: Inspected) -> None:
-    assert [path.stem for path in inspected.pictures()] == ["maps", "robustness", "slices"]
-    for path in inspected.pictures():
+    assert [path.stem for path in inspected.plots()] == ["maps", "robustness", "slices"]
+    for path in inspected.plots():
         with Image.open(path) as picture:
             assert np.asarray(picture.convert("L")).std() > 5
 

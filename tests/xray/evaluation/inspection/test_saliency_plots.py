@@ -15,7 +15,7 @@ from xray.evaluation.inspection.saliency_plots import explanation_grid, overlay,
 from xray.evaluation.plots.scan_grid import choose_scans
 
 
-def pictures(scans: pd.DataFrame) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def plots(scans: pd.DataFrame) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Made-up scans with their maps, of 12 x 10; the last map is empty."""
     generator = np.random.default_rng(0)
     maps = generator.random((len(scans), 12, 10), dtype=np.float32)
@@ -32,7 +32,7 @@ def png(figure: Figure) -> bytes:
 class TestGrid:
     def test_each_scan_is_titled_with_what_it_is_and_what_it_was_called(self, decided: pd.DataFrame) -> None:
         chosen = choose_scans(decided, 0.6, most=4)
-        text = words(explanation_grid(*pictures(chosen), chosen))
+        text = words(explanation_grid(*plots(chosen), chosen))
         for heading in ("Right, drawn by lot", "Wrong, the most confident first", "Referred, left to a person"):
             assert heading in text
         assert "evidence for pneumonia" in text
@@ -43,7 +43,7 @@ class TestGrid:
 
     def test_a_scan_lies_beside_its_own_map(self, decided: pd.DataFrame) -> None:
         chosen = choose_scans(decided, 0.6, most=2)
-        pixels, maps = pictures(chosen)
+        pixels, maps = plots(chosen)
         axes = explanation_grid(pixels, maps, chosen).get_axes()
         shown = [image.get_array() for axis in axes for image in axis.get_images()][1:]  # the first is the colour bar
         assert len(shown) == 2 * len(chosen)
@@ -56,7 +56,7 @@ class TestGrid:
         chosen = choose_scans(decided, 0.6, most=4)
         rest = chosen[chosen["band"] != band].reset_index(drop=True)
         assert len(rest) == kept
-        assert f"{band}: none" in words(explanation_grid(*pictures(rest), rest))
+        assert f"{band}: none" in words(explanation_grid(*plots(rest), rest))
 
     def test_no_scan_at_all_can_be_drawn(self, decided: pd.DataFrame) -> None:
         none = choose_scans(decided, 0.6, most=4).iloc[:0]
@@ -68,7 +68,7 @@ class TestGrid:
         self, scans: int, maps: int, decided: pd.DataFrame
     ) -> None:
         chosen = choose_scans(decided, 0.6, most=4)
-        pixels, heats = pictures(chosen)
+        pixels, heats = plots(chosen)
         with pytest.raises(EvaluationError, match=f"one a scan. Received: {scans} and {maps} for 12 scans"):
             explanation_grid(pixels[:scans], heats[:maps], chosen)
 

@@ -133,7 +133,7 @@ def test_a_part_without_anything_in_it_is_left_out(text: str) -> None:
 
 
 def test_a_picture_that_is_none_is_refused() -> None:
-    broken = Page("title", "safety", [], sections=[Part("Pictures", pictures=[Picture(b"no picture", "words")])])
+    broken = Page("title", "safety", [], sections=[Part("Pictures", plots=[Picture(b"no picture", "words")])])
     with pytest.raises(EvaluationError, match="Received"):
         write_page(broken)
 
@@ -180,4 +180,4 @@ def test_a_row_without_a_cell_for_each_column_is_refused() -> None:
 
 def test_a_picture_without_alternative_text_is_refused() -> None:
     with pytest.raises(EvaluationError, match=r"must have alternative text\. Received: alt=' '"):
-        written(Part("Pictures", pictures=[Picture(png(), " ")]))
+        written(Part("Pictures", plots=[Picture(png(), " ")]))
