@@ -1,4 +1,4 @@
-"""What `make lint` holds of the rooms: their size, their first line, and no import by a string.
+"""What `make lint` holds of the rooms: their size, their first line, no import by a string, and where their tests lie.
 
 `python -m tests.rooms` prints every fault, and ends with 1 where there is one.
 """
@@ -26,7 +26,11 @@ def main() -> int:
 
 def faults(root: Path) -> list[str]:
     """List what is wrong with the rooms below a folder, a line each."""
-    return [fault for floor in FLOORS for fault in _of_floor(root, root / floor)]
+    return [
+        fault
+        for floor in FLOORS
+        for fault in (*_of_floor(root, root / floor), *_of_tests(root, root / "tests" / floor))
+    ]
 
 
 def _of_floor(root: Path, floor: Path) -> Iterator[str]:
@@ -42,6 +46,13 @@ def _of_floor(root: Path, floor: Path) -> Iterator[str]:
             yield f"{path.parent.relative_to(root)} must have an __init__.py"
         if path.relative_to(root) != KEPT_MODELS:
             yield from _string_imports(root, path)
+
+
+def _of_tests(root: Path, tests: Path) -> Iterator[str]:
+    for path in sorted(tests.rglob("test_*.py")):
+        source = root / path.parent.relative_to(root / "tests") / path.name.removeprefix("test_")
+        if not source.is_file():
+            yield f"{path.relative_to(root)} must lie where its file does. Received: no {source.relative_to(root)}"
 
 
 def _string_imports(root: Path, path: Path) -> Iterator[str]:

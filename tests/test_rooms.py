@@ -40,3 +40,11 @@ def test_a_room_says_what_is_in_it(house: Path) -> None:
 def test_an_import_by_a_string_is_found(house: Path, call: str) -> None:
     (house / "flows" / "late.py").write_text(f"import importlib\n\nroom = {call}\n")
     assert faults(house) == ["flows/late.py:3 must import by a statement, which mypy checks"]
+
+
+def test_a_test_lies_where_its_file_does(house: Path) -> None:
+    (house / "tests" / "xray").mkdir(parents=True)
+    (house / "tests" / "xray" / "test_labels.py").write_text("")
+    assert faults(house) == ["tests/xray/test_labels.py must lie where its file does. Received: no xray/labels.py"]
+    (house / "xray" / "labels.py").write_text("")
+    assert faults(house) == []
