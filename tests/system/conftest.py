@@ -42,13 +42,17 @@ class Ended:
 class Command:
     """`xray`, for a user whose home folder is new.
 
+    Args:
+        folder: Where commands are typed.
+        code: The folder of the code that runs.
+
     Attributes:
         user: That home folder; a command writes nothing there.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.user = folder, folder / "user"
-        self.user.mkdir()
+    def __init__(self, folder: Path, code: Path = PROJECT) -> None:
+        self.folder, self.user, self._code = folder, folder / "user", code
+        self.user.mkdir(exist_ok=True)
 
     def __call__(
         self,
@@ -63,7 +67,7 @@ class Command:
         `send` sends something else in place of Ctrl-C, and `patience` is how long its other processes may outlive it.
         """
         environment = {name: value for name, value in os.environ.items() if not name.startswith(OUTSIDE)}
-        environment |= {"HOME": str(self.user), "PYTHONPATH": str(PROJECT), "CUDA_VISIBLE_DEVICES": "-1"}
+        environment |= {"HOME": str(self.user), "PYTHONPATH": str(self._code), "CUDA_VISIBLE_DEVICES": "-1"}
 
         def prepare() -> None:
             for number in (signal.SIGINT, signal.SIGHUP):  # which a background job of a shell, or under nohup, ignores
