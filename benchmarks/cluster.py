@@ -16,9 +16,9 @@ import side_by_side
 from side_by_side import Options, Row, alternate, answer, scans_of, timed
 
 from xray.config import Images
-from xray.data.decoding.executors import Cluster
 from xray.data.file_digests import file_digests
 from xray.data.store.fill_pixel_store import fill
+from xray.executors import Cluster
 
 WANTED = "1.6 x"
 

@@ -234,7 +234,7 @@ def _scored(ledger: Path, work: Path) -> dict[str, Any]:
     """Do what `xray score` does with a ledger: find what is known, score what is not, join; no model is asked."""
     from datetime import UTC, datetime
 
-    from xray.data.score_ledger import opened, unlogged
+    from xray.scoring.score_ledger import opened, unlogged
 
     names = [f"{number:064x}" for number in range(200)]
     about = {"model_version": "m/1", "scored_at": datetime.now(UTC), "decision": "pneumonia", "threshold": 0.5}

@@ -17,7 +17,7 @@ from PIL import Image
 from side_by_side import Options, Row, alternate, answer, scans_of, timed
 
 from xray.config import Images
-from xray.data.decoding.normalizer import normalize
+from xray.data.decoding.image_decoder import normalize
 from xray.data.file_digests import file_digests
 from xray.data.store.fill_pixel_store import fill
 

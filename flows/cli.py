@@ -11,7 +11,7 @@ from typer.exceptions import TyperException
 from flows.commands.app import app
 from xray.data.sources.file_listing import visible
 from xray.errors import XrayError
-from xray.secrecy import redacted
+from xray.redaction import redacted
 
 # Imported for what they add to the app, in the order of the help page.
 # isort: off

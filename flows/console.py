@@ -105,7 +105,7 @@ def _bars() -> Iterator[tuple[Watch, Callable[[], None]]]:
         yield watch, lambda: None
 
 
-class Plain:
+class LineProgress:
     """What is being done, told by lines of which there are not too many: for a file or a pipe.
 
     Args:
@@ -149,7 +149,7 @@ class Plain:
 
 @contextmanager
 def _told() -> Iterator[tuple[Watch, Callable[[], None]]]:
-    plain, lock, over = Plain(time.monotonic()), threading.Lock(), threading.Event()
+    plain, lock, over = LineProgress(time.monotonic()), threading.Lock(), threading.Event()
 
     def watch(what: str, done: int, total: int | None) -> None:
         with lock:

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from flows.naming import run_name, tagged
 from flows.schedule import LONGEST_SECONDS, one_line_failure, skip_if_stale, tell_failure
-from tasks.cross_validation import cut_into_folds, learn_all, parent_run, sum_up
+from tasks.cross_validation import cut_into_folds, parent_run, sum_up, train_folds
 from tasks.data import clean, normalize
 from xray.config import Request
 
@@ -47,5 +47,5 @@ def cross_validate(
     store = normalize(cleaned, request, dask)
     folds = cut_into_folds(cleaned, store, request, seeds)
     with parent_run(folds, request) as parent:
-        runs = learn_all(folds, request, parent, dask)
+        runs = train_folds(folds, request, parent, dask)
         return sum_up(folds, runs, request)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from xray.data.decoding import bounds, scan_files
+from xray.data.decoding import decode_limits, scan_files
 from xray.data.sources.file_listing import visible
 from xray.errors import ImageError, XrayError
 
@@ -14,7 +14,7 @@ STANDARD_INPUT = Path("-")
 
 
 @contextmanager
-def given(files: Sequence[Path]) -> Iterator[list[Path]]:
+def input_files(files: Sequence[Path]) -> Iterator[list[Path]]:
     """Have the files that were named for as long as the block lasts, standard input as a file of its own.
 
     What is there and is no scan is the model's to answer on, beside the others; nothing is left to answer on where
@@ -47,10 +47,10 @@ def contents(files: Sequence[Path]) -> list[bytes]:
 def _standard_input() -> bytes:
     if sys.stdin is None or sys.stdin.isatty():
         raise XrayError("standard input must bring a scan, as in xray predict - < FILE. Received: a terminal")
-    data = sys.stdin.buffer.read(bounds.MOST_BYTES + 1)
+    data = sys.stdin.buffer.read(decode_limits.MOST_BYTES + 1)
     try:
-        bounds.require_size(len(data))
-    except bounds.OutOfBounds as error:
+        decode_limits.require_size(len(data))
+    except decode_limits.OutOfBounds as error:
         raise XrayError(f"each file must be a scan. Received: standard input ({error})") from error
     if not data:
         raise XrayError("standard input must bring a scan. Received: nothing")

@@ -6,10 +6,10 @@ from prefect import flow
 
 from flows.naming import run_name, tagged
 from flows.schedule import LONGEST_SECONDS, one_line_failure, skip_if_stale, tell_failure
-from tasks.cross_validation import learn_all
+from tasks.cross_validation import train_folds
 from tasks.data import audit_and_split, clean, normalize
 from tasks.registration import register, register_seeds
-from tasks.training import combine, ensemble_run, evaluate, look_inside, repeat, train
+from tasks.training import combine, ensemble_run, evaluate, inspect_model, seed_configs, train
 from xray.config import Request
 
 if TYPE_CHECKING:
@@ -47,18 +47,18 @@ def pipeline(request: Request, dask: str | None = None) -> "Recorded":
         return _with_seeds(catalog, store, request)
     trained = train(catalog, store, request)
     evaluated = evaluate(trained, catalog, store, request)
-    look_inside(trained, evaluated, catalog, store, request)
+    inspect_model(trained, evaluated, catalog, store, request)
     return register(trained, evaluated, catalog, request)
 
 
 def _with_seeds(catalog: "Catalog", store: "PixelStore", request: Request) -> "Recorded":
     """Train and judge each seed, combine them, evaluate, register one model."""
-    seeds = repeat(catalog, store, request)
+    seeds = seed_configs(catalog, store, request)
     with ensemble_run(seeds, request) as parent:
-        runs = learn_all(seeds, request, parent)
+        runs = train_folds(seeds, request, parent)
         trained = combine(runs, request)
         evaluated = evaluate(trained, catalog, store, request)
-        look_inside(trained, evaluated, catalog, store, request)
+        inspect_model(trained, evaluated, catalog, store, request)
         return register_seeds(runs, trained, evaluated, catalog, request)
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from flows.naming import run_name, tagged
 from flows.schedule import one_line_failure, tell_failure
-from tasks.policy import asked_by
+from tasks.prefect_task import requested_by
 from tasks.promotion import decide, ended, find_challenger, find_champion_before, judge, roll_back
 from xray.config import Data, Promotion, Registry, Workspace
 
@@ -56,7 +56,7 @@ def promote(  # noqa: PLR0913, PLR0917 what Prefect's form asks
     workspace = Workspace(home=home.resolve())
     challenge = find_challenger(workspace, model_name, version)
     comparison = judge(challenge, workspace, policy, data, force)
-    return ended(decide(challenge, comparison, workspace, force, reason, asked_by(by)))
+    return ended(decide(challenge, comparison, workspace, force, reason, requested_by(by)))
 
 
 @flow(name="rollback", flow_run_name=run_name, persist_result=False, on_failure=[tell_failure],
@@ -77,4 +77,4 @@ def rollback(reason: str = "", model_name: Name = MODEL_NAME, home: Path = Path(
     """
     workspace = Workspace(home=home.resolve())
     challenge = find_champion_before(workspace, model_name)
-    return ended(roll_back(challenge, workspace, reason, asked_by(by)))
+    return ended(roll_back(challenge, workspace, reason, requested_by(by)))

@@ -20,7 +20,7 @@ from prefect.flows import Flow
 from prefect.states import Completed, Failed
 
 from xray.errors import XrayError
-from xray.secrecy import redacted
+from xray.redaction import redacted
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -22,7 +22,7 @@ from xray.errors import XrayError
 if TYPE_CHECKING:
     from distributed import Client
 
-    from xray.data.decoding.executors import OpenCluster
+    from xray.executors import OpenCluster
 
 R = TypeVar("R")
 
@@ -102,7 +102,7 @@ def dask_workers(address: str, most: int) -> Iterator[DaskWorkers]:
 
 
 class DaskWorkers:
-    """A Dask cluster as `xray.data.decoding.executors.Cluster` wants it.
+    """A Dask cluster as `xray.executors.Cluster` wants it.
 
     The scheduler gives what a worker that died had in hand to another one, and gives up after four of them.
     """
@@ -118,7 +118,7 @@ class DaskWorkers:
         Raises:
             XrayError: A worker has other code or other libraries than this process.
         """
-        from xray.data.decoding.executors import version
+        from xray.executors import version
 
         with _answering(self._address):
             found = self._client.run(version, on_error="return")

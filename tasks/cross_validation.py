@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from tasks.artifacts import show_table
 from tasks.fan_out import train_all
-from tasks.policy import Outcome, flow_run_page, step
+from tasks.mlflow_run_context import context
+from tasks.prefect_task import Outcome, flow_run_page, step
 from tasks.progress import doing, progress_of
-from tasks.run_context import context
 from xray.config import Request
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def parent_run(folds: list[Fold], request: Request) -> Iterator[str | None]:
 
 
 @step(name="fold")
-def learn_fold(fold: Fold, request: Request, parent: str | None) -> Outcome[FoldRun]:
+def train_one_fold(fold: Fold, request: Request, parent: str | None) -> Outcome[FoldRun]:
     """Train and judge one fold, from the last finished epoch if there is one."""
     from xray.runs import cross_validation_run
 
@@ -58,9 +58,9 @@ def learn_fold(fold: Fold, request: Request, parent: str | None) -> Outcome[Fold
     return Outcome(learned, said, reused=learned.reused)
 
 
-def learn_all(folds: Sequence[Fold], request: Request, parent: str | None, dask: str | None = None) -> list[FoldRun]:
+def train_folds(folds: Sequence[Fold], request: Request, parent: str | None, dask: str | None = None) -> list[FoldRun]:
     """Learn every fold, one after another here, or beside each other on a Dask cluster."""
-    return train_all([learn_fold.call(_name(fold), fold, request, parent) for fold in folds], dask)
+    return train_all([train_one_fold.call(_name(fold), fold, request, parent) for fold in folds], dask)
 
 
 @step(name="sum up")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tasks.artifacts import show_table
 from tasks.cluster import cluster_at
-from tasks.policy import Outcome, step
+from tasks.prefect_task import Outcome, step
 from tasks.progress import doing, progress_of
 from xray.config import Request
 

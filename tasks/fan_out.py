@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from tasks.cluster import dask_runner
-from tasks.policy import Call
+from tasks.prefect_task import Call
 from tasks.progress import doing
 from tasks.training_slot import training_turn
 

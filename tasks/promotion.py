@@ -8,7 +8,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from tasks.artifacts import show_text
-from tasks.policy import Outcome, flow_run_id, step
+from tasks.prefect_task import Outcome, flow_run_id, step
 from tasks.progress import doing, progress_of
 from xray.config import Evaluation, Promotion, Workspace
 from xray.errors import XrayError
@@ -26,7 +26,7 @@ def find_challenger(workspace: Workspace, model_name: str, version: int | None) 
     from xray.promotion import promote
 
     with doing("looking up the versions"):
-        challenge = promote.challenge_of(workspace, model_name, version)
+        challenge = promote.find_challenge(workspace, model_name, version)
     return Outcome(challenge, f"version {challenge.challenger} against {challenge.champion or 'no champion'}")
 
 
@@ -72,7 +72,7 @@ def find_champion_before(workspace: Workspace, model_name: str) -> Outcome[Chall
     from xray.promotion import promote
 
     with doing("looking up the versions"):
-        challenge = promote.challenge_of_return(workspace, model_name)
+        challenge = promote.find_rollback_target(workspace, model_name)
     return Outcome(challenge, f"version {challenge.challenger} in place of {challenge.champion or 'none'}")
 
 

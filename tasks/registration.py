@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from tasks.artifacts import show_table, show_text
-from tasks.policy import Outcome, flow_run_page, step
+from tasks.mlflow_run_context import context
+from tasks.prefect_task import Outcome, flow_run_page, step
 from tasks.progress import doing
-from tasks.run_context import context
 from xray.config import Request
 from xray.errors import RegistryError
 

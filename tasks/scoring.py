@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from tasks.artifacts import show_rows
 from tasks.cluster import cluster_at
-from tasks.policy import Outcome, flow_run_id, step
+from tasks.prefect_task import Outcome, flow_run_id, step
 from tasks.progress import doing, progress_of
 from xray.config import Drift, Workspace
 
 if TYPE_CHECKING:
-    from xray.data.inbox import Inbox
-    from xray.evaluation.drift.report import DriftReport
+    from xray.scoring.drift_report import DriftReport
+    from xray.scoring.inbox import Inbox
     from xray.scoring.score_inbox import Scored
     from xray.scoring.select_model import SelectedModel
 
@@ -52,7 +52,7 @@ def choose(workspace: Workspace, model_name: str) -> Outcome[SelectedModel]:
 @step(name="list scans")
 def list_scans(inbox: Path, output: Path, workspace: Workspace) -> Outcome[Inbox]:
     """List and digest what lies in the inbox."""
-    from xray.data.inbox import list_inbox, require_outside
+    from xray.scoring.inbox import list_inbox, require_outside
 
     require_outside(output, inbox)
     with doing("listing the inbox"):

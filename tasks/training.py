@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tasks.artifacts import show_table
-from tasks.policy import Outcome, step
+from tasks.mlflow_run_context import context
+from tasks.prefect_task import Outcome, step
 from tasks.progress import doing, progress_of
-from tasks.run_context import context
 from tasks.training_slot import training_turn
 from xray.config import Request
 
@@ -52,7 +52,7 @@ def evaluate(trained: Trained, catalog: Catalog, store: PixelStore, request: Req
 
 
 @step(name="look inside")
-def look_inside(
+def inspect_model(
     trained: Trained, evaluated: Evaluated, catalog: Catalog, store: PixelStore, request: Request
 ) -> Outcome[Inspected]:
     """Look for shortcuts, weak parts and what changed scans cost, and draw the maps."""
@@ -63,7 +63,7 @@ def look_inside(
     return Outcome(seen, seen.report()["verdicts"]["shortcuts"], reused=seen.reused)
 
 
-def repeat(catalog: Catalog, store: PixelStore, request: Request) -> list[Fold]:
+def seed_configs(catalog: Catalog, store: PixelStore, request: Request) -> list[Fold]:
     """Say what each of several seeds trains."""
     from xray.runs import seed_ensemble
 

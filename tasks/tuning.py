@@ -11,9 +11,9 @@ from pydantic import SecretStr
 from tasks.artifacts import show_table
 from tasks.data import audit_and_split, normalize
 from tasks.fan_out import train_all
-from tasks.policy import Outcome, flow_run_page, step
+from tasks.mlflow_run_context import context
+from tasks.prefect_task import Outcome, flow_run_page, step
 from tasks.progress import doing, progress_of
-from tasks.run_context import context
 from xray.config import Request
 from xray.tuning.search_space import Search
 
@@ -28,7 +28,7 @@ def prepare_materials(
     cleaned: Cleaned, request: Request, search: Search, dask: str | None = None
 ) -> dict[str, Material]:
     """Normalize, audit and split once for each way of normalizing that is searched; one, where none is."""
-    from xray.data.decoding.normalizer import normalizer_digest
+    from xray.data.decoding.image_decoder import normalizer_digest
     from xray.tuning.study import Material
 
     materials = {}

@@ -10,7 +10,7 @@ import flows
 import tasks
 
 HEAVY = {"tensorflow", "keras", "mlflow", "optuna", "matplotlib", "sklearn", "prefect_dask", "distributed", "pyarrow"}
-GROUND_FLOOR = ["xray", "xray.config", "xray.labels", "xray.files.damage", "xray.errors"]
+GROUND_FLOOR = ["xray", "xray.config", "xray.labels", "xray.files.checked_io", "xray.errors"]
 
 LOOK = """
 import importlib, json, sys

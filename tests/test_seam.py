@@ -8,7 +8,7 @@ from mypy import api
 PROJECT = Path(__file__).parents[1]
 
 TASK = """
-from tasks.policy import Outcome, step
+from tasks.prefect_task import Outcome, step
 from xray.config import Request
 from xray.data.prepare import Cleaned
 

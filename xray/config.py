@@ -22,11 +22,7 @@ from pydantic import (
 )
 from pydantic.json_schema import SkipJsonSchema
 
-from xray.errors import ConfigError
-from xray.files.digest import bytes_sha256
-from xray.files.s3 import DataPath, S3Path, data_path
-from xray.recipe_files import Recipe, is_file, nearest, read_recipe, recipe_names
-from xray.sections import (
+from xray.config_schema import (
     About,
     Augmentation,
     Drift,
@@ -40,6 +36,10 @@ from xray.sections import (
     Split,
     Training,
 )
+from xray.errors import ConfigError
+from xray.files.digest import bytes_sha256
+from xray.files.s3 import DataPath, S3Path, data_path
+from xray.recipe_files import Recipe, is_file, nearest, read_recipe, recipe_names
 
 __all__ = [
     "About",

@@ -28,7 +28,7 @@ class ImageError(XrayError):
     """A file that is no usable scan.
 
     Attributes:
-        reason: One of the words of `xray.data.decoding.normalizer.REASONS`, for the rejects table.
+        reason: One of the words of `xray.data.decoding.image_decoder.REASONS`, for the rejects table.
         detail: What was seen, for a person.
     """
 
@@ -128,7 +128,7 @@ PASSING = {
 """What a network folder says while it is away; a full disk or a missing right stays."""
 
 
-def passes(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Say whether what went wrong may be gone at the next try; bad data stays bad."""
     if isinstance(error, OSError):
         return isinstance(error, (ConnectionError, TimeoutError)) or error.errno in PASSING
@@ -143,4 +143,4 @@ def by_cause(kind: type[XrayError], message: str, cause: Exception) -> XrayError
         message: One line.
         cause: What the system said.
     """
-    return _UNAVAILABLE[kind](message) if passes(cause) else kind(message)
+    return _UNAVAILABLE[kind](message) if is_transient(cause) else kind(message)

@@ -6,7 +6,7 @@ CLOCK_SECONDS = 2.0
 """A process's start reads differently by as much when the machine's clock is set."""
 
 
-def lives(pid: int, born: float) -> bool:
+def is_alive(pid: int, born: float) -> bool:
     """Say whether a process of this machine is there still, and is the one that was meant: numbers are given again.
 
     Args:

@@ -76,7 +76,7 @@ def _options(
     pass
 
 
-def settled(home: Path, trains: bool = False) -> None:
+def configure_environment(home: Path, trains: bool = False) -> None:
     """Set this process's environment, once a command knows that it will go on.
 
     Args:
@@ -114,7 +114,7 @@ def command(*words: object, home: Path = Path()) -> str:
     return shlex.join([typed("xray"), *map(str, words)]) + placed(home)
 
 
-def show_ends(ends: Mapping[str, str]) -> None:
+def show_next_steps(ends: Mapping[str, str]) -> None:
     """Print what a command leaves and what goes on from it: a word and an address, a path or a command each."""
     from flows.console import console
 
@@ -128,7 +128,7 @@ def show_recipe(request: "Request") -> None:
     if request.recipe_file is not None:
         from xray.recipe_files import read_recipe
 
-        show_ends({"recipe": read_recipe(str(request.recipe_file)).remark})
+        show_next_steps({"recipe": read_recipe(str(request.recipe_file)).remark})
 
 
 def pages(workspace: "Workspace", run_id: str, home: Path) -> dict[str, str]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.app import AsJson, Home, app, placed, settled, typed, write_json
+from flows.commands.app import AsJson, Home, app, configure_environment, placed, typed, write_json
 from xray.errors import XrayError
 
 ADDRESS = "http://127.0.0.1:5000"
@@ -26,7 +26,7 @@ def runs(
     from flows.preflight import require_store
 
     require_store(home)
-    settled(home)
+    configure_environment(home)
     from flows.console import console, show_table
     from xray.config import Workspace
     from xray.tracking.lookup.list_runs import COLUMNS, last_runs
@@ -58,7 +58,7 @@ def compare(
     if len(runs) < 2:
         raise XrayError(f"two or more runs are compared. Received: {' '.join(runs)}")
     require_store(home)
-    settled(home)
+    configure_environment(home)
     from flows.console import console, show_table
     from xray.config import Workspace
     from xray.tracking.lookup.compare_runs import compare_runs

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.commands.app import Home, app, settled
+from flows.commands.app import Home, app, configure_environment
 from flows.commands.predicting import Address, Files, chosen, require_model
 from xray.errors import XrayError
 
@@ -30,7 +30,7 @@ def explain(
 
     scans = contents(files)
     require_model(model, home)
-    settled(home)
+    configure_environment(home)
     from flows.console import console, show_table
     from xray.config import Workspace
     from xray.data.sources.file_listing import printable

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.commands.app import AsJson, Home, app, settled, write_json
+from flows.commands.app import AsJson, Home, app, configure_environment, write_json
 from xray.errors import XrayError
 
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ Address = Annotated[str | None, typer.Option("--model", help="A model's address,
 @app.command(epilog="Example: [bold]xray predict scan.jpeg other.png --json[/bold]")
 def predict(files: Files, model: Address = None, as_json: AsJson = False, home: Home = Path()) -> None:
     """Give the probability of pneumonia, a decision and the model's version for each file."""
-    from flows.input_files import given
+    from flows.input_files import input_files
 
-    with given(files) as paths:
+    with input_files(files) as paths:
         require_model(model, home)
-        settled(home)
+        configure_environment(home)
         from xray.config import Workspace
         from xray.data.sources.file_listing import printable
         from xray.scoring.select_model import score_files

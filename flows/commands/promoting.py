@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.commands.app import DEFAULT_NAME, AsJson, Home, app, command, settled, show_ends, write_json
+from flows.commands.app import (
+    DEFAULT_NAME,
+    AsJson,
+    Home,
+    app,
+    command,
+    configure_environment,
+    show_next_steps,
+    write_json,
+)
 from xray.errors import XrayError
 
 if TYPE_CHECKING:
@@ -124,7 +133,7 @@ def _ready(home: Path) -> None:
     from flows.preflight import require_store
 
     require_store(home)
-    settled(home)
+    configure_environment(home)
 
 
 def require_challenger(home: Path, model_name: str, version: int | None) -> None:
@@ -141,7 +150,7 @@ def require_challenger(home: Path, model_name: str, version: int | None) -> None
     from tasks.progress import doing
     from xray.config import Workspace
     from xray.models.versions import versions
-    from xray.promotion.promote import challenge_of
+    from xray.promotion.promote import find_challenge
 
     workspace = Workspace(home=home.resolve())
     with doing("looking up the versions"):
@@ -152,7 +161,7 @@ def require_challenger(home: Path, model_name: str, version: int | None) -> None
                 f"a version must bear the alias challenger, or be named, such as {newest}. "
                 f"Received: none of {model_name} does"
             )
-        challenge_of(workspace, model_name, version)
+        find_challenge(workspace, model_name, version)
 
 
 def require_champion_before(home: Path, model_name: str) -> None:
@@ -163,10 +172,10 @@ def require_champion_before(home: Path, model_name: str) -> None:
     """
     from tasks.progress import doing
     from xray.config import Workspace
-    from xray.promotion.promote import challenge_of_return
+    from xray.promotion.promote import find_rollback_target
 
     with doing("looking up the versions"):
-        challenge_of_return(Workspace(home=home.resolve()), model_name)
+        find_rollback_target(Workspace(home=home.resolve()), model_name)
 
 
 def _named(model_name: str) -> list[str]:
@@ -179,7 +188,7 @@ def _tell(decision: "PromotionOutcome", home: Path) -> None:
     if decision.comparison is not None:
         show_table(decision.scans(), ("rule", "seen", "held"), decision.rows())
     console.print(decision.message, soft_wrap=True)
-    show_ends({"history": command("history", *_named(decision.model_name), home=home)})
+    show_next_steps({"history": command("history", *_named(decision.model_name), home=home)})
     if not decision.moved:
         raise typer.Exit(NOT_MOVED)
 

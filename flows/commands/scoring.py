@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.app import DEFAULT_NAME, Dask, Home, app, pages, settled, show_ends
+from flows.commands.app import DEFAULT_NAME, Dask, Home, app, configure_environment, pages, show_next_steps
 from xray.errors import XrayError
 
 
@@ -20,7 +20,7 @@ def score(
 ) -> None:
     """Score the scans that are new in a folder, and say whether they differ from the model's own."""
     from flows.preflight import require_cluster, require_store, require_text
-    from xray.data.inbox import require_outside
+    from xray.scoring.inbox import require_outside
 
     if not folder.is_dir():
         raise XrayError(f"the inbox must be an existing folder. Received: {folder}")
@@ -29,7 +29,7 @@ def score(
     require_outside(output, folder)
     require_store(home)
     require_cluster(dask)
-    settled(home)
+    configure_environment(home)
     from flows.console import console, show_table, working
     from flows.scoring import score as flow
     from flows.servers.environment import served
@@ -55,9 +55,9 @@ def score(
     for path in (scored.entry.scores, scored.entry.rejects) if scored.entry else ():
         if path.exists():
             ends[path.name.partition("-")[0]] = str(path)
-    show_ends(ends)
+    show_next_steps(ends)
     for run_id in ended.run_ids:
-        show_ends({"run": run_id, **pages(Workspace(home=home.resolve()), run_id, home)})
+        show_next_steps({"run": run_id, **pages(Workspace(home=home.resolve()), run_id, home)})
     console.print(SAFETY, style="dim")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.app import Home, app, settled
+from flows.commands.app import Home, app, configure_environment
 
 MACHINE_LEARNING = "#/experiments?workflowType=machine_learning"
 """Without the workflow's type MLflow opens the page that it has for language models."""
@@ -30,8 +30,8 @@ def up(
 ) -> None:
     """Run Prefect's server, MLflow's server and a worker until Ctrl-C, all on 127.0.0.1 alone."""
     from flows.preflight import require_file, require_writable
-    from flows.servers.up import Plan
-    from flows.servers.up import up as run_servers
+    from flows.servers.run_servers import Plan
+    from flows.servers.run_servers import up as run_servers
 
     require_file(deployments, "--deployments")
     require_writable(home)
@@ -53,7 +53,7 @@ def ui(
         return
     require_free(port)
     require_store(home)
-    settled(home)
+    configure_environment(home)
     from xray.config import Workspace
     from xray.tracking.lookup.list_runs import pages
     from xray.tracking.store import ui_command

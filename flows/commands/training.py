@@ -16,9 +16,9 @@ from flows.commands.app import (
     Settings,
     app,
     command,
+    configure_environment,
     pages,
-    settled,
-    show_ends,
+    show_next_steps,
     show_recipe,
 )
 
@@ -53,7 +53,7 @@ def cross_validate(
     prepared: Prepared = None,
 ) -> None:
     """Train on every fold, for mean, spread and out-of-fold scores. No model is registered."""
-    settled(home, trains=True)
+    configure_environment(home, trains=True)
     from flows.preflight import checked_request, require_cluster
 
     require_cluster(dask)
@@ -75,7 +75,7 @@ def cross_validate(
         **pages(request.workspace, family.run_id, home),
         "register": command(*request.arguments),
     }
-    show_ends(ends)
+    show_next_steps(ends)
     console.print(SAFETY, style="dim")
 
 
@@ -89,7 +89,7 @@ def prepare(
     prepared: Prepared = None,
 ) -> None:
     """Go as far as the catalog and the pixel store, and print the counts and the audit's findings."""
-    settled(home)
+    configure_environment(home)
     from flows.preflight import checked_request, require_cluster
 
     require_cluster(dask)
@@ -108,13 +108,13 @@ def prepare(
     if len(rejects):
         show_table("Left out", ("reason", "scans"), [(reason, f"{count:,}") for reason, count in rejects.items()])
     found = f"{catalog.folder}{' (reused)' if catalog.reused else ''}"
-    show_ends({"catalog": found, "train": command(*request.arguments)})
+    show_next_steps({"catalog": found, "train": command(*request.arguments)})
 
 
 @app.command(epilog="Example: [bold]xray demo[/bold]")
 def demo(home: Home = Path()) -> None:
     """Make a phantom data set and run the whole pipeline on it, in under three minutes."""
-    settled(home, trains=True)
+    configure_environment(home, trains=True)
     data = home / "data" / "demo-phantoms"
     from xray.data.sources.coronahack import METADATA_NAME
     from xray.data.sources.phantoms import write_phantoms
@@ -132,7 +132,7 @@ def demo(home: Home = Path()) -> None:
 def _run(
     data: str, recipe: str, settings: list[str], home: Path, dask: str | None = None, prepared: str | None = None
 ) -> None:
-    settled(home, trains=True)
+    configure_environment(home, trains=True)
     from flows.preflight import checked_request, require_cluster
 
     require_cluster(dask)
@@ -152,7 +152,7 @@ def _run(
     show_table(f"{request.config.recipe}, on TEST", COLUMNS, report["rows"])
     if isinstance(recorded, RecordedEnsemble):
         show_table(f"{request.config.recipe}, {len(recorded.seeds)} seeds, run {recorded.parent}", *recorded.table())
-    show_ends(_ends(request, recorded, home))
+    show_next_steps(_ends(request, recorded, home))
     console.print(SAFETY, style="dim")
 
 

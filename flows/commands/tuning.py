@@ -14,9 +14,9 @@ from flows.commands.app import (
     Settings,
     app,
     command,
+    configure_environment,
     pages,
-    settled,
-    show_ends,
+    show_next_steps,
     show_recipe,
 )
 
@@ -57,7 +57,7 @@ def tune(
     prepared: Prepared = None,
 ) -> None:
     """Search a recipe's best values by VALIDATION scans, and prune trials that lag. TEST is not looked at."""
-    settled(home, trains=True)
+    configure_environment(home, trains=True)
     from flows.preflight import checked_request, require_cluster
     from xray.tuning.search_space import DEFAULT_SPACE, Search, load_space
 
@@ -95,10 +95,10 @@ def _show(searched: "StudyResult", request: "Request", home: Path) -> None:
         **pages(request.workspace, searched.run_id, home),
         "best": f"trial {best.number}; to evaluate and register it:" if best else "none: no trial came to its end",
     }
-    show_ends(ends)
+    show_next_steps(ends)
     if best is not None:
         chosen = request.model_copy(update={"config": best.config})
-        show_ends({"": command(*chosen.arguments)})
+        show_next_steps({"": command(*chosen.arguments)})
     console.print(SAFETY, style="dim")
 
 

@@ -28,7 +28,7 @@ def apply(client: SyncPrefectClient, notify: str | None) -> None:
     Raises:
         XrayError: There is no such block.
     """
-    wanted = [silent()] if notify is None else [silent(), told(client, notify)]
+    wanted = [mark_zombie_runs()] if notify is None else [mark_zombie_runs(), notify_on_failure(client, notify)]
     for name in (SILENT, TOLD):
         for old in client.read_automations_by_name(name):
             client.delete_automation(old.id)
@@ -36,7 +36,7 @@ def apply(client: SyncPrefectClient, notify: str | None) -> None:
         client.create_automation(automation)
 
 
-def silent() -> AutomationCore:
+def mark_zombie_runs() -> AutomationCore:
     """Mark a run Crashed that gives no sign of life any more, as Prefect's documentation of zombie flows has it.
 
     Any other event of the run ends the watch: its last one bears the name of its final state, of which we have our own.
@@ -62,7 +62,7 @@ def silent() -> AutomationCore:
     )
 
 
-def told(client: SyncPrefectClient, notify: str) -> AutomationCore:
+def notify_on_failure(client: SyncPrefectClient, notify: str) -> AutomationCore:
     """Send one line through a notification block when a run has failed.
 
     Raises:

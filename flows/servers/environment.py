@@ -9,9 +9,9 @@ from pathlib import Path
 
 from flows.servers.server_registry import CLIENT_PASSWORD, NO_ORIGIN, SERVER_PASSWORD, running, secrets_of
 from xray.errors import XrayError
-from xray.libraries import quiet_import
+from xray.keras_import import quiet_import
 from xray.password import made_password
-from xray.secrecy import redacted, require_database
+from xray.redaction import redacted, require_database
 
 TRAINING_MEMORY = {
     # glibc gives every large block back to the kernel and faults it in again a step later, page by page. Kept, and in

@@ -17,7 +17,7 @@ from prefect.settings import get_current_settings
 from flows.servers.parent_process import import_path
 from flows.servers.prefect_database import cause, last_line, require_usable
 from xray.errors import XrayError
-from xray.secrecy import redacted
+from xray.redaction import redacted
 
 OURS = {
     # What Prefect itself sets for its temporary server.

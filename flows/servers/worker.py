@@ -15,7 +15,7 @@ import httpx
 from flows.servers.server_registry import Running, access, announce, shell_access
 from tasks.training_slot import TRAINING
 from xray.errors import XrayError
-from xray.secrecy import redacted
+from xray.redaction import redacted
 
 POOL = "xray"
 PATIENCE_SECONDS = 300.0

@@ -86,27 +86,27 @@ class TestPlain:
     """Times are given, not waited for."""
 
     def test_what_is_over_soon_is_not_told(self) -> None:
-        plain = screen.Plain(0.0)
+        plain = screen.LineProgress(0.0)
         plain.watch("auditing", 0, None, now=0.0)
         assert plain.line(1.9) is None
         plain.watch("auditing", 1, 1, now=1.95)
         assert plain.line(50.0) is None
 
     def test_what_lasts_is_told_once_and_then_now_and_again(self) -> None:
-        plain = screen.Plain(0.0)
+        plain = screen.LineProgress(0.0)
         plain.watch("evaluating", 0, None, now=0.0)
         assert [plain.line(at) for at in (2.0, 3.0, 16.0)] == ["evaluating", None, None]
         assert plain.line(17.0) == "evaluating, for 17 s"
         assert plain.line(18.0) is None
 
     def test_what_is_counted_says_how_far_it_is(self) -> None:
-        plain = screen.Plain(0.0)
+        plain = screen.LineProgress(0.0)
         plain.watch("scans", 0, 4000, now=0.0)
         plain.watch("scans", 1200, 4000, now=2.5)
         assert plain.line(2.5) == "scans: 1,200 of 4,000"
 
     def test_another_line_is_as_good_as_ours(self) -> None:
-        plain = screen.Plain(0.0)
+        plain = screen.LineProgress(0.0)
         plain.watch("fold 0, seed 0 (1 of 5)", 0, None, now=0.0)
         assert plain.line(2.0) == "fold 0, seed 0 (1 of 5)"
         plain.printed(15.0)
@@ -114,7 +114,7 @@ class TestPlain:
         assert plain.line(30.0) == "fold 0, seed 0 (1 of 5), for 30 s"
 
     def test_a_thing_that_begins_again_is_told_again(self) -> None:
-        plain = screen.Plain(0.0)
+        plain = screen.LineProgress(0.0)
         for begun in (0.0, 10.0):
             plain.watch("epochs", 0, 8, now=begun)
             assert plain.line(begun + 2.0) == "epochs: 0 of 8"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.input_files import STANDARD_INPUT, contents, given
-from xray.data.decoding.bounds import MOST_BYTES
+from flows.input_files import STANDARD_INPUT, contents, input_files
+from xray.data.decoding.decode_limits import MOST_BYTES
 from xray.errors import XrayError
 
 
@@ -24,7 +24,7 @@ def bring(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
 
 def test_standard_input_is_a_file_for_a_while(scan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bring(monkeypatch, b"brought")
-    with given([scan, STANDARD_INPUT]) as (first, second):
+    with input_files([scan, STANDARD_INPUT]) as (first, second):
         assert first == scan
         assert second.read_bytes() == b"brought"
     assert not second.exists()
@@ -34,11 +34,11 @@ def test_standard_input_is_a_file_for_a_while(scan: Path, monkeypatch: pytest.Mo
 
 def test_one_that_is_no_file_is_answered_on_beside_the_others(scan: Path) -> None:
     os.mkfifo(scan.parent / "pipe")
-    with given([scan.parent / "pipe", scan]) as paths:
+    with input_files([scan.parent / "pipe", scan]) as paths:
         assert paths == [scan.parent / "pipe", scan]
     with (
         pytest.raises(XrayError, match=r"^each file must be a scan. Received: \S+pipe \(unreadable: .* a pipe\)$"),
-        given([scan.parent / "pipe"]),
+        input_files([scan.parent / "pipe"]),
     ):
         pass
 
@@ -46,7 +46,7 @@ def test_one_that_is_no_file_is_answered_on_beside_the_others(scan: Path) -> Non
 def test_what_is_not_there_is_told_at_once(scan: Path) -> None:
     wanted = r"^each file must be readable. Received: nowhere.png \(No such file or directory\)$"
     for files in ([scan, Path("nowhere.png")], [Path("nowhere.png")]):
-        with pytest.raises(XrayError, match=wanted), given(files):
+        with pytest.raises(XrayError, match=wanted), input_files(files):
             pass
         with pytest.raises(XrayError, match=wanted):
             contents(files)

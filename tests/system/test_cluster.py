@@ -136,7 +136,7 @@ def test_a_scan_that_ends_each_worker_is_named_in_one_line_and_what_is_finished_
     preload.write_text(
         "import os, signal\n"
         "from xray.data.decoding import parallel_decode\n"
-        "from xray.data.decoding.normalizer import normalize as plain\n"
+        "from xray.data.decoding.image_decoder import normalize as plain\n"
         "def normalize(data, images):\n"
         f"    return os.kill(os.getpid(), signal.SIGKILL) if data == {DEADLY!r} else plain(data, images)\n"
         "parallel_decode.normalize = normalize\n"

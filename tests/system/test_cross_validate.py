@@ -16,7 +16,7 @@ import psutil
 import pytest
 from prefect import flow
 
-from tasks.cross_validation import learn_all
+from tasks.cross_validation import train_folds
 from tests.system.conftest import OUTSIDE, PROJECT, processes_of
 from xray.config import Request, Workspace, load_config
 from xray.data.folds import cut
@@ -222,7 +222,7 @@ def test_where_one_fold_fails_the_others_are_waited_for(folder: Path, tmp_path: 
 
     @flow(persist_result=False)
     def learn() -> None:
-        learn_all(folds, Request(data=folder, home=tmp_path, config=config), None, "local")
+        train_folds(folds, Request(data=folder, home=tmp_path, config=config), None, "local")
 
     with pytest.raises(StoreError, match="nowhere"):
         learn()

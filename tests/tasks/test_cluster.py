@@ -9,7 +9,7 @@ import pytest
 from prefect import flow
 
 from tasks.cluster import cluster_at, dask_runner, dask_workers
-from tasks.policy import Outcome, step
+from tasks.prefect_task import Outcome, step
 from xray.errors import XrayError
 
 

@@ -17,7 +17,7 @@ from xray.errors import (
     Unavailable,
     XrayError,
     by_cause,
-    passes,
+    is_transient,
 )
 
 KINDS = {
@@ -36,25 +36,25 @@ def test_what_the_system_says_of_a_disk_that_is_away_makes_it_unavailable(
     assert type(error) is away
     assert isinstance(error, kind) and isinstance(error, Unavailable)
     assert str(error) == "it must be readable"
-    assert passes(error)
+    assert is_transient(error)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_full_disk_stays_full(kind: type[XrayError]) -> None:
     error = by_cause(kind, "it must be writable", OSError(errno.ENOSPC, "no space left"))
     assert type(error) is kind
-    assert not passes(error)
+    assert not is_transient(error)
 
 
 @pytest.mark.parametrize("error", [ConnectionResetError("gone"), TimeoutError(), OSError(errno.EIO, "input/output")])
 def test_what_a_library_lets_through_may_pass_too(error: OSError) -> None:
-    assert passes(error)
+    assert is_transient(error)
 
 
 @pytest.mark.parametrize("error", [KeyError("a"), OSError(errno.EACCES, "denied"), DataError("no column")])
 def test_what_is_wrong_does_not_pass(error: Exception) -> None:
-    assert not passes(error)
+    assert not is_transient(error)
 
 
 def test_an_error_that_travels_from_another_process_stays_what_it_is() -> None:
-    assert passes(pickle.loads(pickle.dumps(StoreUnavailable("away"))))
+    assert is_transient(pickle.loads(pickle.dumps(StoreUnavailable("away"))))

@@ -11,7 +11,7 @@ import pandas as pd
 from xray.config import digest_of
 from xray.errors import DamagedError
 from xray.files.artifact_folder import kept_json, kept_table, write_folder
-from xray.files.damage import read_json, read_parquet
+from xray.files.checked_io import read_json, read_parquet
 from xray.files.digest import bytes_sha256
 from xray.files.s3 import DataPath
 

@@ -10,16 +10,16 @@ import pandas as pd
 from xray.config import Config, Workspace, digest_of
 from xray.data.audit import audit
 from xray.data.catalog import REJECT_COLUMNS, Catalog, write_catalog
-from xray.data.decoding.executors import OpenCluster
-from xray.data.decoding.scan_files import why_not
+from xray.data.decoding.scan_files import unreadable_reason
 from xray.data.file_digests import file_digests, forget
 from xray.data.sources.coronahack import read_coronahack
 from xray.data.splits import assign_folds
 from xray.data.store.fill_pixel_store import Filled, PixelStore, fill
 from xray.data.store.s3_mirror import share_folder
 from xray.errors import ChangedError, DamagedError
+from xray.executors import OpenCluster
 from xray.files.artifact_folder import kept_table, require_whole, write_folder
-from xray.files.damage import read_parquet, reading
+from xray.files.checked_io import read_parquet, reading
 from xray.files.s3 import DataPath, S3Path
 from xray.progress import Progress
 
@@ -173,7 +173,7 @@ def write_prepared(cleaned: Cleaned, store: PixelStore, config: Config, workspac
 def _without_digest(rows: pd.DataFrame, data: DataPath) -> pd.DataFrame:
     """Say of each file without a digest why it has none; at a server, that it was not read."""
     gone = "unreadable: the file could not be read"
-    words = [gone if isinstance(data, S3Path) else why_not(data / path) for path in rows["path"]]
+    words = [gone if isinstance(data, S3Path) else unreadable_reason(data / path) for path in rows["path"]]
     found = [word.partition(": ") for word in words]
     return rows.assign(reason=[reason for reason, *_ in found], detail=[detail for *_, detail in found])
 

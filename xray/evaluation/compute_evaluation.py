@@ -15,8 +15,8 @@ from xray.config import Config
 from xray.data.catalog import Catalog
 from xray.data.store.pixel_store import PixelStore
 from xray.evaluation.decision.outcomes import Outcomes
-from xray.evaluation.decision.rule import DecisionRule, fit_reading
-from xray.evaluation.decision.rule_metrics import InUse, in_use
+from xray.evaluation.decision.rule import DecisionRule, fit_decision_rule
+from xray.evaluation.decision.rule_metrics import DeploymentMetrics, deployment_metrics
 from xray.evaluation.drift.reference import FILE as REFERENCE
 from xray.evaluation.drift.reference import write_reference
 from xray.evaluation.metrics.bootstrap import flat_estimates
@@ -39,7 +39,7 @@ DISTINCT = "test_distinct"
 SCAN = ["image_id", "sha256", "patient_id", "label", "subtype", "source", "split"]
 
 
-def write_verdicts(
+def write_evaluation(
     folder: Path, trained: Trained, rows: pd.DataFrame, catalog: Catalog, store: PixelStore, config: Config
 ) -> None:
     """Write an evaluation's files into a folder.
@@ -57,7 +57,7 @@ def write_verdicts(
     """
     probabilities = _score(trained, rows, store)
     held = (rows["split"] == "validation").to_numpy()
-    reading = fit_reading(probabilities[held], rows[held], SCHEMES[config.labels.scheme], config.evaluation)
+    reading = fit_decision_rule(probabilities[held], rows[held], SCHEMES[config.labels.scheme], config.evaluation)
     scores = pd.concat([rows[[*SCAN, "pixels_sha256"]], reading.read(probabilities)], axis=1)
     scores.to_parquet(folder / "scores.parquet", index=False)
     write_reference(folder / REFERENCE, catalog.rows(), scores, store, config.images)
@@ -67,7 +67,7 @@ def write_verdicts(
 
 
 @dataclass(frozen=True)
-class _Verdicts:
+class _Computed:
     """All that was found of one training.
 
     Attributes:
@@ -83,7 +83,7 @@ class _Verdicts:
     scores: pd.DataFrame
     splits: dict[str, Evaluation]
     outcomes: dict[str, Outcomes]
-    use: InUse
+    use: DeploymentMetrics
     classes: dict[str, ClassEvaluation]
 
     def report(self) -> dict[str, Any]:
@@ -107,7 +107,7 @@ class _Verdicts:
         }
 
 
-def _verdicts(scores: pd.DataFrame, reading: DecisionRule, config: Config) -> _Verdicts:
+def _verdicts(scores: pd.DataFrame, reading: DecisionRule, config: Config) -> _Computed:
     test = scores[scores["split"] == "test"].reset_index(drop=True)
     tables = {
         "validation": scores[scores["split"] == "validation"],
@@ -116,12 +116,12 @@ def _verdicts(scores: pd.DataFrame, reading: DecisionRule, config: Config) -> _V
     }
     scheme = SCHEMES[config.labels.scheme]
     named = ("validation", "test") if scheme.classes != LABELS else ()
-    return _Verdicts(
+    return _Computed(
         reading=reading,
         scores=test,
         splits={name: evaluate_split(table, reading.threshold, config.evaluation) for name, table in tables.items()},
         outcomes={name: Outcomes.of(table) for name, table in tables.items()},
-        use=in_use(test, reading, config.evaluation),
+        use=deployment_metrics(test, reading, config.evaluation),
         classes={
             name: evaluate_classes(class_scores(tables[name], scheme.classes), config.evaluation) for name in named
         },
@@ -144,7 +144,7 @@ def _draw(folder: Path, plots: dict[str, Figure]) -> None:
         picture.savefig(folder / f"{name}.png")
 
 
-def _plots(trained: Trained, catalog: Catalog, store: PixelStore, found: _Verdicts) -> dict[str, Figure]:
+def _plots(trained: Trained, catalog: Catalog, store: PixelStore, found: _Computed) -> dict[str, Figure]:
     scores, on_test = found.scores, found.splits["test"]
     outcomes, chosen = found.outcomes["test"], choose_scans(scores, on_test.chosen.threshold)
     of_classes = {}

@@ -11,7 +11,7 @@ from xray.data.catalog import Catalog
 from xray.data.store.pixel_store import PixelStore
 from xray.evaluation.decision.rule import DecisionRule
 from xray.files.artifact_folder import kept_json, kept_table, write_folder
-from xray.libraries import quiet_import
+from xray.keras_import import quiet_import
 from xray.training.fit import Trained
 
 JUDGE_VERSION = 4
@@ -91,8 +91,8 @@ def evaluate(trained: Trained, catalog: Catalog, store: PixelStore, config: Conf
 
     def fill(draft: Path) -> dict[str, Any]:
         with quiet_import():
-            from xray.evaluation.compute_evaluation import write_verdicts
-        write_verdicts(draft, trained, rows, catalog, store, config)
+            from xray.evaluation.compute_evaluation import write_evaluation
+        write_evaluation(draft, trained, rows, catalog, store, config)
         return {"digest": digest, "training": trained.digest}
 
     written = write_folder(folder, fill)

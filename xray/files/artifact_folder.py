@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from xray.errors import DamagedError, StoreError, by_cause
 from xray.files.atomic import whole_folder
-from xray.files.damage import read_json, read_parquet, reading, set_aside, write_json
+from xray.files.checked_io import read_json, read_parquet, reading, set_aside, write_json
 from xray.files.digest import file_sha256
 
 if TYPE_CHECKING:

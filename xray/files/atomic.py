@@ -142,13 +142,13 @@ def _place() -> str:
 
 
 def _is_abandoned(path: Path) -> bool:
-    from xray.processes import lives
+    from xray.processes import is_alive
 
     named = _DRAFT.fullmatch(path.name)
     if named is None and not _BEFORE.fullmatch(path.name):
         return False
     if named is not None and named["place"] == _place():
-        return not lives(int(named["pid"]), int(named["born"]) / 1000)
+        return not is_alive(int(named["pid"]), int(named["born"]) / 1000)
     try:
         changed = max(each.lstat().st_mtime for each in [path, *path.rglob("*")])
     except OSError:

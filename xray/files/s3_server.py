@@ -43,7 +43,7 @@ def asked(address: str) -> Iterator[fs.S3FileSystem]:
 
     Raises:
         FileNotFoundError: There is no such object.
-        S3Error: The server cannot be reached, in which case a `ConnectionError` is its cause; or it refuses.
+        S3Error: The server cannot be reached, which is an `S3Unavailable`, or it refuses.
     """
     try:
         yield _server(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None, ATTEMPTS)

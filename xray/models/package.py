@@ -18,10 +18,10 @@ from PIL import Image
 
 import xray
 from xray import config
-from xray.data.decoding.normalizer import normalizer_digest
+from xray.data.decoding.image_decoder import normalizer_digest
 from xray.evaluation.decision.rule import DecisionRule
 from xray.labels import class_columns
-from xray.tracking.leftovers import scratch_folder
+from xray.tracking.stale_runs import scratch_folder
 
 REQUIREMENTS = ("mlflow", "tensorflow", "keras", "numpy", "pandas", "pillow", "pydantic")
 """What loading and scoring imports; each is pinned at the version that is installed."""

@@ -16,11 +16,11 @@ from mlflow.utils.yaml_utils import read_yaml
 from numpy.typing import NDArray
 
 from xray import config
-from xray.data.decoding.normalizer import normalize, normalizer_digest
+from xray.data.decoding.image_decoder import normalize, normalizer_digest
 from xray.errors import ImageError, RegistryError
 from xray.evaluation.decision.rule import DecisionRule
+from xray.keras_import import own_keras
 from xray.labels import class_columns
-from xray.libraries import own_keras
 from xray.training.predict import predict
 
 IMAGE = "image"

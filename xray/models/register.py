@@ -16,8 +16,8 @@ from xray.evaluation.reporting.model_card import SAFETY
 from xray.models.model_files import DIGEST_TAG, is_kept, is_whole, model_digest
 from xray.models.package import Settings, save
 from xray.models.registered_model import CHALLENGER, CHAMPION
-from xray.tracking.leftovers import scratch_folder
-from xray.tracking.owner import Owner
+from xray.tracking.owning_process import Owner
+from xray.tracking.stale_runs import scratch_folder
 from xray.tracking.store import reached
 from xray.tracking.tracker import Tracker
 

@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from xray import config
 from xray.config import Workspace
 from xray.data.catalog import Catalog
-from xray.data.verify import verified_files
+from xray.data.verify_scans import verified_files
 from xray.errors import DamagedError, EvaluationError, RegistryError
 from xray.evaluation.metrics.bootstrap import flat_estimates
 from xray.evaluation.metrics.paired_comparison import Comparison, compare

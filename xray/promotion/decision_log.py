@@ -19,7 +19,7 @@ from mlflow.exceptions import MlflowException
 from xray.models.model_files import DIGEST_TAG
 from xray.models.registered_model import CHALLENGER, CHAMPION, RegisteredModel
 from xray.promotion.decision_record import Decision, PlannedDecision, decision_of
-from xray.tracking.owner import Owner
+from xray.tracking.owning_process import Owner
 from xray.tracking.store import reached
 from xray.tracking.test_set_use import CODE_TAG, code_version
 from xray.tracking.ui_views import DECISIONS

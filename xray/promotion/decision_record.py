@@ -8,7 +8,7 @@ from typing import Any
 from mlflow.entities import Run
 
 from xray.models.model_files import DIGEST_TAG
-from xray.tracking.owner import Owner
+from xray.tracking.owning_process import Owner
 
 PROMOTE, ROLLBACK, EXTERNAL = "promote", "rollback", "external"
 """Kinds of records: two that our commands make, and an alias that was moved by hand."""

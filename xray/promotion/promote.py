@@ -21,12 +21,12 @@ from xray.promotion.decision_record import (
 )
 from xray.promotion.outcome import PromotionOutcome
 from xray.promotion.protocol import carry_out, reconcile_log
-from xray.tracking.owner import Owner
+from xray.tracking.owning_process import Owner
 from xray.tracking.store import reached
 from xray.tracking.test_set_use import count_evaluations
 
 
-def challenge_of(workspace: Workspace, model_name: str, version: int | None = None) -> Challenge:
+def find_challenge(workspace: Workspace, model_name: str, version: int | None = None) -> Challenge:
     """Find out who challenges whom.
 
     Args:
@@ -111,7 +111,7 @@ def decide(
     )
 
 
-def challenge_of_return(workspace: Workspace, model_name: str) -> Challenge:
+def find_rollback_target(workspace: Workspace, model_name: str) -> Challenge:
     """Find out which version a rollback would make champion again: the one before this one.
 
     Args:
@@ -146,7 +146,7 @@ def rollback(
 
     Args:
         workspace: Where MLflow's store lies.
-        asked: What `challenge_of_return` found.
+        asked: What `find_rollback_target` found.
         reason: Why, in words.
         flow_run: The Prefect flow run, if any.
         by: Who asked, where that is another than this process's user.

@@ -53,7 +53,7 @@ def reconcile(workspace: Workspace, model_name: str) -> None:
 
 
 def reconcile_log(decision_log: DecisionLog) -> None:
-    """Settle, as `reconcile` does, on a book that is open already."""
+    """Reconcile, as `reconcile` does, a decision log that is open already."""
     for _ in range(ATTEMPTS):
         records = decision_log.records()
         for record in records:
@@ -120,7 +120,7 @@ def finish(decision_log: DecisionLog, record: Decision) -> Decision:
 
 def is_alive(record: Decision) -> bool:
     """Say whether the process that opened a record is still there to close it."""
-    lives = record.owner.lives()
+    lives = record.owner.is_alive()
     if lives is None:
         return time.time() - record.at_ms / 1000 < ABANDONED_SECONDS
     return lives and (record.owner.pid != os.getpid() or record.run_id in _in_flight)
@@ -169,7 +169,7 @@ def _change(decision_log: DecisionLog, record: Decision) -> str | None:
 
 
 def _move_by_hand(decision_log: DecisionLog) -> PlannedDecision | None:
-    """PlannedDecision the record of a champion that another hand than ours has set, if one has."""
+    """Draft the record of a champion that another hand than ours has set, if one has."""
     champion, last = decision_log.champion(), last_move(decision_log.records())
     before = last.draft.after if last is not None else None
     if champion == before and (champion is None or last is None or decision_log.is_same(last)):

@@ -20,7 +20,8 @@ from xray.evaluation.evaluate import evaluate, evaluation_digest
 from xray.runs.parent_run import ParentRun, log_children, note
 from xray.runs.report_page import log_page
 from xray.runs.run_context import RunContext
-from xray.runs.training_run import complete, run_facts, train_and_track
+from xray.runs.run_tags import run_facts
+from xray.runs.training_run import complete, train_and_track
 from xray.tracking.run_artifacts import log_final_metrics
 from xray.tracking.run_identity import RunFacts
 from xray.tracking.tracker import open_run

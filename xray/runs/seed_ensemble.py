@@ -22,7 +22,8 @@ from xray.files.artifact_folder import MANIFEST
 from xray.runs.cross_validation_run import FoldRun, single_seed_config
 from xray.runs.parent_run import ParentRun, log_children, note
 from xray.runs.run_context import RunContext
-from xray.runs.training_run import Recorded, record, run_facts
+from xray.runs.run_tags import run_facts
+from xray.runs.training_run import Recorded, record
 from xray.table import Table
 from xray.tracking.run_artifacts import log_final_metrics
 from xray.tracking.ui_views import NOTE_TAG

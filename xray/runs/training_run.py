@@ -7,7 +7,6 @@ from pathlib import Path
 
 from xray.config import Config, Registry, digest_of
 from xray.data.catalog import Catalog
-from xray.data.decoding.normalizer import normalizer_digest
 from xray.data.store.fill_pixel_store import PixelStore
 from xray.errors import RegistryUnavailable
 from xray.evaluation.drift.reference import FILE as REFERENCE
@@ -19,8 +18,8 @@ from xray.models.phantom_versions import phantom_tag, without_alias
 from xray.models.register import Registered, Registration, register
 from xray.runs.report_page import log_page
 from xray.runs.run_context import RunContext
+from xray.runs.run_tags import model_tags, run_facts
 from xray.tracking.run_artifacts import Evidence, log_evidence
-from xray.tracking.run_identity import PARENT_TAG, DataSet, RunFacts, git_commit
 from xray.tracking.store import reached, store_of
 from xray.tracking.test_set_use import code_version, count_evaluation
 from xray.tracking.tracker import EPOCH_SECONDS, Tracker, open_run
@@ -141,7 +140,7 @@ def record(trained: Trained, evaluated: Evaluated, catalog: Catalog, config: Con
     client, run_id = tracker.require()
     with reached(tracker.store):
         registry, withheld = without_alias(client, _named(config), catalog, context.workspace)
-    tags = {**_tags(catalog, config, trained.digest), **phantom_tag(catalog)}
+    tags = {**model_tags(catalog, config, trained.digest), **phantom_tag(catalog)}
     settings = Settings.of(config.images, evaluated.reading())
     description = f"{told.headline()}\n\n{told.card()}"
     registered = register(tracker, trained.model, settings, Registration(registry, tags, description))
@@ -203,48 +202,4 @@ def _evidence(told: RunReport, card: str) -> Evidence:
             told.evaluated.folder / REFERENCE,
             *([seen.folder / "inspection.json"] if seen else ()),
         ],
-    )
-
-
-def _tags(catalog: Catalog, config: Config, training: str) -> dict[str, str | None]:
-    return {
-        "recipe": config.recipe,
-        "catalog": catalog.digest,
-        "normalizer": normalizer_digest(config.images),
-        "training": training,
-        "git_commit": git_commit(),
-    }
-
-
-def run_facts(
-    catalog: Catalog,
-    config: Config,
-    training: str,
-    context: RunContext,
-    evaluation: str | None = None,
-) -> RunFacts:
-    """Say what a training's run is told of itself.
-
-    Args:
-        catalog: The scans.
-        config: The whole configuration.
-        training: The training's digest.
-        context: Where the run is kept, and what it is part of.
-        evaluation: Digest of the evaluation whose figures it holds, if any.
-    """
-    rows = catalog.rows()
-    counts = rows.groupby(["split", "label"]).size()
-    return RunFacts(
-        experiment=config.registry.experiment,
-        name=f"{config.recipe}-{training[:8]}",
-        params=config.flat(),
-        tags={**_tags(catalog, config, training), "prefect_flow_run": context.flow_run, PARENT_TAG: context.parent},
-        data=DataSet(
-            name=catalog.data.name,
-            digest=catalog.digest,
-            source=str(catalog.data),
-            schema={name: str(dtype) for name, dtype in rows.dtypes.items()},
-            profile={f"{split} {label}": int(count) for (split, label), count in counts.items()},
-        ),
-        evaluation=evaluation,
     )

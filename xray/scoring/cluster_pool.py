@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from xray.data.decoding.executors import InOrder, OpenCluster, Promise
 from xray.data.decoding.parallel_decode import cores
 from xray.errors import RegistryError
-from xray.scoring.crash_guard import Guarded
+from xray.executors import OpenCluster, OrderedMap, PendingResult
+from xray.scoring.crash_guard import RestartingModelProcess
 from xray.scoring.local_pool import BATCH
-from xray.tracking.leftovers import scratch_folder
+from xray.tracking.stale_runs import scratch_folder
 
 FILES_A_CALL = 2 * BATCH
 """A call costs milliseconds, and a child between two calls has nothing to do."""
@@ -49,7 +49,7 @@ def scores_on_cluster(model: Path, files: Sequence[Path], cluster: OpenCluster) 
     with cluster(len(calls)) as workers:
         work = partial(score_kept, run, model.absolute(), workers.beside())
         try:
-            with closing(InOrder(workers, work, calls)) as promises:
+            with closing(OrderedMap(workers, work, calls)) as promises:
                 for call, promise in promises:
                     yield _answer(promises, call, promise)
         finally:
@@ -57,7 +57,7 @@ def scores_on_cluster(model: Path, files: Sequence[Path], cluster: OpenCluster) 
 
 
 def _answer(
-    promises: InOrder[list[Path], pd.DataFrame], files: list[Path], promise: Promise[pd.DataFrame]
+    promises: OrderedMap[list[Path], pd.DataFrame], files: list[Path], promise: PendingResult[pd.DataFrame]
 ) -> pd.DataFrame:
     try:
         return promise.result()
@@ -99,7 +99,7 @@ class _Kept:
     def __init__(self, model: Path, threads: int) -> None:
         self._model, self._threads = model, threads
         self._asked = threading.Lock()
-        self._child: Guarded | None = None
+        self._child: RestartingModelProcess | None = None
         self._ends = ExitStack()
         self._idle = threading.Timer(IDLE_SECONDS, self.end)
 
@@ -130,9 +130,9 @@ class _Kept:
         elif busy and self._child is not None:
             self._child.kill()  # whoever waits for its answer closes it
 
-    def _started(self) -> Guarded:
+    def _started(self) -> RestartingModelProcess:
         scratch = self._ends.enter_context(scratch_folder("xray-scoring"))
-        self._child = Guarded(self._model, self._threads, scratch)
+        self._child = RestartingModelProcess(self._model, self._threads, scratch)
         self._ends.callback(self._child.close)
         return self._child
 

@@ -24,7 +24,7 @@ FILE_SECONDS = 120.0
 """How long a file may take that is scored alone, since its batch took too long or ended the child."""
 
 
-class Guarded:
+class RestartingModelProcess:
     """A child, started again where it ends.
 
     It ends for a file's sake where it ends again with that file alone, while the next one answers on a picture of ours.

@@ -15,7 +15,7 @@ from xray.errors import ImageError
 from xray.scoring.crash_guard import BATCH_SECONDS
 from xray.scoring.local_pool import BATCH, fetched
 from xray.scoring.model_process import ModelProcess
-from xray.tracking.leftovers import scratch_folder
+from xray.tracking.stale_runs import scratch_folder
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Explained:
     Attributes:
         pixels: uint8 (height, width), 0 to 255, the scan as the network sees it.
         heat: float32 (height, width), 0 to 1, as the model's own `pneumonia_maps` gives it.
-        answer: `scorer.COLUMNS` by name, the model's own answer.
+        answer: `pyfunc.COLUMNS` by name, the model's own answer.
     """
 
     pixels: NDArray[np.uint8]

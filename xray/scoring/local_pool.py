@@ -18,8 +18,8 @@ from xray.data.decoding.parallel_decode import cores
 from xray.models.model_files import MODEL_FILE, refuse, require_registered
 from xray.models.pyfunc import COLUMNS
 from xray.progress import Progress
-from xray.scoring.crash_guard import Guarded
-from xray.tracking.leftovers import scratch_folder
+from xray.scoring.crash_guard import RestartingModelProcess
+from xray.tracking.stale_runs import scratch_folder
 from xray.tracking.store import reached, store_of
 
 BATCH = 32
@@ -93,7 +93,7 @@ def score_isolated(model: Path, files: Sequence[Path], progress: Progress | None
         progress: Called with (files done, of how many).
 
     Returns:
-        A row a file, in order: `scorer.COLUMNS` and `sha256`, the digest of the bytes that were scored. Of a file that
+        A row a file, in order: `pyfunc.COLUMNS` and `sha256`, the digest of the bytes that were scored. Of a file that
         cannot be read, or is no scan, `p_pneumonia` is null and `error` says why.
 
     Raises:
@@ -130,11 +130,11 @@ def scores(model: Path, files: Sequence[Path], children: int | None = None) -> G
     wanted = children or min(cores(), MOST_CHILDREN, -(-len(files) // SCANS_A_CHILD))
     with ExitStack() as ends:
         scratch = ends.enter_context(scratch_folder("xray-scoring"))
-        pool: list[Guarded] = []
+        pool: list[RestartingModelProcess] = []
         for _ in range(wanted):
-            pool.append(Guarded(model, max(1, cores() // wanted), scratch))
+            pool.append(RestartingModelProcess(model, max(1, cores() // wanted), scratch))
             ends.callback(pool[-1].close)  # at once, for the next one may not start
-        waiting: deque[Guarded] = deque()
+        waiting: deque[RestartingModelProcess] = deque()
         for number, batch in enumerate(batches):
             child = pool[number % wanted]
             child.ask(batch)

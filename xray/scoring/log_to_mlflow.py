@@ -13,16 +13,16 @@ from mlflow import MlflowClient
 
 from xray import config
 from xray.config import Workspace
-from xray.data.score_ledger import Entry, unlogged
 from xray.errors import DamagedError, RegistryError
 from xray.evaluation.drift.reference import FILE as REFERENCE
 from xray.evaluation.drift.reference import Reference
-from xray.evaluation.drift.report import DriftReport, report_drift
 from xray.evaluation.reporting.model_card import SAFETY
 from xray.files.atomic import whole_file
-from xray.files.damage import read_parquet, set_aside
+from xray.files.checked_io import read_parquet, set_aside
 from xray.labels import PNEUMONIA
 from xray.models.model_files import DIGEST_TAG
+from xray.scoring.drift_report import DriftReport, report_drift
+from xray.scoring.score_ledger import Entry, unlogged
 from xray.tracking.run_artifacts import TABLES_TAG, log_metrics
 from xray.tracking.store import Store, reached, store_of
 from xray.tracking.ui_views import NOTE_TAG, SCORING

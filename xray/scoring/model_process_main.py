@@ -6,7 +6,7 @@ that it was given. An object with such a list as `files` and a path as `maps` is
 these files, which nobody else changes, is mapped in that file. It ends, whatever it does, when its standard input ends,
 so that a parent that was killed leaves nobody behind.
 
-A model that was kept long ago bounds nothing, so what it is handed is bounded here, by our own `bounds.py`.
+A model that was kept long ago bounds nothing, so what it is handed is bounded here, by our own `decode_limits.py`.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ BYTES_A_CALL = 64 * 2**20
 LEAST_ROOM = 4 * 2**30
 """Bytes that scoring may take besides the loaded model, or half of the machine's memory where that is more."""
 
-BOUNDS = Path(__file__).parents[1] / "data" / "decoding" / "bounds.py"
+BOUNDS = Path(__file__).parents[1] / "data" / "decoding" / "decode_limits.py"
 
 File = tuple[bytes, str | None, str | None]
 """Its bytes, or none where it must not be decoded; the digest of what was read; and why it must not."""

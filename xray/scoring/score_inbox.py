@@ -11,15 +11,15 @@ from typing import Any
 import pandas as pd
 
 from xray.config import Workspace, digest_of
-from xray.data.decoding.executors import OpenCluster
 from xray.data.file_digests import forget
-from xray.data.inbox import Inbox
-from xray.data.score_ledger import Entry, Ledger, opened
 from xray.data.sources.file_listing import printable
+from xray.executors import OpenCluster
 from xray.progress import Progress
 from xray.scoring.cluster_pool import scores_on_cluster
+from xray.scoring.inbox import Inbox
 from xray.scoring.local_pool import fetched, scores
 from xray.scoring.log_to_mlflow import digest_of_version, fetch_reference
+from xray.scoring.score_ledger import Entry, Ledger, opened
 from xray.scoring.select_model import SelectedModel
 
 log = logging.getLogger(__name__)

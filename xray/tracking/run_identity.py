@@ -13,10 +13,10 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from xray.errors import DamagedError, StoreError, by_cause
-from xray.files.damage import read_json, set_aside, write_json
-from xray.tracking.leftovers import sweep
-from xray.tracking.owner import Owner
+from xray.files.checked_io import read_json, set_aside, write_json
+from xray.tracking.owning_process import Owner
 from xray.tracking.run_config import CHANGED_TAG, EVALUATION, settings_of
+from xray.tracking.stale_runs import sweep
 from xray.tracking.store import Store
 
 PROJECT = Path(__file__).parents[2]

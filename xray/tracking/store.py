@@ -18,7 +18,7 @@ from mlflow.exceptions import MlflowException
 
 from xray.config import Workspace
 from xray.errors import RegistryError, RegistryUnavailable
-from xray.secrecy import redacted, require_address, require_database, without_password
+from xray.redaction import redacted, require_address, require_database, without_password
 from xray.tracking.database.local_artifacts import find_below
 from xray.tracking.database.mlflow_database import AFTERWARDS, is_whole, require_whole
 from xray.tracking.database.moved_home import bring_home

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from xray.errors import DamagedError, StoreError, by_cause
 from xray.files.artifact_folder import MANIFEST, adopt, digests_of, require_readable, require_whole, seal
 from xray.files.atomic import clear_drafts, whole_folder
-from xray.files.damage import set_aside, write_json
+from xray.files.checked_io import set_aside, write_json
 from xray.training.history import History
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from filelock import FileLock
 
 from xray.config import Config, digest_of
 from xray.errors import StoreError, TrainingError, by_cause
-from xray.libraries import quiet_import
+from xray.keras_import import quiet_import
 from xray.training.fit import Trained, is_finished
 
 ENSEMBLE_VERSION = 1

@@ -11,7 +11,7 @@ from xray.config import Config
 from xray.errors import StoreError, by_cause
 from xray.files.artifact_folder import seal
 from xray.files.atomic import whole_file
-from xray.files.damage import write_json
+from xray.files.checked_io import write_json
 from xray.labels import SCHEMES
 from xray.training.checkpoint import Checkpoint
 from xray.training.history import HISTORY, MODEL

@@ -13,9 +13,9 @@ from xray.data.catalog import Catalog
 from xray.data.store.pixel_store import PixelStore
 from xray.errors import DamagedError, TrainingError
 from xray.files.artifact_folder import MANIFEST, adopt, kept_json, require_readable, require_whole
-from xray.files.damage import ASIDE, reading, set_aside, writing
+from xray.files.checked_io import ASIDE, reading, set_aside, writing
 from xray.files.lock import locked
-from xray.libraries import quiet_import
+from xray.keras_import import quiet_import
 from xray.training.checkpoint import drop_checkpoints
 from xray.training.history import HISTORY, MODEL, History, OnEpoch
 

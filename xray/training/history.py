@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from xray.files.damage import read_json, reading
+from xray.files.checked_io import read_json, reading
 
 MODEL, HISTORY = "model.keras", "history.json"
 """The files of a finished training, beside its manifest."""

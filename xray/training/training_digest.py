@@ -2,7 +2,7 @@
 
 from xray.config import Config, Labels, digest_of
 from xray.data.catalog import Catalog
-from xray.data.decoding.normalizer import normalizer_digest
+from xray.data.decoding.image_decoder import normalizer_digest
 from xray.training.networks.pretrained import what_it_starts_from
 
 TRAINING_VERSION = 2

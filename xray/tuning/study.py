@@ -23,7 +23,7 @@ from pydantic import SecretStr
 
 from xray.config import Config, Workspace, digest_of
 from xray.data.catalog import Catalog
-from xray.data.decoding.normalizer import normalizer_digest
+from xray.data.decoding.image_decoder import normalizer_digest
 from xray.errors import StoreError, by_cause
 from xray.training.training_digest import training_digest
 from xray.tuning.search_space import Choices, Range, Search

@@ -13,7 +13,7 @@ from xray.errors import TrainingError
 from xray.files.lock import locked
 from xray.runs.parent_run import ParentRun, log_children, note
 from xray.runs.run_context import RunContext
-from xray.runs.training_run import run_facts
+from xray.runs.run_tags import run_facts
 from xray.table import Table
 from xray.tracking.run_artifacts import log_metrics
 from xray.tracking.ui_views import NOTE_TAG

@@ -19,7 +19,8 @@ from xray.errors import DivergedError
 from xray.progress import Progress
 from xray.runs.cross_validation_run import single_seed_config
 from xray.runs.run_context import RunContext
-from xray.runs.training_run import run_facts, train_in_run
+from xray.runs.run_tags import run_facts
+from xray.runs.training_run import train_in_run
 from xray.tracking.run_artifacts import log_metrics
 from xray.tracking.store import reached, store_of
 from xray.tracking.tracker import Tracker

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.commands.app import command, pages, placed, show_ends
+from flows.commands.app import command, pages, placed, show_next_steps
 from xray.config import Workspace
 
 
@@ -45,5 +45,5 @@ def test_without_servers_the_commands_that_open_the_pages_are_named(
 
 
 def test_what_a_command_leaves_is_a_line_each_and_nothing_is_no_line(capsys: pytest.CaptureFixture[str]) -> None:
-    show_ends({"model": "models:/m/1", "": "", "promote": "xray promote 1"})
+    show_next_steps({"model": "models:/m/1", "": "", "promote": "xray promote 1"})
     assert capsys.readouterr().out == "model    models:/m/1\npromote  xray promote 1\n"

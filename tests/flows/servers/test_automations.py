@@ -13,7 +13,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.events.actions import ChangeFlowRunState
 
 from flows.schedule import one_line_failure, tell_failure
-from flows.servers.automations import SILENT, SILENT_SECONDS, TOLD, apply, silent
+from flows.servers.automations import SILENT, SILENT_SECONDS, TOLD, apply, mark_zombie_runs
 from flows.servers.server_registry import HEARTBEAT_SECONDS
 from xray.errors import DataError, XrayError
 
@@ -39,7 +39,7 @@ def test_applied_again_nothing_is_there_twice(client: SyncPrefectClient) -> None
 
 
 def test_a_silent_run_is_crashed_after_more_than_one_missing_sign_of_life() -> None:
-    (action,) = silent().actions
+    (action,) = mark_zombie_runs().actions
     assert cast(ChangeFlowRunState, action).state.value == "CRASHED"
     assert SILENT_SECONDS >= 3 * HEARTBEAT_SECONDS
 

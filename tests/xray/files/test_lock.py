@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from xray.errors import TrainingError, passes
+from xray.errors import TrainingError, is_transient
 from xray.files.lock import locked
 
 TAKEN = TrainingError("one at a time. Received: in use")
@@ -15,7 +15,7 @@ def test_whoever_comes_second_is_refused_at_once_and_no_retry_helps(tmp_path: Pa
         assert held
         with pytest.raises(TrainingError, match="one at a time") as refused, locked(tmp_path / "lock", TAKEN):
             raise AssertionError("the block must not run")
-    assert not passes(refused.value)
+    assert not is_transient(refused.value)
     assert refused.value.__cause__ is None
 
 

@@ -8,7 +8,7 @@ from xray.config import Workspace
 from xray.data.catalog import Catalog, write_catalog
 from xray.errors import RegistryError
 from xray.models.phantom_versions import TAG, phantom_tag, real_ones, without_alias
-from xray.promotion.promote import challenge_of
+from xray.promotion.promote import find_challenge
 from xray.scoring.select_model import select_model
 from xray.tracking.store import store_of
 
@@ -40,7 +40,7 @@ def test_beside_a_version_of_real_scans_it_takes_none(prepared: Learned, real: C
     assert words.startswith("it learnt from phantoms and takes no alias beside version 1, ")
     assert without_alias(client, REGISTRY, real, workspace) == (REGISTRY, "")
     with pytest.raises(RegistryError, match=f"version 1. Received: {NAME} version 2"):
-        challenge_of(workspace, NAME, 2)
+        find_challenge(workspace, NAME, 2)
     assert select_model(workspace, NAME).version == "1"
 
 
@@ -48,7 +48,7 @@ def test_among_phantoms_it_takes_it(prepared: Learned, workspace: Workspace) -> 
     registered(workspace, phantom_tag(prepared.catalog), phantom_tag(prepared.catalog))
     client = store_of(workspace).client()
     assert without_alias(client, REGISTRY, prepared.catalog, workspace) == (REGISTRY, "")
-    assert challenge_of(workspace, NAME, 2).challenger == "2"
+    assert find_challenge(workspace, NAME, 2).challenger == "2"
     assert select_model(workspace, NAME).version == "2"
 
 

@@ -16,7 +16,7 @@ from xray.evaluation.decision.rule import DecisionRule
 from xray.models.package import Settings
 from xray.models.register import Registration, register
 from xray.scoring.local_pool import fetched
-from xray.tracking.owner import Owner
+from xray.tracking.owning_process import Owner
 from xray.tracking.tracker import Tracker
 
 NAME = "xray-test"

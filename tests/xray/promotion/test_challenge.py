@@ -15,7 +15,7 @@ from xray.data.catalog import Catalog
 from xray.errors import DamagedError, DataError, EvaluationError, RegistryError
 from xray.evaluation.metrics.split_metrics import evaluate_split
 from xray.files.artifact_folder import MANIFEST, seal
-from xray.files.damage import read_json
+from xray.files.checked_io import read_json
 from xray.promotion.challenge import ChampionComparison, compare_with_champion
 from xray.promotion.decision_record import Challenge
 from xray.scoring.select_model import score_files

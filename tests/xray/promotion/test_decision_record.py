@@ -14,7 +14,7 @@ from xray.promotion.decision_record import (
     champions,
     last_move,
 )
-from xray.tracking.owner import Owner
+from xray.tracking.owning_process import Owner
 
 
 def record(number: int, verdict: str | None, after: str | None) -> Decision:

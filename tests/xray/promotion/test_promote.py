@@ -22,7 +22,7 @@ from xray.promotion.decision_log import EVIDENCE, DecisionLog
 from xray.promotion.decision_record import EXTERNAL, PROMOTED, REFUSED, RETURNED, WITHDRAWN, Challenge
 from xray.promotion.outcome import PromotionOutcome
 from xray.promotion.policy import check_all
-from xray.promotion.promote import challenge_of, challenge_of_return, decide
+from xray.promotion.promote import decide, find_challenge, find_rollback_target
 from xray.promotion.promote import rollback as carry_back
 from xray.promotion.protocol import reconcile_log
 from xray.tracking.run_identity import LOOK
@@ -68,29 +68,29 @@ def evaluated(
 
 
 def promoted(workspace: Workspace, version: int) -> None:
-    asked = challenge_of(workspace, NAME, version)
+    asked = find_challenge(workspace, NAME, version)
     assert decide(workspace, asked, evaluated(asked)).record.verdict == PROMOTED
 
 
 def rollback(workspace: Workspace, name: str, reason: str = "") -> PromotionOutcome:
-    return carry_back(workspace, challenge_of_return(workspace, name), reason)
+    return carry_back(workspace, find_rollback_target(workspace, name), reason)
 
 
 def test_the_challenger_is_the_one_that_bears_the_alias_or_is_named(
     decision_log: DecisionLog, workspace: Workspace
 ) -> None:
     with pytest.raises(RegistryError, match="must bear the alias `challenger`, or be named"):
-        challenge_of(workspace, NAME)
+        find_challenge(workspace, NAME)
     decision_log.client.set_registered_model_alias(NAME, "challenger", "2")
-    assert challenge_of(workspace, NAME) == Challenge(NAME, "2", None, 1)
-    assert challenge_of(workspace, NAME, 3) == Challenge(NAME, "3", None, 1)
+    assert find_challenge(workspace, NAME) == Challenge(NAME, "2", None, 1)
+    assert find_challenge(workspace, NAME, 3) == Challenge(NAME, "3", None, 1)
     with pytest.raises(RegistryError, match=f"a version must be registered. Received: {NAME} version 9"):
-        challenge_of(workspace, NAME, 9)
+        find_challenge(workspace, NAME, 9)
     promoted(workspace, 2)
     with pytest.raises(RegistryError, match=f"must not be champion already. Received: {NAME} version 2"):
-        challenge_of(workspace, NAME, 2)
+        find_challenge(workspace, NAME, 2)
     with pytest.raises(RegistryError, match="a model must be registered: train one first. Received: nobody"):
-        challenge_of(workspace, "nobody")
+        find_challenge(workspace, "nobody")
 
 
 def test_a_promotion_moves_the_alias_ends_the_challenge_and_is_recorded_whole(
@@ -98,7 +98,7 @@ def test_a_promotion_moves_the_alias_ends_the_challenge_and_is_recorded_whole(
 ) -> None:
     promoted(workspace, 1)
     decision_log.client.set_registered_model_alias(NAME, "challenger", "2")
-    asked = challenge_of(workspace, NAME)
+    asked = find_challenge(workspace, NAME)
     decision = decide(workspace, asked, evaluated(asked), reason="a good one", flow_run="a-flow-run")
     assert decision.moved and decision.message.startswith(f"{NAME} version 2 promoted: every rule of the policy holds")
     assert decision_log.aliases() == {"champion": "2"}
@@ -122,20 +122,20 @@ def test_a_promotion_moves_the_alias_ends_the_challenge_and_is_recorded_whole(
 def test_who_asked_through_another_process_is_recorded_beside_its_user(
     decision_log: DecisionLog, workspace: Workspace
 ) -> None:
-    asked = challenge_of(workspace, NAME, 1)
+    asked = find_challenge(workspace, NAME, 1)
     decision = decide(workspace, asked, NotCompared("no scans"), force=True, reason="a test", by="Ada, through Prefect")
     promoted(workspace, 2)
     own = decision_log.records()[-1].by
     assert decision.record.by == f"Ada, through Prefect ({own})"
     assert f"By Ada, through Prefect ({own})." in decision.markdown()
-    returned = carry_back(workspace, challenge_of_return(workspace, NAME), by="Grace, through Prefect")
+    returned = carry_back(workspace, find_rollback_target(workspace, NAME), by="Grace, through Prefect")
     assert returned.record.by == f"Grace, through Prefect ({own})"
 
 
 def test_each_judgement_is_one_more_look_at_its_scans(decision_log: DecisionLog, workspace: Workspace) -> None:
     looks = []
     for version, scans in ((1, "these"), (2, "these"), (3, "others")):
-        asked = challenge_of(workspace, NAME, version)
+        asked = find_challenge(workspace, NAME, version)
         looks.append(decide(workspace, asked, evaluated(asked, scans=scans)).looks)
     assert looks == [1, 2, 1]
 
@@ -145,7 +145,7 @@ def test_whoever_has_looked_at_the_scans_counts(decision_log: DecisionLog, works
     decision_log.client.create_run(elsewhere, tags={"kind": "promote", "scans": "these"})
     used = {f"{MARK}these": "yes", f"{LOOK}these.an-evaluation": json.dumps({"at_ms": 1, "code": "abc"})}
     decision_log.client.create_run(decision_log.client.create_experiment("trainings"), tags=used)
-    asked = challenge_of(workspace, NAME, 1)
+    asked = find_challenge(workspace, NAME, 1)
     decision = decide(workspace, asked, evaluated(asked, scans="these"))
     assert decision.looks == 3
     assert "look 3 at them" in decision.scans()
@@ -154,7 +154,7 @@ def test_whoever_has_looked_at_the_scans_counts(decision_log: DecisionLog, works
 
 def test_a_challenger_below_a_floor_is_refused_with_the_reason(decision_log: DecisionLog, workspace: Workspace) -> None:
     decision_log.client.set_registered_model_alias(NAME, "challenger", "2")
-    asked = challenge_of(workspace, NAME)
+    asked = find_challenge(workspace, NAME)
     decision = decide(workspace, asked, evaluated(asked, challenger=3.0))
     assert not decision.moved and decision.record.verdict == REFUSED
     assert "sensitivity must be at least 0.9. Received: 0." in decision.message
@@ -168,7 +168,7 @@ def test_a_challenger_that_loses_against_the_champion_is_refused(
     decision_log: DecisionLog, workspace: Workspace
 ) -> None:
     promoted(workspace, 1)
-    asked = challenge_of(workspace, NAME, 2)
+    asked = find_challenge(workspace, NAME, 2)
     decision = decide(workspace, asked, evaluated(asked, challenger=0.4))
     assert decision.record.verdict == REFUSED
     assert "against the champion must be below 0.1 at 95 %. Received: -0." in decision.message
@@ -176,7 +176,7 @@ def test_a_challenger_that_loses_against_the_champion_is_refused(
 
 
 def test_force_needs_a_reason_and_is_recorded_with_what_failed(decision_log: DecisionLog, workspace: Workspace) -> None:
-    asked = challenge_of(workspace, NAME, 2)
+    asked = find_challenge(workspace, NAME, 2)
     with pytest.raises(RegistryError, match="a forced promotion must say why"):
         decide(workspace, asked, evaluated(asked), force=True, reason=" ")
     decision = decide(workspace, asked, evaluated(asked, challenger=3.0), force=True, reason="the other one is broken")
@@ -188,7 +188,7 @@ def test_force_needs_a_reason_and_is_recorded_with_what_failed(decision_log: Dec
 def test_what_cannot_be_judged_is_promoted_by_force_alone_and_says_why(
     decision_log: DecisionLog, workspace: Workspace
 ) -> None:
-    asked = challenge_of(workspace, NAME, 2)
+    asked = find_challenge(workspace, NAME, 2)
     with pytest.raises(RegistryError, match="must be judged, or forced. Received: the scans are gone"):
         decide(workspace, asked, NotCompared("the scans are gone"))
     decision = decide(workspace, asked, NotCompared("the scans are gone"), force=True, reason="needed today")
@@ -211,10 +211,10 @@ def test_two_rollbacks_go_two_back_and_a_third_is_refused(decision_log: Decision
 
 def test_what_a_failing_store_made_us_try_again_moves_once(decision_log: DecisionLog, workspace: Workspace) -> None:
     promoted(workspace, 1)
-    asked = challenge_of(workspace, NAME, 2)
+    asked = find_challenge(workspace, NAME, 2)
     first, again = (decide(workspace, asked, evaluated(asked)) for _ in range(2))
     assert again.record == first.record and again.moved
-    back = challenge_of_return(workspace, NAME)
+    back = find_rollback_target(workspace, NAME)
     assert carry_back(workspace, back).record == carry_back(workspace, back).record
     assert [record.verdict for record in decision_log.records()] == [PROMOTED, PROMOTED, RETURNED]
     assert decision_log.champion() == "1"
@@ -245,7 +245,7 @@ def test_a_rollback_to_a_version_that_was_deleted_is_refused(decision_log: Decis
 def test_a_champion_moved_by_hand_while_judging_keeps_its_place(
     decision_log: DecisionLog, workspace: Workspace
 ) -> None:
-    asked = challenge_of(workspace, NAME, 2)
+    asked = find_challenge(workspace, NAME, 2)
     store_of(workspace).client().set_registered_model_alias(NAME, "champion", "3")
     decision = decide(workspace, asked, evaluated(asked))
     assert decision.record.verdict == WITHDRAWN and not decision.moved
@@ -273,7 +273,7 @@ def test_a_rollback_to_a_number_that_is_another_models_now_is_refused(
     promoted(workspace, 2)
     versions_of(workspace, *(f"{digest}, another" if digest else "" for digest in digests))
     with pytest.raises(RegistryError, match="Received: version 2 was deleted, and its number is another model's now"):
-        carry_back(workspace, challenge_of_return(workspace, NAME))
+        carry_back(workspace, find_rollback_target(workspace, NAME))
     assert "champion" not in DecisionLog(workspace, NAME).aliases()
 
 
@@ -282,7 +282,7 @@ def test_a_rollback_to_the_same_content_registered_again_goes_on(workspace: Work
     promoted(workspace, 1)
     promoted(workspace, 2)
     versions_of(workspace, "one", "two")
-    assert carry_back(workspace, challenge_of_return(workspace, NAME)).record.draft.after == "2"
+    assert carry_back(workspace, find_rollback_target(workspace, NAME)).record.draft.after == "2"
 
 
 def test_a_hand_that_gives_another_model_the_champions_number_is_recorded(workspace: Workspace) -> None:

@@ -27,7 +27,7 @@ from xray.promotion.decision_record import (
     last_move,
 )
 from xray.promotion.protocol import carry_out, reconcile, reconcile_log
-from xray.tracking.owner import Owner
+from xray.tracking.owning_process import Owner
 
 KILLS = [(write, when) for write in WRITES for when in ("before", "after")]
 FIRST = PlannedDecision(PROMOTE, PROMOTED, 1, None, "2", "a test")

@@ -20,7 +20,8 @@ from xray.evaluation.reporting.captions import CAPTIONS
 from xray.evaluation.reporting.model_card import SAFETY
 from xray.evaluation.reporting.run_report import HEADLINE, PHANTOMS
 from xray.runs.run_context import RunContext
-from xray.runs.training_run import Recorded, record, run_facts, train_and_track
+from xray.runs.run_tags import run_facts
+from xray.runs.training_run import Recorded, record, train_and_track
 from xray.scoring.select_model import score_files
 from xray.tracking.run_artifacts import Evidence, log_evidence, metrics_in_file
 from xray.tracking.run_config import CHANGED_TAG

@@ -14,13 +14,13 @@ from PIL import Image
 from tasks.cluster import dask_workers
 from xray import config
 from xray.config import Workspace
-from xray.data.inbox import list_inbox
 from xray.errors import RegistryError
 from xray.evaluation.decision.rule import DecisionRule
 from xray.models.package import Settings, save
 from xray.models.register import Registration, register
 from xray.scoring import cluster_pool
 from xray.scoring.cluster_pool import FILES_A_CALL, end_kept, score_kept, scores_on_cluster
+from xray.scoring.inbox import list_inbox
 from xray.scoring.local_pool import scores
 from xray.scoring.model_process import MAIN
 from xray.scoring.score_inbox import score_inbox

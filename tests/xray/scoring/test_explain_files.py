@@ -13,7 +13,7 @@ import pytest
 
 from xray import config
 from xray.config import Workspace
-from xray.data.decoding.normalizer import normalize
+from xray.data.decoding.image_decoder import normalize
 from xray.data.sources.phantoms import write_phantoms
 from xray.errors import ImageError, RegistryError
 from xray.evaluation.decision.rule import DecisionRule
@@ -50,7 +50,7 @@ def older(tmp_path_factory: pytest.TempPathFactory, kept: Path) -> Path:
     shutil.copytree(kept, folder)
     code = folder / "code" / "xray"
     # where the code of that time had them
-    shutil.copy(code / "data" / "decoding" / "normalizer.py", code / "data" / "images.py")
+    shutil.copy(code / "data" / "decoding" / "image_decoder.py", code / "data" / "images.py")
     shutil.move(code / "evaluation" / "inspection" / "saliency.py", code / "evaluation" / "explain.py")
     own = {
         folder / "pyfunc.py": ("def explain(", "def not_yet("),

@@ -12,15 +12,15 @@ from PIL import Image
 
 from xray import config
 from xray.config import Workspace
-from xray.data.inbox import Inbox, list_inbox
-from xray.data.score_ledger import Entry
-from xray.data.score_ledger import opened as opened_ledger
 from xray.errors import RegistryError
 from xray.evaluation.decision.rule import DecisionRule
 from xray.models.package import Settings
 from xray.models.register import Registration, register
+from xray.scoring.inbox import Inbox, list_inbox
 from xray.scoring.log_to_mlflow import fetch_reference, log_entries, write_reports
 from xray.scoring.score_inbox import Scored, score_inbox
+from xray.scoring.score_ledger import Entry
+from xray.scoring.score_ledger import opened as opened_ledger
 from xray.scoring.select_model import SelectedModel, select_model
 from xray.tracking.store import store_of
 from xray.tracking.tracker import Tracker

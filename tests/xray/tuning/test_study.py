@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from tests.xray.conftest import Learned
 from xray.config import Config, Workspace
-from xray.data.decoding.normalizer import normalizer_digest
+from xray.data.decoding.image_decoder import normalizer_digest
 from xray.errors import ConfigError, RegistryError, TrainingError
 from xray.runs.run_context import RunContext
 from xray.tracking.store import store_of

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Room:
+class MemoryBudget:
     """So many bytes, lent out and given back."""
 
     def __init__(self, size: int) -> None:

@@ -8,9 +8,9 @@ from functools import partial
 
 from xray import config
 from xray.data.decoding import scan_files
-from xray.data.decoding.executors import InOrder, OpenCluster, Threads
-from xray.data.decoding.normalizer import Normalized, normalize
+from xray.data.decoding.image_decoder import Normalized, normalize
 from xray.errors import ChangedError, DataError, ImageError, by_cause
+from xray.executors import OpenCluster, OrderedMap, Threads
 from xray.files.digest import bytes_sha256
 from xray.files.s3 import READERS, DataPath, S3Path
 
@@ -61,7 +61,7 @@ def normalize_all(
     work = partial(_normalize_chunk, folder if isinstance(folder, S3Path) else folder.absolute(), images)
     with (
         workers(len(chunks)) if callable(workers) else Threads(workers or _threads(folder)) as pool,
-        closing(InOrder(pool, work, chunks)) as promises,
+        closing(OrderedMap(pool, work, chunks)) as promises,
     ):
         for chunk, promise in promises:
             try:
@@ -71,7 +71,7 @@ def normalize_all(
             yield outcomes
 
 
-def _one_by_one(promises: InOrder[Sequence[Scan], list[Outcome]], chunk: Sequence[Scan]) -> list[Outcome]:
+def _one_by_one(promises: OrderedMap[Sequence[Scan], list[Outcome]], chunk: Sequence[Scan]) -> list[Outcome]:
     """Find the scan of a chunk that ends its workers; there is none where the chunk only lay beside another's."""
     outcomes = []
     for scan in chunk:

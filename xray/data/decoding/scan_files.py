@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 
-from xray.data.decoding import bounds
-from xray.data.decoding.memory_budget import Room
+from xray.data.decoding import decode_limits
+from xray.data.decoding.memory_budget import MemoryBudget
 from xray.errors import ImageError
 from xray.files.s3 import DataPath, S3Path
 
-AT_A_TIME = 2 * bounds.MOST_BYTES
+AT_A_TIME = 2 * decode_limits.MOST_BYTES
 """Bytes of scans' files that the threads of a process hold at a time."""
 
 ITS_OWN = {
@@ -26,7 +26,7 @@ ITS_OWN = {
 """Why a file or folder may be unreadable on its own account: it is a reject then. A disk or network that fails would
 reject good scans."""
 
-_room = Room(AT_A_TIME)
+_room = MemoryBudget(AT_A_TIME)
 
 
 @contextmanager
@@ -34,7 +34,7 @@ def refused() -> Iterator[None]:
     """Have what is out of bounds told as an `ImageError`."""
     try:
         yield
-    except bounds.OutOfBounds as error:
+    except decode_limits.OutOfBounds as error:
         raise ImageError(error.reason, error.detail) from error
 
 
@@ -46,7 +46,7 @@ def opened(path: Path | str) -> Iterator[BufferedReader]:
         ImageError: It is no file, or too large (`unreadable`, `too-large`).
         OSError: It cannot be opened.
     """
-    with refused(), bounds.opened(path) as file:
+    with refused(), decode_limits.opened(path) as file:
         yield file
 
 
@@ -61,11 +61,11 @@ def content(path: DataPath) -> Iterator[bytes]:
     """
     with _room.lent(0 if isinstance(path, S3Path) else _size(path)):
         with refused():
-            data = _object(path) if isinstance(path, S3Path) else bounds.read(path)
+            data = _object(path) if isinstance(path, S3Path) else decode_limits.read(path)
         yield data
 
 
-def why_not(path: Path) -> str:
+def unreadable_reason(path: Path) -> str:
     """Say in words why a file on disk has no content: `reason: detail`."""
     try:
         with opened(path):
@@ -77,10 +77,10 @@ def why_not(path: Path) -> str:
 
 
 def _object(path: S3Path) -> bytes:
-    data = path.read_bytes(bounds.MOST_BYTES + 1)
-    bounds.require_size(len(data))
+    data = path.read_bytes(decode_limits.MOST_BYTES + 1)
+    decode_limits.require_size(len(data))
     return data
 
 
 def _size(path: Path) -> int:
-    return min(path.stat().st_size, bounds.MOST_BYTES)
+    return min(path.stat().st_size, decode_limits.MOST_BYTES)

@@ -93,7 +93,7 @@ def read_coronahack(folder: DataPath) -> Metadata:
         raise DataError(f"{folder / METADATA_NAME} must hold at least one row. Received: a header alone")
     scans = _find_scans(folder)
     rows, illegal = _legal_rows(table, folder / METADATA_NAME, scans)
-    rows, conflicting, repeated = _one_row_a_file(rows)
+    rows, conflicting, repeated = _one_row_per_file(rows)
     files = list_files(folder, list(scans.values()))
     rows, missing = _rows_with_a_file(rows, files)
     known = set(rows["path"]) | {reject["path"] for reject in [*illegal, *conflicting, *missing]}
@@ -212,7 +212,7 @@ def _failures(rows: pd.DataFrame) -> dict[int, str]:
     return {}
 
 
-def _one_row_a_file(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, str]], int]:
+def _one_row_per_file(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, str]], int]:
     """Keep agreeing rows of a file once; reject a file whose rows do not agree."""
     distinct = rows.drop_duplicates(["path", "label", "subtype"])
     clashing = distinct["path"].duplicated(keep=False)

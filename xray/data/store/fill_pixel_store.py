@@ -19,14 +19,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from xray import config
-from xray.data.decoding.executors import OpenCluster
-from xray.data.decoding.normalizer import Normalized, normalizer_digest
+from xray.data.decoding.image_decoder import Normalized, normalizer_digest
 from xray.data.decoding.parallel_decode import Outcome, normalize_all
 from xray.data.store.pixel_store import MANIFEST, SCHEMA, PixelStore, Reject, RowGroup, Shard
 from xray.data.store.s3_mirror import Mirror
 from xray.errors import ImageError, StoreError
+from xray.executors import OpenCluster
 from xray.files.atomic import draft_of, sync, whole_file
-from xray.files.damage import writing
+from xray.files.checked_io import writing
 from xray.files.digest import file_sha256
 from xray.files.lock import locked
 from xray.files.s3 import DataPath, S3Path

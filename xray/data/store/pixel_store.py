@@ -99,7 +99,7 @@ class PixelStore:
 
     @classmethod
     def open(cls, folder: Path) -> "PixelStore":
-        """Open a store that `shards.fill` made.
+        """Open a store that `fill_pixel_store.fill` made.
 
         The shards' sizes are compared with the manifest, their digests are not: filling compares those every time,
         which reads all bytes.

@@ -53,7 +53,7 @@ class DecisionRule:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "DecisionRule":
-        """Read back what `as_json` gave."""
+        """Read back what `to_dict` gave."""
         return cls(**{**values, "classes": tuple(values["classes"])})
 
     def to_dict(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class DecisionRule:
         return carried
 
 
-def fit_reading(
+def fit_decision_rule(
     probabilities: NDArray[np.float64], rows: pd.DataFrame, scheme: Scheme, evaluation: config.Evaluation
 ) -> DecisionRule:
     """Choose temperature, threshold and band on validation scans.

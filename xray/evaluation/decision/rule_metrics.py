@@ -30,7 +30,7 @@ _ELSEWHERE = "_where_"
 
 
 @dataclass(frozen=True)
-class InUse:
+class DeploymentMetrics:
     """Figures of one split that depend on how the outputs are read.
 
     Attributes:
@@ -56,7 +56,7 @@ class InUse:
         return estimated | flat_estimates(self.split, self.figures)
 
 
-def in_use(scores: pd.DataFrame, reading: DecisionRule, evaluation: config.Evaluation) -> InUse:
+def deployment_metrics(scores: pd.DataFrame, reading: DecisionRule, evaluation: config.Evaluation) -> DeploymentMetrics:
     """Judge calibration before and after, a corrected prevalence, and referral.
 
     The correction by the split's own share of pneumonia needs its labels, so it shows what the best guess would bring;
@@ -96,7 +96,7 @@ def in_use(scores: pd.DataFrame, reading: DecisionRule, evaluation: config.Evalu
 
     drawn = bootstrap(statistics, scores["patient_id"].tolist(), evaluation.seed, evaluation.bootstrap_draws)
     figures = {name: found for name, found in drawn.items() if found is not None}
-    return InUse(
+    return DeploymentMetrics(
         split=split_of(scores),
         # the calibrated figures stand among the split's own, and what holds elsewhere in a table
         figures={

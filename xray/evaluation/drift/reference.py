@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xray import config
+from xray.data.decoding.image_decoder import normalizer_digest
 from xray.data.decoding.image_statistics import ImageStatistics, image_statistics
-from xray.data.decoding.normalizer import normalizer_digest
 from xray.data.store.pixel_store import PixelStore
 from xray.errors import StoreError
-from xray.files.damage import reading
+from xray.files.checked_io import reading
 
 FEATURES = ("brightness", "contrast", "sharpness", "width", "height", "p_pneumonia")
 """What is compared, in the order of tables and figures."""

@@ -20,7 +20,7 @@ from xray.evaluation.compute_evaluation import SCANS_AT_ONCE
 from xray.evaluation.decision.rule import DecisionRule
 from xray.evaluation.evaluate import Evaluated
 from xray.evaluation.inspection import linear_probe, robustness, shortcuts, slices
-from xray.evaluation.inspection.plots import robustness_picture, slices_picture
+from xray.evaluation.inspection.audit_plots import robustness_picture, slices_picture
 from xray.evaluation.inspection.saliency import pneumonia_maps
 from xray.evaluation.inspection.saliency_focus import Focus, focus
 from xray.evaluation.inspection.saliency_plots import explanation_grid
@@ -38,7 +38,7 @@ MAPS_BY_LOT = 100
 """TEST scans at most whose maps' brightest spots are compared: seconds on two cores, and far more than chance needs."""
 
 
-def write_look(
+def write_inspection(
     folder: Path,
     trained: Trained,
     evaluated: Evaluated,
@@ -50,7 +50,7 @@ def write_look(
     """Write an inspection's files into a folder.
 
     Args:
-        folder: Becomes what `inspection.Inspected` says, but for its manifest.
+        folder: Becomes what `inspect.Inspected` says, but for its manifest.
         trained: The training.
         evaluated: Its evaluation, whose TEST scores and reading are taken.
         catalog: The scans.
@@ -96,7 +96,7 @@ def _look(
 ) -> tuple[dict[str, Any], dict[str, Figure]]:
     threshold, evaluation = seen.reading.threshold, config.evaluation
     said("parts of the scans")
-    parts = slices.slices(seen.scores, threshold, _looks(seen, catalog), evaluation)
+    parts = slices.slices(seen.scores, threshold, _image_features(seen, catalog), evaluation)
     said("changed scans")
     changed = robustness.robustness(seen.predict, seen.pixels, seen.scores, threshold, evaluation)
     said("sources")
@@ -125,7 +125,7 @@ def _look(
     return report, plots
 
 
-def _looks(seen: _Subject, catalog: Catalog) -> pd.DataFrame:
+def _image_features(seen: _Subject, catalog: Catalog) -> pd.DataFrame:
     rows = catalog.rows("test")[["sha256", "width", "height"]].drop_duplicates("sha256")
     bright = {
         digest: image_statistics(pixels).brightness

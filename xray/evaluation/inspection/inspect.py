@@ -10,7 +10,7 @@ from xray.data.catalog import Catalog
 from xray.data.store.pixel_store import PixelStore
 from xray.evaluation.evaluate import Evaluated
 from xray.files.artifact_folder import is_whole, kept_json, write_folder
-from xray.libraries import quiet_import
+from xray.keras_import import quiet_import
 from xray.training.fit import Trained
 
 INSPECTION_VERSION = 3
@@ -68,8 +68,8 @@ def inspect(
 
     def fill(draft: Path) -> dict[str, Any]:
         with quiet_import():
-            from xray.evaluation.inspection.compute_inspection import write_look
-        write_look(draft, trained, evaluated, catalog, store, config, said or (lambda part: None))
+            from xray.evaluation.inspection.compute_inspection import write_inspection
+        write_inspection(draft, trained, evaluated, catalog, store, config, said or (lambda part: None))
         return {"evaluation": evaluated.digest}
 
     return Inspected(folder, reused=not write_folder(folder, fill))

@@ -91,6 +91,6 @@ def shortcuts(
 ) -> Shortcuts:
     """Measure a model on scans with the centre masked, with the border masked, and blurred.
 
-    Arguments and errors are as for `robustness`; `probed` comes from `source_probe.probe`.
+    Arguments and errors are as for `robustness`; `probed` comes from `linear_probe.probe`.
     """
     return Shortcuts(robustness(predict, pixels, scores, threshold, evaluation, SHORTCUTS), probed)

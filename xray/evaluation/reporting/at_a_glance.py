@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from xray import config
+from xray.evaluation.decision.operating_targets import operating_targets
 from xray.evaluation.decision.outcomes import Outcomes
-from xray.evaluation.decision.promises import promises
 from xray.evaluation.metrics.bootstrap import Estimate, estimate_of
 from xray.evaluation.reporting.page import Headline, Point
 from xray.labels import NORMAL, PNEUMONIA, REFER
@@ -24,7 +24,7 @@ CARDS = {
 
 PROMISE = "Promise"
 RARE = 0.1
-"""The share of pneumonia that a reader is told of beside TEST's own; one of `predictive.PREVALENCES`."""
+"""The share of pneumonia that a reader is told of beside TEST's own; one of `predictive_values.PREVALENCES`."""
 
 NUMBERS = ("auc", "calibration_error")
 """Those of them that are no share of scans."""
@@ -80,7 +80,7 @@ def points(
     metrics = report["metrics"]
     kept = [
         Point(f"{PROMISE} not kept" if each.kept is False else PROMISE, sentence(str(each)), each.kept is False)
-        for each in promises(report, evaluation)
+        for each in operating_targets(report, evaluation)
     ]
     found = {
         "Normal scans": _alarms(metrics, Outcomes(report["outcomes"]["test"])),

@@ -9,7 +9,7 @@ from xray.config import Config
 from xray.data.audit import lines
 from xray.data.catalog import Catalog
 from xray.data.sources.phantoms import has_phantoms
-from xray.evaluation.decision.promises import promises
+from xray.evaluation.decision.operating_targets import operating_targets
 from xray.evaluation.evaluate import Evaluated
 from xray.evaluation.inspection.inspect import Inspected
 from xray.evaluation.metrics import names
@@ -205,7 +205,7 @@ class RunReport:
             if reading.low == reading.high
             else f"Scores from {reading.low:.4f} up to {reading.high:.4f} are referred to a person and not decided, "
             f"so that on validation scans at most {evaluation.most_error:.1%} of the others are decided wrongly.",
-            *(f"Promise: {each}." for each in promises(self.evaluated.report(), evaluation)),
+            *(f"Promise: {each}." for each in operating_targets(self.evaluated.report(), evaluation)),
         ]
         if reading.prevalence is not None:
             rules.append(f"Scores are meant for scans of which {reading.prevalence:.1%} are pneumonia.")

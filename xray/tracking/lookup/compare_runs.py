@@ -38,7 +38,7 @@ class Side:
         data: What its scans were: data set, catalog, normalizer.
         code: The commit of the code.
         threshold: 0 to 1, chosen on validation.
-        scores: A row a TEST scan, as `comparison.compare` takes them.
+        scores: A row a TEST scan, as `paired_comparison.compare` takes them.
     """
 
     run_id: str
@@ -104,7 +104,7 @@ def compare_runs(workspace: Workspace, runs: Sequence[str], on_shared: bool = Fa
 
     Args:
         workspace: Where MLflow's store lies.
-        runs: Two or more, named as `finding.find_run` takes them.
+        runs: Two or more, named as `find_run.find_run` takes them.
         on_shared: Compare runs that were judged on different scans on those that both have.
 
     Raises:

@@ -17,9 +17,9 @@ from mlflow.entities.model_registry import ModelVersion
 from xray.config import Workspace
 from xray.errors import RegistryError
 from xray.evaluation.metrics.names import HEADLINE
-from xray.tracking.leftovers import sweep
 from xray.tracking.lookup.find_run import SHOWN_DIGITS, find_run
 from xray.tracking.run_identity import PARENT_TAG
+from xray.tracking.stale_runs import sweep
 from xray.tracking.store import reached, store_of
 from xray.tracking.ui_views import VIEW_TAG, runs_page, set_up
 
@@ -112,7 +112,7 @@ def last_runs(workspace: Workspace, experiment: str, last: int, address: str, be
         experiment: The experiment's name.
         last: Most runs, at least 1.
         address: The address of MLflow's UI on a store that is no server.
-        below: The run whose parts are listed, as `finding.find_run` takes it.
+        below: The run whose parts are listed, as `find_run.find_run` takes it.
 
     Raises:
         RegistryError: There is no such experiment or run, or the store cannot be reached.

@@ -13,7 +13,7 @@ from pathlib import Path
 from xray.config import Workspace
 from xray.errors import XrayError
 from xray.password import made_password
-from xray.secrecy import redacted
+from xray.redaction import redacted
 from xray.tracking.server.access_gate import Gate
 from xray.tracking.store import Store, reached, store_of
 

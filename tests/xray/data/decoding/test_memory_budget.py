@@ -3,11 +3,11 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from xray.data.decoding.memory_budget import Room
+from xray.data.decoding.memory_budget import MemoryBudget
 
 
 def test_no_more_is_lent_than_there_is_and_everyone_has_a_turn() -> None:
-    room, lock = Room(100), threading.Lock()
+    room, lock = MemoryBudget(100), threading.Lock()
     lent: list[int] = []
     most = [0]
 
@@ -28,7 +28,7 @@ def test_no_more_is_lent_than_there_is_and_everyone_has_a_turn() -> None:
 
 
 def test_what_is_larger_waits_for_all_others() -> None:
-    room, entered = Room(10), threading.Event()
+    room, entered = MemoryBudget(10), threading.Event()
 
     def borrow() -> None:
         with room.lent(50):
@@ -43,7 +43,7 @@ def test_what_is_larger_waits_for_all_others() -> None:
 
 
 def test_an_error_gives_back_what_was_lent() -> None:
-    room = Room(10)
+    room = MemoryBudget(10)
     for _ in range(3):
         try:
             with room.lent(10):

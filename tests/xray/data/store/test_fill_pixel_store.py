@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from xray.config import Images
-from xray.data.decoding.normalizer import normalize, normalizer_digest
+from xray.data.decoding.image_decoder import normalize, normalizer_digest
 from xray.data.store import fill_pixel_store
 from xray.data.store.fill_pixel_store import PixelStore, fill
 from xray.errors import DataError, StoreError

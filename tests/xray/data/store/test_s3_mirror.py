@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.connections import proxied
 from xray.config import Images
-from xray.data.decoding.normalizer import normalizer_digest
+from xray.data.decoding.image_decoder import normalizer_digest
 from xray.data.store import fill_pixel_store
 from xray.data.store.fill_pixel_store import Filled, PixelStore, fill
 from xray.errors import S3Error

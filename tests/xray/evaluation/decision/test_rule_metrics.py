@@ -7,7 +7,7 @@ from sklearn.metrics import brier_score_loss
 
 from xray import config
 from xray.evaluation.decision.rule import DecisionRule
-from xray.evaluation.decision.rule_metrics import WORTH, InUse, in_use
+from xray.evaluation.decision.rule_metrics import WORTH, DeploymentMetrics, deployment_metrics
 
 EVALUATION = config.Evaluation(bootstrap_draws=100)
 
@@ -35,16 +35,16 @@ def scores() -> tuple[pd.DataFrame, DecisionRule]:
 
 
 @pytest.fixture(scope="module")
-def found(scores: tuple[pd.DataFrame, DecisionRule]) -> InUse:
-    return in_use(*scores, EVALUATION)
+def found(scores: tuple[pd.DataFrame, DecisionRule]) -> DeploymentMetrics:
+    return deployment_metrics(*scores, EVALUATION)
 
 
-def test_the_share_of_pneumonia_is_found_without_labels(found: InUse) -> None:
+def test_the_share_of_pneumonia_is_found_without_labels(found: DeploymentMetrics) -> None:
     assert found.estimated == pytest.approx(0.3, abs=0.03)
     assert found.flat()["test.prevalence_estimated"] == found.estimated
 
 
-def test_a_corrected_prevalence_makes_scores_mean_what_they_say(found: InUse) -> None:
+def test_a_corrected_prevalence_makes_scores_mean_what_they_say(found: DeploymentMetrics) -> None:
     plain = found.figures["calibration_error_raw"]
     for name in ("at_estimated_prevalence", "at_own_prevalence"):
         corrected = found.figures[f"calibration_error_{name}"]
@@ -53,7 +53,7 @@ def test_a_corrected_prevalence_makes_scores_mean_what_they_say(found: InUse) ->
         assert found.figures[f"accuracy_at_half_{name}"].value > found.figures["accuracy_at_half_raw"].value
 
 
-def test_the_brier_score_is_scikit_learns(scores: tuple[pd.DataFrame, DecisionRule], found: InUse) -> None:
+def test_the_brier_score_is_scikit_learns(scores: tuple[pd.DataFrame, DecisionRule], found: DeploymentMetrics) -> None:
     table, _ = scores
     expected = brier_score_loss(table["label"] == "pneumonia", table["p_pneumonia_raw"])
     assert found.figures["brier_raw"].value == pytest.approx(expected)
@@ -63,7 +63,7 @@ def test_referral_is_counted_by_hand() -> None:
     reading = DecisionRule(threshold=0.5, low=0.25, high=0.75)
     p = np.array([0.125, 0.25, 0.5, 0.625, 0.75, 0.875, 0.125, 1.0])
     positive = np.array([False, False, True, True, True, False, True, True])
-    figures = in_use(read(p, reading, positive), reading, EVALUATION).figures
+    figures = deployment_metrics(read(p, reading, positive), reading, EVALUATION).figures
     assert figures["referred"].value == 3 / 8  # 0.25, 0.5 and 0.625
     assert figures["error_decided"].value == 2 / 5  # 0.875 is normal, the second 0.125 is not
     assert figures["sensitivity_decided"].value == 2 / 3
@@ -72,7 +72,7 @@ def test_referral_is_counted_by_hand() -> None:
     assert figures["npv"].value == 1 / 2  # the two 0.125 are called normal
 
 
-def test_its_tables_say_all_that_in_words(found: InUse) -> None:
+def test_its_tables_say_all_that_in_words(found: DeploymentMetrics) -> None:
     columns, rows = found.tables["Calibration"]
     assert columns == ("score", "brier", "calibration error", "accuracy at 0.5")
     assert [row[0] for row in rows][:2] == ["as the network gave it", "at temperature 1.000"]
@@ -80,7 +80,7 @@ def test_its_tables_say_all_that_in_words(found: InUse) -> None:
     assert found.tables["Referral"][1][0] == ("scores that are referred", "0.250 to 0.750")
 
 
-def test_what_an_answer_is_worth_stands_there_for_several_shares_and_in_no_metric(found: InUse) -> None:
+def test_what_an_answer_is_worth_stands_there_for_several_shares_and_in_no_metric(found: DeploymentMetrics) -> None:
     _, rows = found.tables[WORTH]
     assert [row[0] for row in rows][1:] == ["5%", "10%", "20%", "50%"]
     assert rows[0][0].endswith("%, as here")
@@ -93,5 +93,5 @@ def test_what_an_answer_is_worth_stands_there_for_several_shares_and_in_no_metri
     assert not any("where" in name for name in found.flat())
 
 
-def test_the_calibrated_figures_do_not_stand_there_twice(found: InUse) -> None:
+def test_the_calibrated_figures_do_not_stand_there_twice(found: DeploymentMetrics) -> None:
     assert not any(name.endswith("_calibrated") for name in found.figures)

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.xray.conftest import Learned
+from xray.data.decoding.image_decoder import normalizer_digest
 from xray.data.decoding.image_statistics import image_statistics
-from xray.data.decoding.normalizer import normalizer_digest
 from xray.errors import StoreError
 from xray.evaluation.drift.reference import FEATURES, Reference, write_reference
 

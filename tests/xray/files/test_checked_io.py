@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from xray.errors import DamagedError, StoreError
-from xray.files.damage import read_json, read_parquet, reading, set_aside, write_json
+from xray.files.checked_io import read_json, read_parquet, reading, set_aside, write_json
 
 
 class TestRead:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from xray.config import Workspace
-from xray.data.decoding.scan_files import why_not
+from xray.data.decoding.scan_files import unreadable_reason
 from xray.data.file_digests import file_digests
 from xray.data.sources.file_listing import list_files
 from xray.errors import DataError
@@ -48,7 +48,7 @@ def list_inbox(folder: Path, workspace: Workspace) -> Inbox:
     listing = list_files(folder, ["."])
     paths = sorted(path.removeprefix("./") for path in listing.paths)
     digests = file_digests(folder, [path for path in paths if _is_finished(path)], workspace.digest_index)
-    refused = {path: why_not(folder / path) for path in paths if _is_finished(path) and path not in digests}
+    refused = {path: unreadable_reason(folder / path) for path in paths if _is_finished(path) and path not in digests}
     refused |= {path.removeprefix("./"): f"unreadable: {why}" for path, why in sorted(listing.unreadable.items())}
     leaving = sorted(path.removeprefix("./") for path in listing.leaving)
     refused |= dict.fromkeys(leaving, "unsafe-name: the link leads out of the inbox")

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from xray.errors import DamagedError, StoreError
 from xray.files.atomic import clear_drafts, whole_file
-from xray.files.damage import reading, set_aside, writing
+from xray.files.checked_io import reading, set_aside, writing
 from xray.files.lock import locked
 
 PARTS, JOINED, LOGGED = ".unfinished", ".joined", ".logged"

@@ -11,9 +11,9 @@ import psutil
 import pytest
 
 from xray.config import Workspace
-from xray.tracking.leftovers import scratch_folder, sweep
 from xray.tracking.lookup.list_runs import last_runs
-from xray.tracking.owner import Owner
+from xray.tracking.owning_process import Owner
+from xray.tracking.stale_runs import scratch_folder, sweep
 from xray.tracking.store import store_of
 from xray.tracking.tracker import Tracker
 
@@ -30,9 +30,9 @@ def dead() -> Owner:
 
 def test_a_process_is_told_from_another_one_with_its_number(dead: Owner) -> None:
     this = Owner.this()
-    assert this.lives() is True and dead.lives() is False
-    assert Owner(this.host, this.pid, this.born - 60).lives() is False
-    assert Owner("another-machine", this.pid, this.born).lives() is None
+    assert this.is_alive() is True and dead.is_alive() is False
+    assert Owner(this.host, this.pid, this.born - 60).is_alive() is False
+    assert Owner("another-machine", this.pid, this.born).is_alive() is None
     assert Owner.of(this.tags()) == this and Owner.of({}) is None
 
 
@@ -66,7 +66,7 @@ def test_a_folder_of_a_killed_process_goes_with_the_next_of_its_kind(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     words = (
-        "import os, signal, tempfile; from xray.tracking.leftovers import scratch_folder\n"
+        "import os, signal, tempfile; from xray.tracking.stale_runs import scratch_folder\n"
         f"tempfile.tempdir = {str(tmp_path)!r}\n"
         "with scratch_folder('xray-model') as folder:\n"
         "    (folder / 'model.keras').touch(); os.kill(os.getpid(), signal.SIGKILL)"

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from xray.errors import ConfigError
-from xray.secrecy import redacted, require_database, without_password
+from xray.redaction import redacted, require_database, without_password
 
 
 @pytest.fixture(autouse=True)

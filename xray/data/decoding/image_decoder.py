@@ -25,8 +25,8 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from xray import config
-from xray.data.decoding import bit_depth, bounds
-from xray.data.decoding.memory_budget import Room
+from xray.data.decoding import bit_depth, decode_limits
+from xray.data.decoding.memory_budget import MemoryBudget
 from xray.data.decoding.resize import fit, least_size
 from xray.data.decoding.scan_files import refused
 from xray.errors import ImageError
@@ -41,7 +41,7 @@ REASONS = ("not-an-image", "unreadable", "too-small", "too-large")
 MIN_SIDE = 32
 """Fewest pixels on a scan's shorter side: as few as a normalized scan may have."""
 
-MAX_PIXELS = bounds.MOST_PIXELS
+MAX_PIXELS = decode_limits.MOST_PIXELS
 
 AT_A_TIME = 2**30
 """Bytes that the threads of a process take for decoding at a time."""
@@ -71,7 +71,7 @@ _TURNED = (5, 6, 7, 8)
 _PNG_END = b"IEND\xaeB`\x82"
 
 _filters = threading.Lock()
-_room = Room(AT_A_TIME)
+_room = MemoryBudget(AT_A_TIME)
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def _open(data: bytes) -> ImageFile.ImageFile:
     for signature, reader in _READERS.items():
         if data.startswith(signature):
             with refused():
-                bounds.check(data)
+                decode_limits.check(data)
             _check_whole(data)
             with _without_warnings():
                 return reader(BytesIO(data))
@@ -205,9 +205,9 @@ def _check_whole(data: bytes) -> None:
 def _check_size(width: int, height: int) -> None:
     if min(width, height) < MIN_SIDE:
         raise ImageError("too-small", f"each side must be at least {MIN_SIDE} pixels. Received: {width} x {height}")
-    if max(width, height) > bounds.MOST_SIDE:
+    if max(width, height) > decode_limits.MOST_SIDE:
         raise ImageError(
-            "too-large", f"each side must have at most {bounds.MOST_SIDE:,} pixels. Received: {width} x {height}"
+            "too-large", f"each side must have at most {decode_limits.MOST_SIDE:,} pixels. Received: {width} x {height}"
         )
     if width * height > MAX_PIXELS:
         raise ImageError("too-large", f"a scan must have at most {MAX_PIXELS:,} pixels. Received: {width} x {height}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 
 from xray.config import digest_of
-from xray.tracking.owner import Owner
+from xray.tracking.owning_process import Owner
 
 
 def sweep(client: MlflowClient, experiment: str) -> None:
@@ -63,4 +63,4 @@ def _named(words: str) -> Owner | None:
 
 
 def _is_gone(owner: Owner | None) -> bool:
-    return owner is not None and owner.lives() is False
+    return owner is not None and owner.is_alive() is False

@@ -13,9 +13,9 @@ from PIL import Image
 
 from tests.xray.conftest import Learned
 from xray import config
-from xray.data.score_ledger import Entry, opened
 from xray.evaluation.drift.reference import write_reference
-from xray.evaluation.drift.report import NO_REFERENCE, OTHER_NORMALIZER, report_drift
+from xray.scoring.drift_report import NO_REFERENCE, OTHER_NORMALIZER, report_drift
+from xray.scoring.score_ledger import Entry, opened
 
 SETTINGS = config.Drift(least_scans=20, limit=0.8)  # validation has some thirty phantoms, so chance moves it far
 

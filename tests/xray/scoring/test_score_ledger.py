@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from xray.data.score_ledger import REJECTS, SCORES, Entry, opened, unlogged
 from xray.errors import StoreError
+from xray.scoring.score_ledger import REJECTS, SCORES, Entry, opened, unlogged
 
 
 def scan(name: str, version: str = "m/1", digest: str | None = None) -> dict[str, Any]:

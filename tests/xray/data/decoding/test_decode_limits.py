@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from xray.config import Images
-from xray.data.decoding import bounds
-from xray.data.decoding.normalizer import REASONS, decode, normalize
+from xray.data.decoding import decode_limits
+from xray.data.decoding.image_decoder import REASONS, decode, normalize
 from xray.data.sources.phantom_drawing import draw_chest
 from xray.errors import ImageError
 
@@ -157,7 +157,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
 
 @pytest.mark.parametrize("kind", USUAL)
 def test_what_scanners_write_passes(kind: str) -> None:
-    bounds.check(USUAL[kind])
+    decode_limits.check(USUAL[kind])
     assert decode(USUAL[kind]).pixels.shape == CHEST.shape
 
 
@@ -195,8 +195,8 @@ def test_any_bytes_behind_a_signature_are_checked_without_an_error_of_python_s(s
     for size in (0, 1, 4, 9, 20, 60, 500):
         for _ in range(200):
             try:
-                bounds.check(signature + generator.bytes(size))
-            except bounds.OutOfBounds as error:
+                decode_limits.check(signature + generator.bytes(size))
+            except decode_limits.OutOfBounds as error:
                 assert error.reason in REASONS
 
 
@@ -204,7 +204,7 @@ class TestFiles:
     def test_a_file_is_read_whole(self, tmp_path: Path) -> None:
         (tmp_path / "scan.png").write_bytes(PNG)
         (tmp_path / "link.png").symlink_to("scan.png")
-        assert bounds.read(tmp_path / "scan.png") == bounds.read(tmp_path / "link.png") == PNG
+        assert decode_limits.read(tmp_path / "scan.png") == decode_limits.read(tmp_path / "link.png") == PNG
 
     def test_what_is_no_file_is_not_waited_for(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe")
@@ -212,8 +212,10 @@ class TestFiles:
             made.bind(str(tmp_path / "socket"))
             places = {"a pipe": tmp_path / "pipe", "a socket": tmp_path / "socket", "a folder": tmp_path}
             for kind, path in {**places, "a device": Path("/dev/zero")}.items():
-                with pytest.raises(bounds.OutOfBounds, match=rf"^unreadable: a scan must be a file. Received: {kind}$"):
-                    bounds.read(path)
+                with pytest.raises(
+                    decode_limits.OutOfBounds, match=rf"^unreadable: a scan must be a file. Received: {kind}$"
+                ):
+                    decode_limits.read(path)
 
     def test_a_pipe_that_takes_a_file_s_place_is_not_waited_for(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(PNG)
@@ -222,15 +224,17 @@ class TestFiles:
         with swapping(tmp_path / "scan", ("file", "pipe")):
             for _ in range(2000):
                 try:
-                    assert bounds.read(tmp_path / "scan") == PNG
-                except bounds.OutOfBounds as error:
+                    assert decode_limits.read(tmp_path / "scan") == PNG
+                except decode_limits.OutOfBounds as error:
                     assert error.detail.endswith("a pipe")
 
     def test_a_file_of_3_gb_is_refused_by_its_size(self, tmp_path: Path) -> None:
         (tmp_path / "sparse.tif").touch()
         os.truncate(tmp_path / "sparse.tif", 3_000_000_000)
-        with pytest.raises(bounds.OutOfBounds, match=r"^too-large: .* 134,217,728 bytes. Received: 3,000,000,000$"):
-            bounds.read(tmp_path / "sparse.tif")
+        with pytest.raises(
+            decode_limits.OutOfBounds, match=r"^too-large: .* 134,217,728 bytes. Received: 3,000,000,000$"
+        ):
+            decode_limits.read(tmp_path / "sparse.tif")
 
 
 @contextmanager

@@ -11,8 +11,8 @@ import pytest
 
 from tests.rights import leave_rights
 from xray.config import Workspace
-from xray.data.inbox import list_inbox, require_outside
 from xray.errors import DataError
+from xray.scoring.inbox import list_inbox, require_outside
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ LISTS = """
 import sys
 from pathlib import Path
 from xray.config import Workspace
-from xray.data.inbox import list_inbox
+from xray.scoring.inbox import list_inbox
 found = list_inbox(Path(sys.argv[1]), Workspace(home=Path(sys.argv[2])))
 assert found.digests == {}
 print(found.refused["locked.png"])

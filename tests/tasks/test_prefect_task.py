@@ -9,7 +9,7 @@ import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
 
-from tasks.policy import Outcome, Step, asked_by, flow_run_id, flow_run_page, step
+from tasks.prefect_task import Outcome, Step, flow_run_id, flow_run_page, requested_by, step
 from xray.errors import (
     DataError,
     ImageError,
@@ -172,10 +172,10 @@ def test_a_flow_runs_page_is_named_within_it_and_not_outside() -> None:
 
 class TestAskedBy:
     def test_a_command_of_ones_own_needs_no_name(self) -> None:
-        assert asked_by("") == ""
-        assert asked_by(" Ada ") == "Ada"
+        assert requested_by("") == ""
+        assert requested_by(" Ada ") == "Ada"
 
     def test_what_came_through_prefect_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", "a deployment")
-        assert asked_by("") == "somebody, through Prefect"
-        assert asked_by("Ada") == "Ada, through Prefect"
+        assert requested_by("") == "somebody, through Prefect"
+        assert requested_by("Ada") == "Ada, through Prefect"

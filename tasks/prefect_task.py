@@ -17,15 +17,15 @@ from prefect.task_runners import TaskRunner
 from prefect.tasks import Task, exponential_backoff
 from prefect.utilities.urls import url_for
 
-from xray.errors import passes
+from xray.errors import is_transient
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def can_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+def retry_if_transient(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     """Retry after a network folder or a store that was away; never after bad data, which stays bad."""
-    return isinstance(state.data, BaseException) and passes(state.data)
+    return isinstance(state.data, BaseException) and is_transient(state.data)
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def step(name: str) -> Callable[[Callable[P, Outcome[T]]], Step[P, T]]:
             persist_result=False,
             retries=3,
             retry_delay_seconds=exponential_backoff(backoff_factor=2),
-            retry_condition_fn=can_pass,
+            retry_condition_fn=retry_if_transient,
         )
         return Step(policy(run))
 
@@ -131,7 +131,7 @@ def flow_run_page() -> str | None:
     return url_for("flow-run", obj_id=run_id)
 
 
-def asked_by(name: str) -> str:
+def requested_by(name: str) -> str:
     """Say who asked for a run that came through Prefect, whose process belongs to the worker's user.
 
     Args:

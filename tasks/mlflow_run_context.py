@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.policy import flow_run_id
+from tasks.prefect_task import flow_run_id
 from xray.config import Request
 
 if TYPE_CHECKING:

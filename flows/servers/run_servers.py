@@ -31,7 +31,7 @@ from flows.servers.server_registry import (
 from xray.config import Workspace
 from xray.errors import XrayError
 from xray.password import made_password
-from xray.secrecy import redacted, require_database
+from xray.redaction import redacted, require_database
 
 TAIL_LINES = 15
 SAID = re.compile(r"(?P<name>\w+) stopped \(rc=(?P<code>-?\d+)\)|SIG\w+ received")

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from xray import config
-from xray.evaluation.decision.promises import Promise, promises
+from xray.evaluation.decision.operating_targets import OperatingTarget, operating_targets
 from xray.evaluation.decision.rule import DecisionRule
 from xray.evaluation.metrics.bootstrap import Estimate
 
 
-def promise(value: float, low: float | None, high: float | None, at_most: bool = True) -> Promise:
-    return Promise("at most 2.0% are wrong", 0.02, at_most, 0.018, Estimate(value, low, high))
+def promise(value: float, low: float | None, high: float | None, at_most: bool = True) -> OperatingTarget:
+    return OperatingTarget("at most 2.0% are wrong", 0.02, at_most, 0.018, Estimate(value, low, high))
 
 
 @pytest.mark.parametrize(
@@ -27,14 +27,14 @@ def promise(value: float, low: float | None, high: float | None, at_most: bool =
         (promise(0.01, 0.005, 0.019, at_most=False), False, "(0.5 to 1.9%): not kept"),
     ],
 )
-def test_test_says_whether_it_is_kept(found: Promise, kept: bool, words: str) -> None:
+def test_test_says_whether_it_is_kept(found: OperatingTarget, kept: bool, words: str) -> None:
     assert found.kept is kept
     assert words in str(found)
     assert str(found).startswith("chosen so that on validation scans at most 2.0% are wrong (there: 1.8%)")
 
 
 def test_where_test_has_no_such_scan_nothing_is_said_to_be_kept() -> None:
-    found = Promise("at most 2.0% are wrong", 0.02, True, None, None)
+    found = OperatingTarget("at most 2.0% are wrong", 0.02, True, None, None)
     assert found.kept is None
     assert str(found).endswith("on TEST there is no such scan")
 
@@ -50,10 +50,10 @@ def test_the_band_promises_few_errors_and_a_bounded_threshold_what_it_is_bounded
         DecisionRule(0.5, 0.4, 0.6),
         **{"test.error_decided": 0.1, "validation.sensitivity": 0.96, "test.sensitivity": 0.9},
     )
-    first, second = promises(given, config.Evaluation(threshold="sensitivity>=0.95", most_error=0.02))
+    first, second = operating_targets(given, config.Evaluation(threshold="sensitivity>=0.95", most_error=0.02))
     assert (first.bound, first.at_most, first.validation, first.kept) == (0.95, False, 0.96, False)
     assert (second.bound, second.at_most, second.validation, second.kept) == (0.02, True, 1 / 100, False)
 
 
 def test_where_nothing_is_referred_and_no_bound_is_named_nothing_is_promised() -> None:
-    assert promises(report(DecisionRule.at(0.5)), config.Evaluation(threshold="youden")) == []
+    assert operating_targets(report(DecisionRule.at(0.5)), config.Evaluation(threshold="youden")) == []

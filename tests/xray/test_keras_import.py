@@ -11,13 +11,13 @@ from types import ModuleType
 
 import pytest
 
-from xray.libraries import own_keras, quiet_import
+from xray.keras_import import own_keras, quiet_import
 
 PROJECT = Path(__file__).parents[2]
 
 LOOK = """
 import json, os
-from xray.libraries import quiet_import
+from xray.keras_import import quiet_import
 with quiet_import():
     import keras
 found = [keras.config.backend(), keras.config.floatx(), keras.config.image_data_format(), keras.config.max_epochs()]
@@ -27,7 +27,7 @@ print(json.dumps([*found, os.environ["KERAS_HOME"]]))
 REFUSED = """
 import sys, types
 sys.modules["keras"] = types.SimpleNamespace(config=types.SimpleNamespace(backend=lambda: "jax"))
-from xray.libraries import quiet_import
+from xray.keras_import import quiet_import
 with quiet_import():
     raise AssertionError("nothing is imported")
 """

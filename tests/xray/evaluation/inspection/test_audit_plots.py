@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from xray.evaluation.inspection.plots import robustness_picture, slices_picture
+from xray.evaluation.inspection.audit_plots import robustness_picture, slices_picture
 from xray.evaluation.inspection.robustness import METRICS, Robustness
 from xray.evaluation.inspection.slices import Slice, Slices
 from xray.evaluation.metrics.bootstrap import Estimate

@@ -20,7 +20,7 @@ LIBRARIES = ("numpy", "pillow", "tensorflow", "keras")
 """What pixels and scores depend on, besides our code."""
 
 
-class Promise(Protocol[R_co]):
+class PendingResult(Protocol[R_co]):
     """The outcome of a call that is under way, such as a `concurrent.futures.Future`."""
 
     def result(self) -> R_co:
@@ -40,7 +40,7 @@ class Workers(Protocol):
     def count(self) -> int:
         """Count the calls that they work on at once; it may change, and be none for a while."""
 
-    def submit(self, work: Callable[..., R], /, *given: Any) -> Promise[R]:
+    def submit(self, work: Callable[..., R], /, *given: Any) -> PendingResult[R]:
         """Hand over a call."""
 
 
@@ -71,7 +71,7 @@ class Threads(ThreadPoolExecutor):
         return self._count
 
 
-class InOrder(Generic[T, R]):
+class OrderedMap(Generic[T, R]):
     """Have batches worked through, some at a time, and give each with the promise of its outcome, in their order.
 
     To be closed: what has not begun by then is done without.
@@ -80,9 +80,9 @@ class InOrder(Generic[T, R]):
     def __init__(self, workers: Workers, work: Callable[[T], R], batches: Iterable[T]) -> None:
         """Say who works, what is done with a batch, and the batches."""
         self._workers, self._work, self._batches = workers, work, batches
-        self._waiting: deque[tuple[T, Promise[R]]] = deque()
+        self._waiting: deque[tuple[T, PendingResult[R]]] = deque()
 
-    def __iter__(self) -> Iterator[tuple[T, Promise[R]]]:
+    def __iter__(self) -> Iterator[tuple[T, PendingResult[R]]]:
         for batch in self._batches:
             self._waiting.append((batch, self._workers.submit(self._work, batch)))
             if len(self._waiting) >= AHEAD * max(1, self._workers.count()):
@@ -107,7 +107,7 @@ class InOrder(Generic[T, R]):
             promise.cancel()
 
 
-def version(package: Path = Path(__file__).parents[2]) -> str:
+def version(package: Path = Path(__file__).parent) -> str:
     """Name our code, by a digest of its files, and the libraries that pixels and scores depend on.
 
     Args:

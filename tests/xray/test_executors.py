@@ -10,8 +10,8 @@ from pathlib import Path
 import PIL
 import pytest
 
-from xray.data.decoding import executors
-from xray.data.decoding.executors import AHEAD, InOrder, Threads, version
+from xray import executors
+from xray.executors import AHEAD, OrderedMap, Threads, version
 
 
 def test_outcomes_come_in_the_order_of_the_batches_whoever_is_done_first() -> None:
@@ -25,7 +25,7 @@ def test_outcomes_come_in_the_order_of_the_batches_whoever_is_done_first() -> No
         return 10 * batch
 
     with Threads(2) as threads:
-        found = [(batch, promise.result()) for batch, promise in InOrder(threads, work, range(40))]
+        found = [(batch, promise.result()) for batch, promise in OrderedMap(threads, work, range(40))]
     assert found == [(batch, 10 * batch) for batch in range(40)]
 
 
@@ -37,7 +37,7 @@ def test_few_batches_are_under_way() -> None:
             taken.append(number)
             yield number
 
-    with Threads(2) as threads, closing(InOrder(threads, str, batches())) as promises:
+    with Threads(2) as threads, closing(OrderedMap(threads, str, batches())) as promises:
         next(iter(promises))
     assert len(taken) == 2 * AHEAD
 
@@ -48,7 +48,7 @@ def test_without_a_worker_yet_some_are_handed_over_for_a_cluster_that_grows_with
             return 0
 
     with NoneYet(1) as threads:
-        assert [promise.result() for _, promise in InOrder(threads, str, range(3))] == ["0", "1", "2"]
+        assert [promise.result() for _, promise in OrderedMap(threads, str, range(3))] == ["0", "1", "2"]
 
 
 def test_left_early_what_has_not_begun_is_not_done() -> None:
@@ -60,7 +60,7 @@ def test_left_early_what_has_not_begun_is_not_done() -> None:
         done.append(batch)
 
     with Threads(1) as threads:
-        with closing(InOrder(threads, work, range(100))) as promises:
+        with closing(OrderedMap(threads, work, range(100))) as promises:
             next(iter(promises))[1].result()
         go_on.set()
     assert len(done) <= 2
@@ -71,7 +71,7 @@ def test_a_failure_is_the_batchs_own() -> None:
         return 1 // batch
 
     with Threads(2) as threads:
-        promises = dict(InOrder(threads, work, [1, 0, 2]))
+        promises = dict(OrderedMap(threads, work, [1, 0, 2]))
         assert promises[2].result() == 0
         with pytest.raises(ZeroDivisionError):
             promises[0].result()
@@ -92,7 +92,7 @@ def test_a_batch_that_died_beside_another_is_worked_through_when_all_others_have
         return True
 
     with Threads(2) as threads:
-        promises = InOrder(threads, work, [0, 1])
+        promises = OrderedMap(threads, work, [0, 1])
         both = iter(promises)
         with pytest.raises(BrokenExecutor):
             next(both)[1].result()
@@ -104,7 +104,7 @@ def test_a_batch_that_died_beside_another_is_worked_through_when_all_others_have
 def test_the_version_is_that_of_the_code_and_of_what_it_stands_on(tmp_path: Path) -> None:
     assert version() == version()
     assert f"pillow {PIL.__version__}" in version()
-    copy = Path(shutil.copytree(Path(executors.__file__).parents[2], tmp_path / "xray"))
+    copy = Path(shutil.copytree(Path(executors.__file__).parent, tmp_path / "xray"))
     assert version(copy) == version()
     (copy / "labels.py").write_text("# changed")
     assert version(copy) != version()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import send
-from xray.data.verify import verified_files
+from xray.data.verify_scans import verified_files
 from xray.errors import DataError
 from xray.files.s3 import S3Path
 

@@ -12,17 +12,17 @@ import pandas as pd
 
 from xray import config
 from xray.data.decoding import scan_files
+from xray.data.decoding.image_decoder import normalize, normalizer_digest
 from xray.data.decoding.image_statistics import image_statistics
-from xray.data.decoding.normalizer import normalize, normalizer_digest
 from xray.data.decoding.parallel_decode import cores
-from xray.data.score_ledger import Entry
 from xray.data.sources.file_listing import named
 from xray.errors import ImageError
-from xray.evaluation.drift.plot import drift_distributions
+from xray.evaluation.drift.drift_plot import drift_distributions
 from xray.evaluation.drift.reference import Reference
 from xray.evaluation.drift.statistics import Drift, drift
 from xray.files.artifact_folder import kept_json, write_folder
-from xray.files.damage import read_parquet
+from xray.files.checked_io import read_parquet
+from xray.scoring.score_ledger import Entry
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from xray.processes import lives
+from xray.processes import is_alive
 
 HOST, PID, BORN = "xray.host", "xray.pid", "xray.born"
 """Tags of a run and of a logged model."""
@@ -44,8 +44,8 @@ class Owner:
         """Write it as tags."""
         return {HOST: self.host, PID: str(self.pid), BORN: str(self.born)}
 
-    def lives(self) -> bool | None:
+    def is_alive(self) -> bool | None:
         """Say whether it is still there; None of another machine, whose processes cannot be seen from here."""
         if self.host != socket.gethostname():
             return None
-        return lives(self.pid, self.born)
+        return is_alive(self.pid, self.born)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from xray.config import Images
-from xray.data.decoding.normalizer import MAX_PIXELS, MIN_SIDE, REASONS, decode, normalize, normalizer_digest
+from xray.data.decoding.image_decoder import MAX_PIXELS, MIN_SIDE, REASONS, decode, normalize, normalizer_digest
 from xray.data.decoding.resize import fit
 from xray.data.sources.phantom_drawing import draw_chest
 from xray.errors import ImageError
@@ -450,7 +450,7 @@ class TestAnyBytes:
 
 def test_the_served_model_needs_neither_pandas_nor_parquet() -> None:
     heavy = "{'pandas', 'pyarrow', 'tensorflow', 'sklearn'}"
-    code = f"import sys, xray.data.decoding.normalizer; print(*{heavy} & set(sys.modules))"
+    code = f"import sys, xray.data.decoding.image_decoder; print(*{heavy} & set(sys.modules))"
     root = Path(__file__).parents[4]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

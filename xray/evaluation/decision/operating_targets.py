@@ -17,7 +17,7 @@ OF_LABEL = {"sensitivity": "pneumonia scans are called pneumonia", "specificity"
 
 
 @dataclass(frozen=True)
-class Promise:
+class OperatingTarget:
     """What a rule asked for on validation scans, and what TEST shows.
 
     Attributes:
@@ -61,7 +61,7 @@ class Promise:
         return value <= self.bound if self.at_most else value >= self.bound
 
 
-def promises(report: Mapping[str, Any], evaluation: config.Evaluation) -> list[Promise]:
+def operating_targets(report: Mapping[str, Any], evaluation: config.Evaluation) -> list[OperatingTarget]:
     """List what the rules promise.
 
     Args:
@@ -74,12 +74,12 @@ def promises(report: Mapping[str, Any], evaluation: config.Evaluation) -> list[P
     if bound:
         asked = f"at least {float(bound):.1%} of the {OF_LABEL[figure]}, were every scan decided"
         validation, test = metrics.get(f"validation.{figure}"), estimate_of(metrics, f"test.{figure}")
-        found.append(Promise(asked, float(bound), False, validation, test))
+        found.append(OperatingTarget(asked, float(bound), False, validation, test))
     if reading.low < reading.high:
         held = Outcomes(report["outcomes"]["validation"])
         asked = f"at most {evaluation.most_error:.1%} of the decided scans are wrong"
         validation = held.wrong / held.decided if held.decided else None
         found.append(
-            Promise(asked, evaluation.most_error, True, validation, estimate_of(metrics, "test.error_decided"))
+            OperatingTarget(asked, evaluation.most_error, True, validation, estimate_of(metrics, "test.error_decided"))
         )
     return found
