@@ -19,11 +19,13 @@ os.environ.pop("MLFLOW_TRACKING_URI", None)
 import hashlib
 import logging
 import resource
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from xray.files.s3 import S3Path
 
@@ -72,6 +74,59 @@ def prefect_server() -> Iterator[None]:
 
     with prefect_test_harness(server_startup_timeout=180):
         yield
+
+
+@pytest.fixture(scope="session")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which a command was given once, so that Prefect's database has its tables. Read only.
+
+    Making them takes 7 s of a processor's time. It is made once for all processes of the tests.
+    """
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "begun"
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.exists():
+            from tests.system.conftest import Command
+
+            draft = tmp_path_factory.mktemp("begun")
+            for words in ("phantom few --scans 80 --size 64x64", "prepare few --recipe quick --home home"):
+                ended = Command(draft)(*words.split())
+                assert ended.code == 0, ended
+            (draft / "home").rename(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def begin(begun: Path) -> Callable[[Path], None]:
+    """Give a new home what Prefect keeps in one in which a command was given before: a database without a run."""
+
+    def copy(home: Path) -> None:
+        (home / ".prefect").mkdir(parents=True, exist_ok=True)
+        for path in (begun / ".prefect").glob("prefect.db*"):
+            shutil.copy(path, home / ".prefect")
+        shutil.copy(begun / ".prefect" / "memo_store.toml", home / ".prefect")
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def prefect_url(begin: Callable[[Path], None], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """What `PREFECT_API_URL` names where a Prefect server is no matter to a test: one runs as long as the tests last.
+
+    A command that is not told of one starts a temporary server, which takes more of a processor than the command does.
+    """
+    from tests.system.started import answers, free_ports, settings_of, started
+    from tests.system.waiting import until
+
+    folder, (port,) = tmp_path_factory.mktemp("prefect"), free_ports(1)
+    begin(folder)
+    settings = settings_of(
+        folder / "user", PREFECT_HOME=str(folder / ".prefect"), PREFECT_SERVER_ANALYTICS_ENABLED="false"
+    )
+    command = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with started(folder, "prefect", command, settings) as server:
+        until(lambda: server.alive() and answers(f"http://127.0.0.1:{port}/api/health"), "Prefect's server answers")
+        yield f"http://127.0.0.1:{port}/api"
 
 
 @pytest.fixture(scope="session")

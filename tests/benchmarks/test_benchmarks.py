@@ -28,14 +28,15 @@ QUESTIONS = {
 }
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name != "XRAY_BENCH_DATA"}
+def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "XRAY_BENCH_DATA"} | settings
     command = [sys.executable, *arguments, "--size", "tiny", "--rounds", "1"]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def rows_of(script: str, folder: Path) -> list[dict[str, Any]]:
-    done = run(str(BENCHMARKS / f"{script}.py"), "--work", str(folder), "--rows", str(folder / "rows.json"))
+def rows_of(script: str, folder: Path, **settings: str) -> list[dict[str, Any]]:
+    where = "--work", str(folder), "--rows", str(folder / "rows.json")
+    done = run(str(BENCHMARKS / f"{script}.py"), *where, **settings)
     assert done.returncode == 0, done.stderr
     rows: list[dict[str, Any]] = json.loads((folder / "rows.json").read_text())
     return rows
@@ -56,8 +57,9 @@ def test_a_script_answers_its_questions(script: str, tmp_path: Path) -> None:
 
 @pytest.mark.system
 @pytest.mark.timeout(900)
-def test_a_second_run_is_timed(tmp_path: Path) -> None:
-    check(rows_of("rerun", tmp_path), ["xray run again", "xray run again, our own code alone"])
+def test_a_second_run_is_timed(tmp_path: Path, prefect_url: str) -> None:
+    rows = rows_of("rerun", tmp_path, PREFECT_API_URL=prefect_url)
+    check(rows, ["xray run again", "xray run again, our own code alone"])
 
 
 @pytest.mark.system
@@ -74,8 +76,8 @@ def test_a_fault_costs_nothing(fault: str, number: int, tmp_path: Path) -> None:
 
 @pytest.mark.system
 @pytest.mark.timeout(900)
-def test_an_inbox_with_hostile_files_is_timed(tmp_path: Path) -> None:
-    (row,) = rows_of("hostile", tmp_path)
+def test_an_inbox_with_hostile_files_is_timed(tmp_path: Path, prefect_url: str) -> None:
+    (row,) = rows_of("hostile", tmp_path, PREFECT_API_URL=prefect_url)
     asked = re.fullmatch(r"score 40 phantoms beside (\d+) hostile files", row["question"])
     assert asked is not None and int(asked[1]) >= 200
     check([row], [row["question"]])

@@ -1,23 +1,40 @@
 """The real command, in a process of its own, with a user's home folder of its own."""
 
+import math
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.system.waiting import came
+
 if TYPE_CHECKING:
+    from tests.system.started import Started
     from tests.system.typed import Documented
 
 PROJECT = Path(__file__).parents[2]
+LONGEST_FIRST = (
+    "test_faults.py", "test_walk.py", "test_benchmarks.py", "test_documented.py", "test_tune.py", "test_servers.py",
+    "test_cross_validate.py", "test_scoring.py", "test_promoting.py", "test_run.py", "test_signals.py", "test_s3.py",
+)  # fmt: skip
+"""Files that take minutes, begun before the others, so that all cores have work to the end."""
+
 OUTSIDE = ("PREFECT_", "MLFLOW_", "XRAY_", "TF_", "KERAS_", "MPL", "XDG_", "COV_", "GLIBC_", "DO_NOT_TRACK")
 """Variables that a fresh user does not have; the tests' own are among them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the files that take longest begin; within a file the order stays."""
+    last = len(LONGEST_FIRST)
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.name, last) if item.get_closest_marker("system") else last)
 
 
 @dataclass(frozen=True)
@@ -45,14 +62,19 @@ class Command:
     Args:
         folder: Where commands are typed.
         code: The folder of the code that runs.
+        **settings: Variables that this user has set.
 
     Attributes:
         user: That home folder; a command writes nothing there.
     """
 
-    def __init__(self, folder: Path, code: Path = PROJECT) -> None:
-        self.folder, self.user, self._code = folder, folder / "user", code
+    def __init__(self, folder: Path, code: Path = PROJECT, **settings: str) -> None:
+        self.folder, self.user, self.code, self.settings = folder, folder / "user", code, settings
         self.user.mkdir(exist_ok=True)
+
+    def at(self, prefect: str) -> "Command":
+        """The same for a user who has told commands of a Prefect server, so that none starts one of its own."""
+        return Command(self.folder, self.code, **self.settings | {"PREFECT_API_URL": prefect})
 
     def __call__(
         self,
@@ -67,7 +89,8 @@ class Command:
         `send` sends something else in place of Ctrl-C, and `patience` is how long its other processes may outlive it.
         """
         environment = {name: value for name, value in os.environ.items() if not name.startswith(OUTSIDE)}
-        environment |= {"HOME": str(self.user), "PYTHONPATH": str(self._code), "CUDA_VISIBLE_DEVICES": "-1"}
+        environment |= {"HOME": str(self.user), "PYTHONPATH": str(self.code), "CUDA_VISIBLE_DEVICES": "-1"}
+        environment |= self.settings
 
         def prepare() -> None:
             for number in (signal.SIGINT, signal.SIGHUP):  # which a background job of a shell, or under nohup, ignores
@@ -85,11 +108,10 @@ class Command:
             )  # fmt: skip
         try:
             look = os.WEXITED | os.WNOHANG | os.WNOWAIT
-            while seen is not None and os.waitid(os.P_PID, child.pid, look) is None:
-                if seen(out.read_text()):
+            if seen is not None:
+                came(lambda: os.waitid(os.P_PID, child.pid, look) or seen(out.read_text()), math.inf)
+                if os.waitid(os.P_PID, child.pid, look) is None:
                     send(child.pid)
-                    break
-                time.sleep(0.1)
             # Not child.wait(), for this says what the memory was, too.
             status, usage = os.wait4(child.pid, 0)[1:]
             child.returncode = os.waitstatus_to_exitcode(status)
@@ -98,6 +120,20 @@ class Command:
             if processes_of(child.pid):
                 os.killpg(child.pid, signal.SIGKILL)
         return Ended(child.returncode, out.read_text(), err.read_text(), usage.ru_maxrss * 1024, left)
+
+    @contextmanager
+    def start(self, name: str, *arguments: str) -> Iterator["Started"]:
+        """Give the command and go on; whatever happens, nothing of it is left at the end of the block.
+
+        Args:
+            name: Of the log that it writes.
+            *arguments: What follows `xray`.
+        """
+        from tests.system.started import settings_of, started
+
+        settings = settings_of(self.user, PYTHONPATH=str(self.code), **self.settings)
+        with started(self.folder, name, ["-m", "flows.cli", *arguments], settings) as process:
+            yield process
 
 
 def processes_of(session: int) -> list[str]:
@@ -115,10 +151,8 @@ def left_of(session: int, patience: float) -> list[str]:
         session: The session's id.
         patience: For how many seconds: what Python starts beside a process sees its end by a pipe that closes.
     """
-    deadline = time.monotonic() + patience
-    while (left := processes_of(session)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return left
+    came(lambda: not processes_of(session), patience)
+    return processes_of(session)
 
 
 def written_below(folder: Path) -> Sequence[str]:
@@ -140,6 +174,12 @@ def documented(request: pytest.FixtureRequest) -> Iterator["Documented"]:
 
 
 @pytest.fixture(scope="module")
-def xray(tmp_path_factory: pytest.TempPathFactory) -> Command:
-    """The command, in a folder of the test file's own."""
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Command:
+    """The command, in a folder of the test file's own; it starts a temporary server where it needs one."""
     return Command(tmp_path_factory.mktemp("command"))
+
+
+@pytest.fixture(scope="module")
+def xray(alone: Command) -> Command:
+    """The command as a test file wants it: `alone`, unless the file says otherwise."""
+    return alone

@@ -5,21 +5,24 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import pytest
 
 from flows.servers.server_registry import MLFLOW_PASSWORD, MLFLOW_USER
 from tests.system.conftest import OUTSIDE, PROJECT
+from tests.system.waiting import SECONDS
 from xray.password import password_file
 
-T = TypeVar("T")
-SECONDS = 180.0
+CLIENT = httpx.Client(trust_env=False, verify=False, limits=httpx.Limits(max_keepalive_connections=0))
+"""For every question over HTTP: `httpx.get` loads all certificates each time, which takes longer than to ask.
+
+It keeps no connection, for the servers of a test come and go.
+"""
 
 
 def free_ports(count: int) -> list[int]:
@@ -33,19 +36,10 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def until(condition: Callable[[], T | None], what: str, seconds: float = SECONDS) -> T:
-    """Ask again and again until there is an answer that is true."""
-    deadline = time.monotonic() + seconds
-    while not (answer := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        time.sleep(0.3)
-    return answer
-
-
 def answers(address: str) -> bool:
     """Say whether a server answers with a success."""
     try:
-        return httpx.get(address, timeout=5).is_success
+        return CLIENT.get(address, timeout=5).is_success
     except httpx.TransportError:
         return False
 
@@ -92,6 +86,11 @@ class Started:
         text = self.log.read_text(errors="replace")
         assert words in text or self.child.poll() is None, text
         return words in text
+
+    def alive(self) -> bool:
+        """Make sure that it has not ended."""
+        assert self.child.poll() is None, self.log.read_text(errors="replace")
+        return True
 
     def ended(self, seconds: float = SECONDS) -> int:
         """Wait for its end, and give its exit code."""
@@ -154,7 +153,7 @@ class Prefect:
 
     def ask(self, path: str, **body: Any) -> Any:
         """Post a question."""
-        answer = httpx.post(f"{self._api}/{path}", json=body, auth=credentials(self._home), timeout=60)
+        answer = CLIENT.post(f"{self._api}/{path}", json=body, auth=credentials(self._home), timeout=60)
         assert answer.is_success, answer.text
         return answer.json()
 
@@ -171,10 +170,14 @@ class Prefect:
 
     def run(self, run: str) -> dict[str, Any]:
         """Read one flow run."""
-        found: dict[str, Any] = httpx.get(
+        found: dict[str, Any] = CLIENT.get(
             f"{self._api}/flow_runs/{run}", auth=credentials(self._home), timeout=60
         ).json()
         return found
+
+    def pause(self, deployment: str) -> None:
+        """Let its schedule make no more runs."""
+        self.ask(f"deployments/{self.deployments()[deployment]['id']}/pause_deployment")
 
     def start(self, deployment: str, parameters: dict[str, Any] | None = None) -> str:
         """Ask for a run of a deployment now, as its page in the UI does."""

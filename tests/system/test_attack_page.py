@@ -18,8 +18,9 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.system.conftest import Command
-from tests.system.started import Started, answers, credentials, free_ports, settings_of, started, until
+from tests.system.started import CLIENT, Started, answers, credentials, free_ports, settings_of, started
 from tests.system.test_report_page import FLAGS, chromium
+from tests.system.waiting import until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
@@ -90,12 +91,12 @@ class Servers:
 
     def names(self, kind: str) -> list[str]:
         """What the server has, asked by its owner: names of flows, or of experiments."""
-        who = None if self.home is None else credentials(self.home)
+        who = httpx.USE_CLIENT_DEFAULT if self.home is None else credentials(self.home)
         if kind == "prefect":
-            found = httpx.post(f"{self.prefect}/api/flows/filter", json={}, auth=who, timeout=60)
+            found = CLIENT.post(f"{self.prefect}/api/flows/filter", json={}, auth=who, timeout=60)
         else:
             where = f"{self.mlflow}/api/2.0/mlflow/experiments/search"
-            found = httpx.post(where, json={"max_results": 99}, auth=who, timeout=60)
+            found = CLIENT.post(where, json={"max_results": 99}, auth=who, timeout=60)
         assert found.is_success, found.text
         rows = found.json() if kind == "prefect" else found.json()["experiments"]
         return [row["name"] for row in rows]
@@ -136,13 +137,14 @@ def _begin(xray: Command, stack: ExitStack, name: str, command: list[str], **set
 
 
 @pytest.fixture(scope="module")
-def all_servers(xray: Command) -> Iterator[dict[str, Servers]]:
+def all_servers(xray: Command, begin: Callable[[Path], None]) -> Iterator[dict[str, Servers]]:
     """Those of `xray up`, the temporary one of a command, and two without our doing: started beside each other."""
     ports = free_ports(4)
     addresses = [f"http://127.0.0.1:{port}" for port in ports]
     homes = {name: xray.folder / name for name in ("up", "single", "open")}
     (homes["open"] / "mlruns").mkdir(parents=True)
-    homes["single"].mkdir()
+    for home in homes.values():
+        begin(home)
     with ExitStack() as stack:
         start: Callable[..., Started] = partial(_begin, xray, stack)
         up = start(

@@ -123,15 +123,22 @@ def prepare(xray: Command, *settings: str, before: Callable[[], None] | None = N
 
 
 @pytest.fixture(scope="module")
+def xray(alone: Command, prefect_url: str) -> Command:
+    """The command, told of a Prefect server; the first in the home, and that on a full disk, start their own."""
+    return alone.at(prefect_url)
+
+
+@pytest.fixture(scope="module")
 def data(xray: Command) -> Folder:
     write_phantoms(xray.folder / "phantoms", scans=AT_LAST, seed=0, size=(64, 64))
     return Folder(xray.folder / "data", xray.folder / "phantoms")
 
 
 @pytest.fixture(scope="module")
-def first(xray: Command, data: Folder) -> Ended:
+def first(alone: Command, data: Folder, begin: Callable[[Path], None]) -> Ended:
     data.grow(AT_FIRST)
-    return prepare(xray)
+    begin(alone.folder / "home")
+    return prepare(alone)
 
 
 def counts(ended: Ended) -> tuple[int, int]:
@@ -211,10 +218,12 @@ def test_a_new_seed_decodes_nothing(first: Ended, xray: Command) -> None:
     assert content(store_of(xray)) == before
 
 
-def test_a_full_disk_ends_in_one_line_and_leaves_the_store_whole(first: Ended, xray: Command, data: Folder) -> None:
+def test_a_full_disk_ends_in_one_line_and_leaves_the_store_whole(
+    first: Ended, alone: Command, xray: Command, data: Folder
+) -> None:
     before = content(store_of(xray))
     data.grow(AT_LAST)
-    ended = prepare(xray, before=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (DISK, DISK)))
+    ended = prepare(alone, before=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (DISK, DISK)))
     assert ended.code == 2
     assert ended.err.startswith("xray: ")
     assert ended.err.count("\n") == 1, ended.err

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,9 @@ from PIL import Image
 
 from tasks.cluster import cluster_at, dask_workers
 from tests.system.conftest import PROJECT, Command
-from tests.system.started import Started, free_ports, settings_of, started, until
+from tests.system.started import Started, free_ports, settings_of, started
 from tests.system.typed import Documented
+from tests.system.waiting import until
 from xray.config import Images
 from xray.data.decoding import parallel_decode
 from xray.data.store import fill_pixel_store
@@ -217,10 +218,14 @@ def test_a_scheduler_that_goes_away_is_one_line_and_what_is_finished_is_kept(
     assert contents(resumed.store) == here
 
 
-def test_the_command_prepares_the_same_here_and_on_a_cluster(xray: Command, documented: Documented) -> None:
+def test_the_command_prepares_the_same_here_and_on_a_cluster(
+    alone: Command, documented: Documented, begin: Callable[[Path], None], prefect_url: str
+) -> None:
+    xray = alone.at(prefect_url)
+    begin(alone.folder / "afar")
     assert xray("phantom", "phantoms", "--scans", "80", "--size", "64x64").code == 0
     (shown,) = documented
-    afar = xray(*documented.words(shown, {"coronahack": "phantoms"}, "--recipe quick --home afar"))
+    afar = alone(*documented.words(shown, {"coronahack": "phantoms"}, "--recipe quick --home afar"))
     # Python's own tracker of resources ends by itself, an instant after the process that it served.
     left = [process for process in afar.left if "resource_tracker" not in process]
     assert (afar.code, afar.err, left) == (0, "", [])

@@ -11,18 +11,19 @@ import httpx
 import pytest
 
 from tests.system.conftest import PROJECT
-from tests.system.started import answers, free_ports, until
+from tests.system.started import answers, free_ports
 from tests.system.typed import Documented, Shell, Typed, cheap
+from tests.system.waiting import until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
-    """A shell in the home."""
+def shell(tmp_path_factory: pytest.TempPathFactory, prefect_url: str) -> Shell:
+    """A shell in the home, which has been told of a Prefect server; README.md's commands do without."""
     folder = tmp_path_factory.mktemp("documented")
     (folder / "home").mkdir()
-    return Shell(folder / "home", folder / "user")
+    return Shell(folder / "home", folder / "user", PREFECT_API_URL=prefect_url)
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +105,8 @@ def test_each_server_starts_alone(shell: Shell, documented: Documented) -> None:
         documented.start(beside, "prefect", prefect, swap[0]) as first,
         documented.start(beside, "mlflow", mlflow, swap[1]) as second,
     ):
-        until(lambda: first.said("") and answers(f"http://127.0.0.1:{ports[0]}/api/health"), "Prefect's server")
-        until(lambda: second.said("") and answers(f"http://127.0.0.1:{ports[1]}/health"), "MLflow's server")
+        until(lambda: first.alive() and answers(f"http://127.0.0.1:{ports[0]}/api/health"), "Prefect's server")
+        until(lambda: second.alive() and answers(f"http://127.0.0.1:{ports[1]}/health"), "MLflow's server")
         assert httpx.post(f"http://127.0.0.1:{ports[0]}/api/flows/filter", json={}).status_code == 401
         assert httpx.get(f"http://127.0.0.1:{ports[1]}").status_code == 401
         for shown in (pool, limit, deploy):

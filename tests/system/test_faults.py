@@ -6,9 +6,10 @@ import re
 import shlex
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,8 @@ from tests.system.started import (
     settings_of,
     signed_in,
     started,
-    until,
 )
+from tests.system.waiting import until
 from xray.config import Request
 from xray.data.catalog import Catalog
 from xray.password import USER, made_password
@@ -41,6 +42,10 @@ from xray.training.training_digest import training_digest
 pytestmark = [pytest.mark.system, pytest.mark.timeout(1200)]
 
 EPOCHS = 60
+"""Enough for servers that are away to be back before the training ends."""
+
+FEW = 20
+"""Enough to be cut off in the middle."""
 SMALL = [
     "images.height=32",
     "images.width=32",
@@ -105,11 +110,11 @@ class House:
     def home(self) -> Path:
         return self.folder / "home"
 
-    def train(self, seed: int) -> "Training":
+    def train(self, seed: int, epochs: int = EPOCHS) -> "Training":
         """Ask Prefect for a training, as its form in the UI does."""
         deployment = self.prefect.deployments()["pipeline/weekly"]
         request = deployment["parameters"]["request"]
-        config = request["config"] | {"training": request["config"]["training"] | {"seed": seed}}
+        config = request["config"] | {"training": request["config"]["training"] | {"seed": seed, "epochs": epochs}}
         return Training(self, self.prefect.start("pipeline/weekly", {"request": request | {"config": config}}), seed)
 
     def runs_of_flows(self) -> list[psutil.Process]:
@@ -141,7 +146,7 @@ class Training:
     def message(self) -> str:
         return str(self.house.prefect.run(self.id)["state"]["message"])
 
-    @property
+    @cached_property
     def folder(self) -> Path:
         request = Request.model_validate(self.house.prefect.run(self.id)["parameters"]["request"])
         (catalog,) = (self.house.home / "data" / "prepared").iterdir()
@@ -179,10 +184,11 @@ class Training:
 
 
 @pytest.fixture(scope="module")
-def house(xray: Command, phantoms: Path) -> Iterator[House]:
+def house(xray: Command, phantoms: Path, begin: Callable[[Path], None]) -> Iterator[House]:
     """Prefect's server, MLflow's server and a worker that has applied `prefect.yaml`, with a small recipe."""
     home = xray.folder / "home"
     (home / "mlruns").mkdir(parents=True)
+    begin(home)
     whole = yaml.safe_load((PROJECT / "prefect.yaml").read_text())
     whole["deployments"] = whole["deployments"][:1]
     del whole["deployments"][0]["schedules"]
@@ -281,7 +287,7 @@ class TestDatabaseLockedAndPrefectRestarted:
 
 @pytest.fixture(scope="module")
 def killed(house: House) -> Training:
-    training = house.train(seed=3)
+    training = house.train(seed=3, epochs=FEW)
     training.reach(5)
     for process in house.runs_of_flows():
         process.kill()
@@ -291,7 +297,7 @@ def killed(house: House) -> Training:
 @pytest.fixture(scope="module")
 def killed_with_its_worker(killed: Training, house: House) -> Training:
     until(lambda: killed.state == "Crashed", "the worker tells of the end")
-    second = house.train(seed=3)
+    second = house.train(seed=3, epochs=FEW)
     until(lambda: second.state == "Running", "the second run is under way")
     until(lambda: second.said("Another training is under way"), "it waits for the turn that a dead training holds")
     house.processes["worker"].kill()
@@ -317,16 +323,16 @@ class TestKilled:
         self, killed: Training, killed_with_its_worker: Training, house: House
     ) -> None:
         house.start("worker")
-        third = house.train(seed=3)
+        third = house.train(seed=3, epochs=FEW)
         third.end(seconds=LEASE_SECONDS + 180)
         assert third.state == "Completed", third.message
         assert third.said("training goes on after epoch")
-        assert sorted(sent(house, third.mlflow_run)) == list(range(1, EPOCHS + 1))
+        assert sorted(sent(house, third.mlflow_run)) == list(range(1, FEW + 1))
 
 
 @pytest.fixture(scope="module")
 def gone(house: House) -> Training:
-    training = house.train(seed=4)
+    training = house.train(seed=4, epochs=FEW)
     training.reach(3)
     house.processes["mlflow"].kill()
     training.end()

@@ -5,12 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.system.waiting import until
 from tests.xray.conftest import TINY, Learned
 from xray.config import Workspace, load_config
 from xray.data.prepare import clean, normalize, write_prepared
@@ -67,13 +67,14 @@ def to_the_end(prepared: Learned, home: Path) -> Path:
 
 def killed_once(prepared: Learned, home: Path, moment: Callable[[Path], bool]) -> Path:
     """Train until the moment has come, kill -9, and give the training folder."""
-    deadline = time.monotonic() + SECONDS
     trainings = Workspace(home=home).trainings
     with start(prepared, home) as trainer:
-        while not any(moment(folder) for folder in trainings.glob("*")):
+
+        def came() -> bool:
             assert trainer.poll() is None, (home / "log").read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.002)
+            return any(moment(folder) for folder in trainings.glob("*"))
+
+        until(came, "the moment to kill it", SECONDS, every=0.002)
         trainer.send_signal(signal.SIGKILL)
         assert trainer.wait(SECONDS) == -signal.SIGKILL
     (folder,) = trainings.iterdir()

@@ -5,10 +5,8 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +16,8 @@ import pytest
 from PIL import Image
 
 from tests.system.conftest import PROJECT, Command
+from tests.system.started import answers, free_ports
+from tests.system.waiting import until
 from xray import config
 from xray.config import Workspace
 from xray.evaluation.decision.rule import DecisionRule
@@ -69,9 +69,10 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fresh_python(tmp_path_factory: pytest.TempPathFactory, kept: Path) -> Path:
     """The Python of a new virtual environment that has the model's requirements.txt and nothing else."""
     folder = tmp_path_factory.mktemp("venv")
-    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    # pip fetches and unpacks anew what uv, which set up the environment of the tests, links from its cache.
+    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    subprocess.run([sys.executable, "-m", "venv", *(["--without-pip"] if uv else []), str(folder)], check=True)
     python = folder / "bin" / "python"
-    uv = shutil.which("uv")
     install = [uv, "pip", "install", "--python", str(python)] if uv else [str(python), "-m", "pip", "install"]
     subprocess.run([*install, "--quiet", "-r", str(kept / "requirements.txt")], check=True)
     return python
@@ -176,9 +177,7 @@ def champion(tmp_path_factory: pytest.TempPathFactory, kept: Path) -> Workspace:
 def served(tmp_path_factory: pytest.TempPathFactory, champion: Workspace, fresh_python: Path) -> Iterator[str]:
     """The address of `mlflow models serve` on the champion, in the fresh environment, in a folder of its own."""
     folder = tmp_path_factory.mktemp("served")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     store = {"MLFLOW_TRACKING_URI": store_of(champion).uri}
     # The environment's own programs come first, as after `activate`: MLflow calls uvicorn by name.
     store["PATH"] = f"{fresh_python.parent}:{os.environ['PATH']}"
@@ -189,21 +188,12 @@ def served(tmp_path_factory: pytest.TempPathFactory, champion: Workspace, fresh_
             command, cwd=folder, env=strangers_variables(**store), stdout=log, stderr=log, start_new_session=True
         )
     try:
-        deadline = time.monotonic() + 180
-        while not answers(f"http://127.0.0.1:{port}/ping"):
-            assert server.poll() is None and time.monotonic() < deadline, (folder / "log").read_text()
-            time.sleep(0.2)
+        until(lambda: server.poll() is not None or answers(f"http://127.0.0.1:{port}/ping"), "the model is served")
+        assert server.poll() is None, (folder / "log").read_text()
         yield f"http://127.0.0.1:{port}"
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(30)
-
-
-def answers(address: str) -> bool:
-    try:
-        return httpx.get(address, trust_env=False).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def test_a_server_of_mlflows_own_gives_the_score_that_predict_prints(

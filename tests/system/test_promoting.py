@@ -3,18 +3,16 @@
 import json
 import os
 import signal
-import socket
 import subprocess
-import time
 from pathlib import Path
 
-import httpx
 import pytest
 
 from flows.servers.server_registry import MLFLOW_PASSWORD, MLFLOW_USER
 from tests.system.conftest import Command
-from tests.system.started import credentials
+from tests.system.started import answers, credentials, free_ports
 from tests.system.typed import Documented
+from tests.system.waiting import until
 from tests.xray.promotion.contenders import NAME, prejudiced
 from tests.xray.promotion.promoters import NAME as EMPTY
 from tests.xray.promotion.promoters import carried_out, plan, with_versions
@@ -24,6 +22,12 @@ from xray.promotion.decision_record import PROMOTED, WITHDRAWN
 from xray.tracking.store import ui_command
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def xray(alone: Command, prefect_url: str) -> Command:
+    """The command, told of a Prefect server: what it starts where there is none is another file's matter."""
+    return alone.at(prefect_url)
 
 
 @pytest.fixture(scope="module")
@@ -70,18 +74,16 @@ def _version(words: list[str], number: str) -> list[str]:
 
 
 def test_two_promotions_at_once_through_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     workspace = Workspace(home=tmp_path / "home")
     workspace.mlruns.mkdir(parents=True)
     with (tmp_path / "log").open("wb") as log:
         server = subprocess.Popen(ui_command(workspace, port), stdout=log, stderr=log, start_new_session=True)
     try:
-        deadline = time.monotonic() + 120
-        while not answers(port):
-            assert server.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
-            time.sleep(0.2)
+        until(
+            lambda: server.poll() is not None or answers(f"http://127.0.0.1:{port}/health"), "MLflow's server answers"
+        )
+        assert server.poll() is None, (tmp_path / "log").read_text()
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
         for name, value in zip((MLFLOW_USER, MLFLOW_PASSWORD), credentials(workspace.home), strict=True):
             monkeypatch.setenv(name, value)
@@ -101,10 +103,3 @@ def test_two_promotions_at_once_through_a_server(tmp_path: Path, monkeypatch: py
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(30)
-
-
-def answers(port: int) -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).status_code == 200
-    except httpx.TransportError:
-        return False

@@ -1,6 +1,7 @@
 """`xray prepare` on scans at a server, shared at a server, through the real command."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,21 +17,32 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 SMALL = "--recipe quick --set images.height=32 --set images.width=32"
 
 
+@pytest.fixture(scope="module")
+def xray(alone: Command, prefect_url: str) -> Command:
+    """The command, told of a Prefect server: what it starts where there is none is another file's matter."""
+    return alone.at(prefect_url)
+
+
 def catalog_of(ended: Typed) -> str:
     """Name the catalog that a command said it has made or found."""
     (found,) = re.findall(r"^catalog +(\S+)", ended.out, re.MULTILINE)
     return Path(found).name
 
 
-def test_two_machines_and_a_disk_prepare_the_same(xray: Command, bucket: S3Path, documented: Documented) -> None:
+def test_two_machines_and_a_disk_prepare_the_same(
+    xray: Command, bucket: S3Path, documented: Documented, prefect_url: str, begin: Callable[[Path], None]
+) -> None:
     write_phantoms(xray.folder / "scans", scans=80, seed=0, size=(64, 64))
     send(xray.folder / "scans", bucket / "coronahack")
     swap = {"s3://BUCKET": str(bucket)}
     prepare, run, export = documented.one("xray prepare"), documented.shown[0], documented.one("export")
-    shell = Shell(xray.folder, xray.user)
+    shell = Shell(xray.folder, xray.user, PREFECT_API_URL=prefect_url)
     on_disk = shell(f"xray prepare scans --home disk {SMALL}")
     alone = documented.run(shell, prepare, swap, f"--home first {SMALL}")
+    begin(xray.folder / "first")
+    del shell.settings["PREFECT_API_URL"]  # so that what Prefect writes down lies in this home
     first = documented.run(shell, run, swap, f"--home first {SMALL} --set training.epochs=1")
+    shell = shell.new(PREFECT_API_URL=prefect_url)
     documented.export(shell, export, swap)
     second = documented.run(shell, prepare, swap, f"--home second {SMALL}")
     for ended in (on_disk, alone, first, second):

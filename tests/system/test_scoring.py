@@ -3,10 +3,7 @@
 import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +12,8 @@ import pytest
 from PIL import Image
 
 from tests.rights import leave_rights
-from tests.system.conftest import OUTSIDE, PROJECT, Command, Ended, processes_of
+from tests.system.conftest import Command, Ended, processes_of
+from tests.system.waiting import until
 
 SETTINGS = ["images.height=32", "images.width=32", "training.epochs=2", "evaluation.bootstrap_draws=100"]
 RUN = ["run", "phantoms", "--recipe", "quick", "--home", "home"]
@@ -31,6 +29,12 @@ DELIVERED_LATER = 2500
 """Pictures of a second delivery: enough that a kill after the first part finds it unfinished."""
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def xray(alone: Command, prefect_url: str) -> Command:
+    """The command, told of a Prefect server; the first scoring of a home starts its own, as `alone`."""
+    return alone.at(prefect_url)
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +59,9 @@ def inbox(xray: Command) -> Path:
 
 
 @pytest.fixture(scope="module")
-def first(xray: Command, inbox: Path) -> Ended:
-    return xray(*SCORE)
+def first(alone: Command, inbox: Path, begin: Callable[[Path], None]) -> Ended:
+    begin(alone.folder / "home")
+    return alone(*SCORE)
 
 
 @pytest.fixture(scope="module")
@@ -73,28 +78,16 @@ def killed(xray: Command, inbox: Path, renamed: Ended) -> int:
     generator = np.random.default_rng(0)
     for number in range(DELIVERED_LATER):
         Image.fromarray(generator.integers(0, 256, (64, 64), np.uint8)).save(inbox / f"later-{number:04d}.png")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(OUTSIDE)}
-    environment |= {"HOME": str(xray.user), "PYTHONPATH": str(PROJECT), "CUDA_VISIBLE_DEVICES": "-1"}
-    child = subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", *SCORE],
-        cwd=xray.folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
     parts = xray.folder / "scores" / ".unfinished"
-    try:
-        deadline = time.monotonic() + 240
-        while not list(parts.glob("*/part-*.parquet")):
-            assert child.poll() is None and time.monotonic() < deadline
-            time.sleep(0.01)
-    finally:
-        child.kill()
-        child.wait()
-    # Prefect's own server ends by itself when it hears no more of the command; the scoring processes at once.
-    deadline = time.monotonic() + 60
-    while any("model_process_main.py" in line for line in processes_of(child.pid)):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    if processes_of(child.pid):
-        os.killpg(child.pid, signal.SIGKILL)
+    with xray.start("killed", *SCORE) as run:
+        until(lambda: run.alive() and list(parts.glob("*/part-*.parquet")), "a part is finished", 240, every=0.01)
+        run.child.kill()
+        run.child.wait()
+        until(
+            lambda: not any("model_process_main.py" in line for line in processes_of(run.child.pid)),
+            "the scoring processes end",
+            60,
+        )
     return sum(len(pd.read_parquet(path)) for path in parts.glob("*/part-*.parquet"))
 
 
@@ -162,15 +155,15 @@ def test_every_run_is_in_mlflow_once(resumed: Ended, xray: Command) -> None:
 
 
 def test_in_a_home_that_may_not_be_written_a_scan_is_still_answered_and_scoring_is_refused(
-    resumed: Ended, xray: Command, inbox: Path
+    resumed: Ended, alone: Command, inbox: Path
 ) -> None:
-    home, scan = xray.folder / "home", next(iter((inbox / "monday").iterdir()))
+    home, scan = alone.folder / "home", next(iter((inbox / "monday").iterdir()))
     modes = {path: path.stat().st_mode for path in (home, *home.rglob("*")) if not path.is_symlink()}
     for path, mode in modes.items():
         path.chmod(mode & ~0o222)
     try:
-        predicted = xray("predict", str(scan), "--home", "home", before=leave_rights)
-        refused = xray(*SCORE, before=leave_rights)
+        predicted = alone("predict", str(scan), "--home", "home", before=leave_rights)
+        refused = alone(*SCORE, before=leave_rights)
     finally:
         for path, mode in modes.items():
             path.chmod(mode)

@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,8 @@ import pytest
 import yaml
 
 from tests.system.conftest import PROJECT, Command, Ended
-from tests.system.started import Prefect, Started, credentials, free_ports, settings_of, signed_in, started, until
+from tests.system.started import Prefect, Started, credentials, free_ports, settings_of, signed_in, started
+from tests.system.waiting import until
 from xray.password import password_file
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def shortened(folder: Path) -> Path:
     """The project's own deployments, with an interval for the cron of the first, and a tiny recipe."""
     whole = yaml.safe_load((PROJECT / "prefect.yaml").read_text())
     first = whole["deployments"][0]
-    first["schedules"] = [{"interval": 45}]
+    first["schedules"] = [{"interval": 15}]
     first["parameters"]["request"]["config"] = SMALL
     path = folder / "deployments.yaml"
     path.write_text(yaml.safe_dump(whole))
@@ -88,7 +89,9 @@ def up(xray: Command) -> Iterator[Up]:
 
 @pytest.fixture(scope="module")
 def completed(up: Up) -> dict[str, Any]:
-    """The first run that the scheduler made and the worker completed."""
+    """The first run that the scheduler made and the worker completed; no later one takes the machine from the tests."""
+    until(lambda: up.prefect.runs("Running"), "the scheduler has made a run and the worker has begun it")
+    up.prefect.pause("pipeline/weekly")
     return until(lambda: next(iter(up.prefect.runs("Completed", "Failed", "Crashed")), None), "a run has ended")
 
 
@@ -227,7 +230,10 @@ def test_without_the_servers_the_same_home_gives_the_same_score(up: Up, predicte
     assert json.loads(alone.out) == json.loads(predicted.out)
 
 
-def test_a_server_that_dies_ends_all_and_is_named_with_its_last_lines(xray: Command) -> None:
+def test_a_server_that_dies_ends_all_and_is_named_with_its_last_lines(
+    xray: Command, begin: Callable[[Path], None]
+) -> None:
+    begin(xray.folder / "broken")
     prefect, mlflow = free_ports(2)
     command = [
         "-m",

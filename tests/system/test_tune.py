@@ -1,18 +1,14 @@
 """`xray tune` killed in the middle of a trial and given again, and on a real Dask cluster of two processes."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.system.conftest import OUTSIDE, PROJECT, processes_of
+from tests.system.conftest import Command
 from tests.system.typed import Documented
+from tests.system.waiting import until
 
 SECONDS = 400
 SETTINGS = [
@@ -30,32 +26,11 @@ COMMAND += [part for setting in SETTINGS for part in ("--set", setting)]
 pytestmark = [pytest.mark.system, pytest.mark.timeout(1800)]
 
 
-def start(folder: Path, log: str, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start the command in a session of its own, as a fresh user."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(OUTSIDE)}
-    environment = kept | {"HOME": str(folder), "PYTHONPATH": str(PROJECT), "CUDA_VISIBLE_DEVICES": "-1"}
-    with (folder / log).open("wb") as out:
-        return subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", *arguments],
-            cwd=folder, env=environment, stdout=out, stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-
-
-def ended(folder: Path, log: str, *arguments: str) -> str:
-    """Run the command to its end, and give what it printed."""
-    with start(folder, log, *arguments) as child:
-        code = child.wait(SECONDS)
-    printed = (folder / log).read_text()
-    assert code == 0, printed
-    return printed
-
-
-def wait_for(condition: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
+def ended(xray: Command, *arguments: str) -> str:
+    """Give the command, which ends well, and give what it printed."""
+    ended = xray(*arguments)
+    assert ended.code == 0, ended
+    return ended.out + ended.err
 
 
 def runs_of(home: Path) -> tuple[Any, list[Any]]:
@@ -82,41 +57,41 @@ def drawn(home: Path) -> dict[int, tuple[float, float]]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with phantoms and a space in it."""
-    from xray.data.sources.phantoms import write_phantoms
-
-    folder = tmp_path_factory.mktemp("tune")
-    write_phantoms(folder / "phantoms", scans=120, seed=0, size=(64, 64))
-    (folder / "space.toml").write_text(SPACE)
-    return folder
+def xray(alone: Command, prefect_url: str) -> Command:
+    """The command, told of a Prefect server; the one on a cluster starts its own."""
+    return alone.at(prefect_url)
 
 
 @pytest.fixture(scope="module")
-def killed(folder: Path) -> Path:
+def folder(xray: Command) -> Path:
+    """The command's folder, with phantoms and a space in it."""
+    from xray.data.sources.phantoms import write_phantoms
+
+    write_phantoms(xray.folder / "phantoms", scans=120, seed=0, size=(64, 64))
+    (xray.folder / "space.toml").write_text(SPACE)
+    return xray.folder
+
+
+@pytest.fixture(scope="module")
+def killed(folder: Path, xray: Command) -> Path:
     """The home of a study whose second trial was killed with -9 after its first epoch."""
     home = folder / "home"
-    with start(folder, "killed", *COMMAND, "--home", "home") as child:
-        try:
-            finished = home / "data" / "trainings"
+    finished = home / "data" / "trainings"
 
-            def amid() -> bool:
-                first = list(finished.glob("*/manifest.json"))
-                return bool(first) and any(path.parent != first[0].parent for path in finished.glob("*/epoch-000[1-4]"))
+    def amid() -> bool:
+        first = list(finished.glob("*/manifest.json"))
+        return bool(first) and any(path.parent != first[0].parent for path in finished.glob("*/epoch-000[1-4]"))
 
-            wait_for(lambda: amid() or child.poll() is not None, "a second trial is under way")
-            assert child.poll() is None, (folder / "killed").read_text()
-            child.send_signal(signal.SIGKILL)
-            child.wait(SECONDS)
-        finally:
-            if processes_of(child.pid):  # Prefect's temporary server outlives a kill
-                os.killpg(child.pid, signal.SIGKILL)
+    with xray.start("killed", *COMMAND, "--home", "home") as run:
+        until(lambda: run.alive() and amid(), "a second trial is under way", SECONDS, every=0.02)
+        run.child.kill()
+        run.child.wait(SECONDS)
     return home
 
 
 @pytest.fixture(scope="module")
-def again(folder: Path, killed: Path) -> str:
-    return ended(folder, "again", *COMMAND, "--home", "home")
+def again(xray: Command, killed: Path) -> str:
+    return ended(xray, *COMMAND, "--home", "home")
 
 
 def test_given_again_it_goes_on_in_the_trial_that_was_killed(killed: Path, again: str) -> None:
@@ -129,24 +104,27 @@ def test_given_again_it_goes_on_in_the_trial_that_was_killed(killed: Path, again
     assert parent.info.run_id in again
 
 
-def test_given_once_more_it_trains_nothing_and_says_so(folder: Path, again: str) -> None:
-    printed = ended(folder, "more", *COMMAND, "--home", "home")
+def test_given_once_more_it_trains_nothing_and_says_so(xray: Command, again: str) -> None:
+    printed = ended(xray, *COMMAND, "--home", "home")
     assert "all were there: nothing was trained" in printed
     assert "epoch 1/" not in printed
 
 
-def test_killed_it_ends_with_the_trials_of_an_unkilled_one(folder: Path, again: str) -> None:
-    ended(folder, "whole", *COMMAND, "--home", "unkilled")
+def test_killed_it_ends_with_the_trials_of_an_unkilled_one(folder: Path, xray: Command, again: str) -> None:
+    ended(xray, *COMMAND, "--home", "unkilled")
     here, there = drawn(folder / "home"), drawn(folder / "unkilled")
     assert {slot: rate for slot, (rate, _) in here.items()} == {slot: rate for slot, (rate, _) in there.items()}
     for slot, (_, value) in here.items():
         assert value == pytest.approx(there[slot][1], rel=1e-3)
 
 
-def test_on_a_cluster_every_trial_is_run_once_and_no_run_knows_test(folder: Path, documented: Documented) -> None:
+def test_on_a_cluster_every_trial_is_run_once_and_no_run_knows_test(
+    folder: Path, alone: Command, documented: Documented, begin: Callable[[Path], None]
+) -> None:
+    begin(folder / "other")
     (shown,) = documented
     swap = {"coronahack": "phantoms", "--trials 30": "--trials 3"}
-    printed = ended(folder, "beside", *documented.words(shown, swap), *COMMAND[2:], "--home", "other")
+    printed = ended(alone, *documented.words(shown, swap), *COMMAND[2:], "--home", "other")
     assert "3 complete, 0 pruned, 0 diverged" in printed
     parent, children = runs_of(folder / "other")
     assert sorted(run.data.tags["trial"] for run in children) == ["0", "1", "2"]

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.system.conftest import PROJECT
-from tests.system.started import answers, free_ports, until
+from tests.system.started import answers, free_ports
 from tests.system.typed import Documented, Shell, Typed, cheap
+from tests.system.waiting import until
 
 SCANS = 200
 LAX = " ".join(
@@ -111,10 +112,13 @@ def test_prepare_counts_every_scan(shell: Shell, documented: Documented) -> None
     assert Path(below(ended, "catalog")).is_dir()
 
 
-def test_each_run_ends_with_a_model(shell: Shell, documented: Documented, first: dict[str, Typed]) -> None:
+def test_each_run_ends_with_a_model(
+    shell: Shell, documented: Documented, first: dict[str, Typed], prefect_url: str
+) -> None:
+    beside = shell.new(PREFECT_API_URL=prefect_url)  # the first starts a temporary server, the others are told of one
     for number, shown in enumerate(documented, 1):
         more = cheap(shown.text, images__height=64, images__width=64)
-        ended = documented.run(shell, shown, more=more)
+        ended = documented.run(shell if number == 1 else beside, shown, more=more)
         first[ended.command] = ended
         assert ended.err == ""
         assert f"0 decoded, {SCANS} reused" in ended.out, "xray prepare has decoded them"
@@ -179,7 +183,7 @@ def test_the_champion_answers_without_our_commands(shell: Shell, documented: Doc
     documented.run(beside, python)
     (port,) = free_ports(1)
     with documented.start(beside, "serve", serve, {"5001": str(port)}) as server:
-        until(lambda: server.said("") and answers(f"http://127.0.0.1:{port}/ping"), "the model is served")
+        until(lambda: server.alive() and answers(f"http://127.0.0.1:{port}/ping"), "the model is served")
         documented.run(shell, write)
         answer = json.loads(documented.run(shell, ask, {"5001": str(port)}).out)
     assert 0 <= answer["predictions"][0]["p_pneumonia"] <= 1
@@ -218,10 +222,10 @@ def test_rollback_brings_the_champion_back(shell: Shell, documented: Documented)
 
 
 def test_a_second_pass_decodes_and_trains_nothing_and_has_the_same_figures(
-    shell: Shell, first: dict[str, Typed]
+    shell: Shell, first: dict[str, Typed], prefect_url: str
 ) -> None:
     for line, before in first.items():
-        again = shell.new()(line)
+        again = shell.new(PREFECT_API_URL=prefect_url)(line)
         assert again.err == ""
         assert not re.search(r"epoch \d+/|[1-9]\d* decoded", again.out)
         assert below(again, "run").removesuffix(" (reused)") == below(before, "run")

@@ -48,15 +48,15 @@ class Shell:
         settings: The environment of the next command.
     """
 
-    def __init__(self, folder: Path, user: Path) -> None:
+    def __init__(self, folder: Path, user: Path, **settings: str) -> None:
         self.folder, self._user = folder, user
-        self.settings = settings_of(user) | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        self.settings = settings_of(user, **settings) | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
         for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):  # of a make that runs the tests
             self.settings.pop(name, None)
 
-    def new(self) -> "Shell":
-        """Open a new one beside it: the same user and folder, and nothing exported."""
-        return Shell(self.folder, self._user)
+    def new(self, **settings: str) -> "Shell":
+        """Open a new one beside it: the same user and folder, and nothing else than the settings that are given."""
+        return Shell(self.folder, self._user, **settings)
 
     def __call__(self, command: str, code: int = 0, program: tuple[str, ...] = ("bash", "-euo", "pipefail")) -> Typed:
         """Type a command and wait for its end.
