@@ -23,11 +23,15 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from filelock import FileLock
 
 from xray.files.s3 import S3Path
+
+if TYPE_CHECKING:
+    from tests.system.started import Started
 
 PROJECT = Path(__file__).parent.parent
 
@@ -76,35 +80,46 @@ def prefect_server() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _prefect(folder: Path) -> Iterator[tuple["Started", str]]:
+    """Have a Prefect server that keeps its state in a folder, and give its address."""
+    from tests.system.started import answers, free_ports, settings_of, started
+    from tests.system.waiting import until
+
+    (port,) = free_ports(1)
+    state = {"PREFECT_HOME": str(folder / ".prefect"), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+    command = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with started(folder, "prefect", command, settings_of(folder / "user", **state)) as server:
+        until(lambda: server.alive() and answers(f"http://127.0.0.1:{port}/api/health"), "Prefect's server answers")
+        yield server, f"http://127.0.0.1:{port}/api"
+
+
 @pytest.fixture(scope="session")
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home in which a command was given once, so that Prefect's database has its tables. Read only.
+    """What Prefect's server keeps once it has started: a database with its tables and without a run. Read only.
 
-    Making them takes 7 s of a processor's time. It is made once for all processes of the tests.
+    Making it takes 7 s of a processor's time. It is made once for all processes of the tests.
     """
     own = tmp_path_factory.getbasetemp()
     folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "begun"
     with FileLock(folder.with_suffix(".lock")):
         if not folder.exists():
-            from tests.system.conftest import Command
-
             draft = tmp_path_factory.mktemp("begun")
-            for words in ("phantom few --scans 80 --size 64x64", "prepare few --recipe quick --home home"):
-                ended = Command(draft)(*words.split())
-                assert ended.code == 0, ended
-            (draft / "home").rename(folder)
+            with _prefect(draft) as (server, _):
+                server.interrupt()
+                server.ended()
+            (draft / ".prefect").rename(folder)
     return folder
 
 
 @pytest.fixture(scope="session")
 def begin(begun: Path) -> Callable[[Path], None]:
-    """Give a new home what Prefect keeps in one in which a command was given before: a database without a run."""
+    """Give a home what Prefect keeps in one whose server has started before, closed to others as commands make it."""
 
     def copy(home: Path) -> None:
-        (home / ".prefect").mkdir(parents=True, exist_ok=True)
-        for path in (begun / ".prefect").glob("prefect.db*"):
-            shutil.copy(path, home / ".prefect")
-        shutil.copy(begun / ".prefect" / "memo_store.toml", home / ".prefect")
+        (home / ".prefect").mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in (*begun.glob("prefect.db*"), begun / "memo_store.toml"):
+            Path(shutil.copy(path, home / ".prefect")).chmod(0o600)
 
     return copy
 
@@ -115,18 +130,10 @@ def prefect_url(begin: Callable[[Path], None], tmp_path_factory: pytest.TempPath
 
     A command that is not told of one starts a temporary server, which takes more of a processor than the command does.
     """
-    from tests.system.started import answers, free_ports, settings_of, started
-    from tests.system.waiting import until
-
-    folder, (port,) = tmp_path_factory.mktemp("prefect"), free_ports(1)
+    folder = tmp_path_factory.mktemp("prefect")
     begin(folder)
-    settings = settings_of(
-        folder / "user", PREFECT_HOME=str(folder / ".prefect"), PREFECT_SERVER_ANALYTICS_ENABLED="false"
-    )
-    command = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    with started(folder, "prefect", command, settings) as server:
-        until(lambda: server.alive() and answers(f"http://127.0.0.1:{port}/api/health"), "Prefect's server answers")
-        yield f"http://127.0.0.1:{port}/api"
+    with _prefect(folder) as (_, address):
+        yield address
 
 
 @pytest.fixture(scope="session")
