@@ -180,7 +180,10 @@ def test_workers_that_come_later_and_go_are_no_matter(
 
 @pytest.mark.parametrize(
     ("file", "text", "said"),
-    [("labels.py", "# changed", "code [0-9a-f]{12}, numpy"), ("data/workers.py", "# older", "attribute 'version'")],
+    [
+        ("labels.py", "# changed", "code [0-9a-f]{12}, numpy"),
+        ("data/decoding/executors.py", "# older", "attribute 'version'"),
+    ],
 )
 def test_a_worker_of_another_version_is_refused_in_one_line(
     file: str, text: str, said: str, scheduler: tuple[Started, str], tmp_path: Path
