@@ -11,7 +11,9 @@ BIN := .venv/bin
 KEY := $(shell { pwd; cat requirements/uv.txt requirements/$(LOCK).txt pyproject.toml; } | cksum | tr -s ' ' -)
 READY := .venv/ready-$(LOCK)-$(KEY)
 # A file of tests at a time on each core; what they share is made once a core, and needs 2 GB there.
-PYTEST := $(BIN)/python -m pytest -q --durations=15 --numprocesses logical --maxprocesses 4 --dist loadfile
+# tests/order.py says which start first; SHUFFLE=1 takes them, and the tests of each, in an order of that seed.
+PYTEST := $(BIN)/python -m pytest -q --durations=15 --numprocesses logical --maxprocesses 4 --dist loadfile \
+	--no-loadscope-reorder $(if $(SHUFFLE),--shuffle $(SHUFFLE))
 COMPILE := $(BIN)/uv pip compile pyproject.toml --group dev --extra download --extra dask \
 	--universal --python-version 3.11 --generate-hashes --no-header --quiet
 
@@ -20,6 +22,7 @@ help:
 	@echo "make demo         phantoms through the whole pipeline, to a registered model"
 	@echo "make up           Prefect, MLflow and a worker until Ctrl-C (PREFECT_PORT=4201 MLFLOW_PORT=5001)"
 	@echo "make test         the tests, without the system tests"
+	@echo "make test-fast    those that need no TensorFlow, no MLflow and no server"
 	@echo "make test-system  the tests that need servers, a browser or several processes"
 	@echo "make lint         ruff, mypy, import-linter, repeated code, rooms, the commands and links of the pages"
 	@echo "make bench        ours against a rival, question by question (SIZE=tiny DATA=FOLDER ROUNDS=3)"
@@ -37,6 +40,10 @@ up: $(READY)
 .PHONY: test
 test: $(READY)
 	$(PYTEST) -m "not system"
+
+.PHONY: test-fast
+test-fast: $(READY)
+	$(PYTEST) --fast
 
 # pytest ends with 5 where there is no such test, which is no failure. The files come in the order of tests/system/conftest.py.
 .PHONY: test-system

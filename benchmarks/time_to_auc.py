@@ -59,7 +59,7 @@ def main() -> None:
     arguments.add_argument("--places", nargs=2, type=Path, metavar=("SCANS", "HOME"), help="where the side trains")
     chosen = arguments.parse_args()
     if chosen.side:
-        print(json.dumps(asdict(_trained(SIDES[chosen.side], *chosen.workspace, chosen.set))))
+        print(json.dumps(asdict(_trained(SIDES[chosen.side], *chosen.places, chosen.set))))
         return
     if side_by_side.data_folder(chosen.data) is None and chosen.size != "tiny":
         arguments.error("--data must name a folder of real scans, or --size must be tiny")

@@ -33,6 +33,8 @@ from xray.files.s3 import S3Path
 if TYPE_CHECKING:
     from tests.system.started import Started
 
+pytest_plugins = ["tests.fast", "tests.order"]
+
 PROJECT = Path(__file__).parent.parent
 
 

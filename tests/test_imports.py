@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import flows
 import tasks
 
@@ -37,6 +39,7 @@ def loaded_after(modules: list[str], folder: Path) -> dict[str, set[str]]:
     return {name: set(packages) for name, packages in json.loads(child.stdout).items()}
 
 
+@pytest.mark.slow
 def test_importing_flows_and_tasks_loads_nothing_heavy_and_makes_no_file(tmp_path: Path) -> None:
     loaded = loaded_after(upper_floors(), tmp_path)
     assert {name: packages & HEAVY for name, packages in loaded.items() if packages & HEAVY} == {}
@@ -48,6 +51,7 @@ def test_the_ground_floor_loads_neither_prefect_nor_anything_heavy(tmp_path: Pat
     assert loaded["xray.errors"] & (HEAVY | {"prefect"}) == set()
 
 
+@pytest.mark.slow
 def test_finding_a_finished_training_its_evaluation_and_run_again_loads_no_tensorflow(tmp_path: Path) -> None:
     rooms = [
         "xray.training.fit",

@@ -23,7 +23,7 @@ def flow(request: Request) -> int:
     cleaned = clean({given})
     return cleaned.{field}
 """
-RIGHT = {"call": "prepare.clean(request.data, request.places)", "given": "request", "field": "scans"}
+RIGHT = {"call": "prepare.clean(request.data, request.workspace)", "given": "request", "field": "scans"}
 
 pytestmark = pytest.mark.timeout(600)  # without a cache mypy reads Prefect, which takes minutes
 
@@ -50,9 +50,9 @@ def test_what_fits_passes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"call": "prepare.claen(request.data, request.places)"}, 'has no attribute "claen"'),
-        ({"call": "prepare.clean(request.places, request.data)"}, 'Argument 1 to "clean" has incompatible type'),
-        ({"call": "prepare.clean(request.data)"}, 'Missing positional argument "places"'),
+        ({"call": "prepare.claen(request.data, request.workspace)"}, 'has no attribute "claen"'),
+        ({"call": "prepare.clean(request.workspace, request.data)"}, 'Argument 1 to "clean" has incompatible type'),
+        ({"call": "prepare.clean(request.data)"}, 'Missing positional argument "workspace"'),
         ({"given": '"a folder"'}, 'has incompatible type "str"; expected "Request"'),
         ({"field": "value"}, '"Cleaned" has no attribute "value"'),
     ],

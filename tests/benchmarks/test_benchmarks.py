@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 QUESTIONS = {
     "normalize": ["normalize phantoms of 128 x 96", "normalize phantoms of 224 x 224"],

@@ -58,6 +58,7 @@ def test_no_address_asks_for_no_cluster() -> None:
     assert cluster_at("") is None
 
 
+@pytest.mark.slow
 def test_calls_run_in_processes_and_one_that_ends_them_all_is_told_apart() -> None:
     with dask_workers("local", most=1) as workers:
         assert (workers.count(), workers.beside()) == (1, 1)

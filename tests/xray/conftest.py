@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from xray.config import Config, Workspace, load_config
 from xray.data.catalog import Catalog
 from xray.data.prepare import clean, normalize, write_prepared
 from xray.data.store.pixel_store import PixelStore
+from xray.labels import decide
 
 if TYPE_CHECKING:
     from xray.evaluation.evaluate import Evaluated
@@ -57,6 +60,32 @@ def prepared(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Learne
     cleaned = clean(phantoms, workspace)
     store = normalize(cleaned, config, workspace).store
     return Learned(workspace, config, write_prepared(cleaned, store, config, workspace), store)
+
+
+@pytest.fixture
+def scored() -> pd.DataFrame:
+    """Sixty TEST scans of thirty patients, two in three pneumonia, scored well but not perfectly; none is decided."""
+    generator = np.random.default_rng(5)
+    place = np.arange(60)
+    positive = place % 3 > 0
+    p = np.clip(np.where(positive, 0.75, 0.3) + generator.normal(scale=0.2, size=60), 0, 1).round(2)
+    return pd.DataFrame(
+        {
+            "image_id": [f"scan{number:02d}.jpeg" for number in place],
+            "sha256": [f"{number:016x}" for number in generator.permutation(60)],
+            "patient_id": [f"person{number // 2}" for number in place],
+            "label": np.where(positive, "pneumonia", "normal"),
+            "subtype": np.where(~positive, "normal", np.where(place % 3 == 1, "bacterial", "covid-19")),
+            "split": "test",
+            "p_pneumonia": p,
+        }
+    )
+
+
+@pytest.fixture
+def decided(scored: pd.DataFrame) -> pd.DataFrame:
+    """The same, decided at 0.6, with those from 0.5 to 0.7 referred."""
+    return scored.assign(decision=decide(scored["p_pneumonia"].to_numpy(), 0.6, 0.5, 0.7))
 
 
 @pytest.fixture(scope="module")

@@ -41,6 +41,7 @@ def child(script: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=280)
 
 
+@pytest.mark.slow
 def test_the_users_settings_of_keras_are_not_ours(tmp_path: Path) -> None:
     settings = {"backend": "jax", "floatx": "float16", "epsilon": 0.1, "image_data_format": "channels_first"}
     (tmp_path / "keras.json").write_text(json.dumps(settings))

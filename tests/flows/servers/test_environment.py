@@ -170,6 +170,7 @@ with served(Path.cwd(), imports):
 """
 
 
+@pytest.mark.slow
 def test_a_temporary_server_is_there_behind_the_homes_password_with_what_the_command_will_need(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     environment |= {"PYTHONPATH": str(PROJECT)}
@@ -181,6 +182,7 @@ def test_a_temporary_server_is_there_behind_the_homes_password_with_what_the_com
     assert (child.stdout.splitlines(), child.stderr) == (["200 True", "401", "200", "None"], "")
 
 
+@pytest.mark.slow
 def test_a_server_that_wants_another_password_is_said_in_one_line(tmp_path: Path) -> None:
     """One that the user named, as where PREFECT_API_URL was set and the password was not."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}

@@ -37,13 +37,15 @@ def inbox(prepared: Learned, tmp_path: Path) -> Callable[[int], Entry]:
         folder = tmp_path / "inbox"
         folder.mkdir()
         rows = prepared.catalog.rows("train")
+        scored = []
+        for number, (path, sha256) in enumerate(zip(rows["path"], rows["sha256"], strict=True)):
+            with Image.open(prepared.catalog.data / path) as scan:
+                scan.convert("L").point(lambda gray: gray + more).save(folder / f"{number}.png")
+            about = {"image": f"{number}.png", "sha256": sha256, "model_version": "m/1"}
+            score = {"p_pneumonia": number / len(rows), "decision": "normal", "threshold": 0.5}
+            scored.append({**about, **score, "scored_at": datetime.now(UTC)})
         with opened(tmp_path / "ledger") as ledger:
-            for number, (path, sha256) in enumerate(zip(rows["path"], rows["sha256"], strict=True)):
-                with Image.open(prepared.catalog.data / path) as scan:
-                    scan.convert("L").point(lambda gray: gray + more).save(folder / f"{number}.png")
-                about = {"image": f"{number}.png", "sha256": sha256, "model_version": "m/1"}
-                score = {"p_pneumonia": number / len(rows), "decision": "normal", "threshold": 0.5}
-                ledger.add([{**about, **score, "scored_at": datetime.now(UTC)}])
+            ledger.add(scored)
             entry = ledger.join()
         assert entry is not None
         return entry

@@ -152,7 +152,7 @@ def trapped(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same pyfunc, kept by a version that dies of some files and never ends with others."""
     folder = tmp_path_factory.mktemp("trapped") / "kept"
     shutil.copytree(model, folder)
-    images = folder / "code" / "xray" / "data" / "images.py"
+    images = folder / "code" / "xray" / "data" / "decoding" / "image_decoder.py"
     head = "def normalize(data: bytes, images: config.Images) -> Normalized:\n"
     trap = """    if data.endswith(b"die"):
         __import__("os").abort()
@@ -199,7 +199,7 @@ def test_a_model_that_dies_of_every_picture_is_no_file_s_fault(
 ) -> None:
     folder = tmp_path / "kept"
     shutil.copytree(trapped, folder)
-    images = folder / "code" / "xray" / "data" / "images.py"
+    images = folder / "code" / "xray" / "data" / "decoding" / "image_decoder.py"
     images.write_text(images.read_text().replace('data.endswith(b"die")', "True"))
     with pytest.raises(
         RegistryError, match=r"^a model must score in a process of its own. Received: .* ended with -6$"
