@@ -12,7 +12,8 @@ KEY := $(shell { pwd; cat requirements/uv.txt requirements/$(LOCK).txt pyproject
 READY := .venv/ready-$(LOCK)-$(KEY)
 # A file of tests at a time on each core; what they share is made once a core, and needs 2 GB there.
 # tests/order.py says which start first; SHUFFLE=1 takes them, and the tests of each, in an order of that seed.
-PYTEST := $(BIN)/python -m pytest -q --durations=15 --numprocesses logical --maxprocesses 4 --dist loadfile \
+# Bytecode is kept whatever the environment says: without, pytest reads every test file anew, for seconds, on each core.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q --durations=15 --numprocesses logical --maxprocesses 4 --dist loadfile \
 	--no-loadscope-reorder $(if $(SHUFFLE),--shuffle $(SHUFFLE))
 COMPILE := $(BIN)/uv pip compile pyproject.toml --group dev --extra download --extra dask \
 	--universal --python-version 3.11 --generate-hashes --no-header --quiet

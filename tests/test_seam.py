@@ -25,7 +25,7 @@ def flow(request: Request) -> int:
 """
 RIGHT = {"call": "prepare.clean(request.data, request.workspace)", "given": "request", "field": "scans"}
 
-pytestmark = pytest.mark.timeout(600)  # without a cache mypy reads Prefect, which takes minutes
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # without a cache mypy reads Prefect, which takes minutes
 
 
 def checked(folder: Path, **changed: str) -> tuple[str, int]:

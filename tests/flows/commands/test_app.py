@@ -33,6 +33,7 @@ def test_a_program_is_named_so_that_it_is_found(monkeypatch: pytest.MonkeyPatch)
     assert "/" in program, "it is not on the path, so the folder is named"
 
 
+@pytest.mark.slow
 def test_without_servers_the_commands_that_open_the_pages_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -182,6 +182,7 @@ class TestNotBelieved:
         assert file_digests(folder, paths, index) == expected
         assert set(pd.read_parquet(index)["sha256"]) == set(expected.values())
 
+    @pytest.mark.slow  # seconds
     def test_any_flipped_bit(self, folder: Path, index: Path) -> None:
         paths = ["train/a", "train/b"]
         expected = file_digests(folder, paths, index)

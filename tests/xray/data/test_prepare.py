@@ -127,6 +127,7 @@ def test_a_scan_that_is_also_a_test_scan_is_kept_out_of_training(data: Path, tmp
 
 
 @pytest.mark.real_data
+@pytest.mark.slow  # seconds
 def test_the_real_scans_give_the_known_counts(real_scans: Path, tmp_path: Path) -> None:
     catalog, _ = prepare(real_scans, load_config("quick", SMALL), tmp_path)
     rows = catalog.rows()

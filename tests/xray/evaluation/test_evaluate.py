@@ -60,6 +60,7 @@ def test_test_is_also_judged_without_its_duplicate_images(evaluated: Evaluated, 
     assert evaluated.report()["metrics"]["test_distinct.scans"] == pixels.nunique()
 
 
+@pytest.mark.slow
 def test_of_several_causes_each_is_judged_against_the_rest_and_all_of_them_as_pneumonia(
     prepared: Learned, tmp_path: Path
 ) -> None:
