@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).parents[2]
 LONGEST_FIRST = (
     "test_faults.py", "test_walk.py", "test_benchmarks.py", "test_documented.py", "test_tune.py", "test_servers.py",
-    "test_cross_validate.py", "test_scoring.py", "test_promoting.py", "test_run.py", "test_signals.py", "test_s3.py",
+    "test_cross_validate.py", "test_older_home.py", "test_scoring.py", "test_promoting.py", "test_run.py",
+    "test_signals.py", "test_s3.py",
 )  # fmt: skip
 """Files that take minutes, begun before the others, so that all cores have work to the end."""
 

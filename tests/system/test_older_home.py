@@ -82,8 +82,11 @@ def done(ended: Ended) -> Ended:
 
 
 @pytest.fixture(scope="module")
-def older(xray: Command) -> Older:
-    """A home with two trainings of the older code, the first of which is champion."""
+def older(xray: Command, prefect_url: str) -> Older:
+    """A home with two trainings of the older code, the first of which is champion.
+
+    The first command leaves Prefect's database in it; the others are told of a server.
+    """
     code = code_of_the_commit(xray.folder)
     where = "import flows, tasks, xray; print(flows.__file__, tasks.__file__, xray.__file__, sep='\\n')"
     asked = subprocess.run(
@@ -93,8 +96,8 @@ def older(xray: Command) -> Older:
     before = Command(xray.folder, code)
     done(before("phantom", "phantoms", "--scans", str(SCANS), "--size", "48x48"))
     done(before(*RUN))
-    done(before(*RUN, "--set", "training.seed=1"))
-    done(before("promote", "1", "--force", "--reason", "the first", "--home", "home"))
+    done(before.at(prefect_url)(*RUN, "--set", "training.seed=1"))
+    done(before.at(prefect_url)("promote", "1", "--force", "--reason", "the first", "--home", "home"))
     answers = done(before("predict", *files(xray), "--model", MODEL, "--json", "--home", "home"))
     imported = [Path(line) for line in asked.stdout.split()]
     return Older(code, imported, json.loads(answers.out), kept(xray.folder / "home"))
