@@ -38,7 +38,7 @@ def main() -> None:
     except XrayError as error:
         _fail(str(error), USER_ERROR)
     except OSError as error:  # a full disk, a folder taken away: the system's words name it
-        _fail(f"the system refused: {error}", USER_ERROR)
+        _fail(f"the operating system reported: {error}", USER_ERROR)
     except KeyboardInterrupt:
         _fail_interrupted()
 
@@ -62,11 +62,11 @@ def _fail_mistyped(error: TyperException) -> NoReturn:
     if type(error).__name__ == "NoArgsIsHelpError":  # Typer gives its class away as little as the others'
         sys.exit(USER_ERROR)
     words, ctx = getattr(error, "format_message", error.__str__), getattr(error, "ctx", None)
-    _fail(f"{words().rstrip('.')}; {ctx.command_path if ctx else 'xray'} --help says what there is", USER_ERROR)
+    _fail(f"{words().rstrip('.')}; {ctx.command_path if ctx else 'xray'} --help lists the options", USER_ERROR)
 
 
 def _fail_interrupted() -> NoReturn:
-    _fail("interrupted; given again, the same command goes on from what is finished", INTERRUPTED)
+    _fail("interrupted; the same command continues from what is finished", INTERRUPTED)
 
 
 def _fail(message: str, code: int) -> NoReturn:

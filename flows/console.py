@@ -1,4 +1,4 @@
-"""What the command shows: log lines, what is being done and how far it is, and tables."""
+"""The command's output: log lines, progress, and tables."""
 
 import logging
 import threading
@@ -19,7 +19,7 @@ from xray.data.sources.file_listing import visible
 
 
 class _Visible(Console):
-    """Prints what a name may hold, control characters and bytes that are no UTF-8, as an escape; lines stay lines."""
+    """Prints control characters and bytes that are not UTF-8 as escapes; line breaks stay."""
 
     def print(self, *objects: Any, **how: Any) -> None:
         shown = ["\n".join(map(visible, each.split("\n"))) if isinstance(each, str) else each for each in objects]
@@ -78,7 +78,7 @@ def working(server: AbstractContextManager[None]) -> Iterator[None]:
 
 
 class _Far(ProgressColumn):
-    """How many of how many; where that cannot be counted, for how long."""
+    """Done and total; without a total, the elapsed time."""
 
     def render(self, task: Task) -> Text:
         if task.total is None:
@@ -106,21 +106,21 @@ def _bars() -> Iterator[tuple[Watch, Callable[[], None]]]:
 
 
 class LineProgress:
-    """What is being done, told by lines of which there are not too many: for a file or a pipe.
+    """Progress as occasional lines, for a file or a pipe.
 
     Args:
         now: The time, in seconds.
     """
 
     def __init__(self, now: float) -> None:
-        """Begin with nothing to tell."""
+        """Start without any progress."""
         self._begun: dict[str, float] = {}
         self._far: dict[str, tuple[int, int | None]] = {}
         self._told: set[str] = set()
         self._last = now
 
     def watch(self, what: str, done: int, total: int | None, now: float) -> None:
-        """Take what is told of a thing: `tasks.progress.Watch`."""
+        """Receive progress: `tasks.progress.Watch`."""
         if total is not None and done >= total:
             self._begun.pop(what, None)
             self._told.discard(what)
@@ -129,7 +129,7 @@ class LineProgress:
             self._far[what] = done, total
 
     def printed(self, now: float) -> None:
-        """Take it that a line was printed, by whomever."""
+        """Note that a line was printed."""
         self._last = now
 
     def line(self, now: float) -> str | None:

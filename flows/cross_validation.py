@@ -30,7 +30,7 @@ def cross_validate(
     seeds: Annotated[int, Field(ge=1, le=20)] = 1,
     dask: str | None = None,
 ) -> "CrossValidationRun":
-    """Clean and normalize once, then train and judge each fold, and sum them up; whatever is done already is reused.
+    """Clean and normalize once, then train and evaluate each fold, and summarize; finished work is reused.
 
     Args:
         request: What to train on, and how; the number of folds is `split.folds`.

@@ -1,4 +1,4 @@
-"""Scans that a user names one by one, `-` being the one that standard input brings."""
+"""Scans that a user names one by one; `-` is standard input."""
 
 import sys
 import tempfile
@@ -46,14 +46,14 @@ def contents(files: Sequence[Path]) -> list[bytes]:
 
 def _standard_input() -> bytes:
     if sys.stdin is None or sys.stdin.isatty():
-        raise XrayError("standard input must bring a scan, as in xray predict - < FILE. Received: a terminal")
+        raise XrayError("standard input must contain a scan, as in xray predict - < FILE. Received: a terminal")
     data = sys.stdin.buffer.read(decode_limits.MOST_BYTES + 1)
     try:
         decode_limits.require_size(len(data))
     except decode_limits.OutOfBounds as error:
         raise XrayError(f"each file must be a scan. Received: standard input ({error})") from error
     if not data:
-        raise XrayError("standard input must bring a scan. Received: nothing")
+        raise XrayError("standard input must contain a scan. Received: nothing")
     return data
 
 

@@ -66,7 +66,7 @@ def _tag() -> None:
         with get_client(sync_client=True) as client:
             client.update_flow_run(context.flow_run.id, tags=sorted(tags))
     except AWAY as error:
-        log.warning("Prefect's server does not answer, the work goes on: %s", error)
+        log.warning("Prefect's server does not answer, the work continues: %s", error)
 
 
 def _about() -> dict[str, str]:

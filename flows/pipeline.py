@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @tagged
 @one_line_failure
 def pipeline(request: Request, dask: str | None = None) -> "Recorded":
-    """Clean, normalize, audit and split, train, evaluate, look inside, register; whatever is done already is reused.
+    """Clean, normalize, audit and split, train, evaluate, inspect, register; finished work is reused.
 
     Args:
         request: What to train on, and how.
@@ -52,7 +52,7 @@ def pipeline(request: Request, dask: str | None = None) -> "Recorded":
 
 
 def _with_seeds(catalog: "Catalog", store: "PixelStore", request: Request) -> "Recorded":
-    """Train and judge each seed, combine them, evaluate, register one model."""
+    """Train and evaluate each seed, combine them, evaluate, register one model."""
     seeds = seed_configs(catalog, store, request)
     with ensemble_run(seeds, request) as parent:
         runs = train_folds(seeds, request, parent)
@@ -66,7 +66,7 @@ def _with_seeds(catalog: "Catalog", store: "PixelStore", request: Request) -> "R
 @tagged
 @one_line_failure
 def prepare(request: Request, dask: str | None = None) -> "Catalog":
-    """Clean, normalize, audit and split: as far as the catalog and the pixel store.
+    """Clean, normalize, audit and split: catalog and pixel store, without training.
 
     Args:
         request: What to prepare, and how.

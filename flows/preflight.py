@@ -1,4 +1,4 @@
-"""What a command refuses before Prefect and TensorFlow start, in one line each."""
+"""Checks before Prefect and TensorFlow start; each failure is one line."""
 
 import os
 import socket
@@ -35,7 +35,7 @@ def checked_request(
         data: The folder of scans, or its s3:// address.
         recipe: A shipped recipe, or a `.toml` file.
         settings: `KEY=VALUE`, each.
-        home: Holds data/ and mlruns/; made if it is not there.
+        home: Holds data/ and mlruns/; made if it does not exist.
         trains: Whether a network will be trained.
         search: What is searched, if anything.
         prepared: The s3:// address of what is prepared, where that is shared.
@@ -71,7 +71,7 @@ def checked_policy(settings: Sequence[str], force: bool, reason: str) -> Promoti
         XrayError: Force without a reason, or a setting that is none of the policy's.
     """
     if force and not reason.strip():
-        raise XrayError("--force needs --reason, which is kept in the history. Received: no reason")
+        raise XrayError("--force needs --reason, which is stored in the history. Received: no reason")
     others = [setting for setting in settings if not setting.strip().startswith("promotion.")]
     if others:
         raise XrayError(f"--set must be promotion.KEY=VALUE here. Received: {others[0]}")
@@ -86,7 +86,7 @@ def require_store(home: Path) -> None:
     """
     folder = Workspace(home=home.resolve()).mlruns
     if not folder.is_dir() and not os.environ.get("MLFLOW_TRACKING_URI"):
-        raise XrayError(f"--home must hold a run: start with xray demo or xray run. Received: no folder {folder}")
+        raise XrayError(f"--home must contain a run: start with xray demo or xray run. Received: no folder {folder}")
 
 
 def require_cluster(dask: str | None) -> None:
@@ -181,14 +181,14 @@ def require_writable(home: Path) -> None:
         with tempfile.TemporaryFile(dir=home) as file:
             file.write(bytes(LEAST_ROOM))
     except OSError as error:
-        raise XrayError(f"--home must be a folder that can be written. Received: {home} ({error.strerror})") from error
+        raise XrayError(f"--home must be a writable folder. Received: {home} ({error.strerror})") from error
 
 
 def _shared(prepared: str) -> S3Path:
     """Refuse an address that is none, and a bucket that is not there."""
     address = at_server(prepared)
     if not S3Path(address.bucket).exists():
-        raise XrayError(f"--prepared must lie in a bucket that is there. Received: {address}")
+        raise XrayError(f"--prepared must be in an existing bucket. Received: {address}")
     return address
 
 

@@ -1,4 +1,4 @@
-"""The registry's moves: a challenger becomes champion, or the champion before this one returns."""
+"""The flows promote and rollback."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -36,19 +36,19 @@ def promote(  # noqa: PLR0913, PLR0917 what Prefect's form asks
     home: Path = Path(),
     by: str = "",
 ) -> "PromotionOutcome":
-    """Judge a challenger against the champion on the same scans, and make it champion if the policy holds.
+    """Compare a challenger with the champion on the same scans, and make it champion if the policy allows.
 
     Prefect's form shows what stands here beside each field.
 
     Args:
-        version: The version that would be champion; empty for the one that bears the alias `challenger`.
-        force: Promote it whatever the policy says. Needs a reason.
-        reason: Why, in words; it is kept in the history.
-        data: Where the scans lie now, a folder or s3://BUCKET/FOLDER; empty for where the challenger's run found them.
-        policy: Which scans judge, floors, and margins against the champion.
+        version: The version to promote; empty for the one with the alias `challenger`.
+        force: Promote it even if the policy refuses. Needs a reason.
+        reason: The reason, in words; it is stored in the history.
+        data: Where the scans are now, a folder or s3://BUCKET/FOLDER; empty for where the challenger's run found them.
+        policy: Which scans are used, minimum values, and margins against the champion.
         model_name: The registered model.
         home: Folder that holds data/ and mlruns/.
-        by: Who asks, for the history, which names the worker's user beside.
+        by: Your name for the history, which also shows the worker's user.
 
     Returns:
         The decision. The run ends Completed, in a state named Promoted, Refused or Withdrawn.
@@ -64,13 +64,13 @@ def promote(  # noqa: PLR0913, PLR0917 what Prefect's form asks
 @tagged
 @one_line_failure
 def rollback(reason: str = "", model_name: Name = MODEL_NAME, home: Path = Path(), by: str = "") -> "PromotionOutcome":
-    """Make the champion before this one champion again.
+    """Make the previous champion champion again.
 
     Args:
-        reason: Why, in words; it is kept in the history.
+        reason: The reason, in words; it is stored in the history.
         model_name: The registered model.
         home: Folder that holds data/ and mlruns/.
-        by: Who asks, for the history, which names the worker's user beside.
+        by: Your name for the history, which also shows the worker's user.
 
     Returns:
         The decision. The run ends Completed, in a state named Returned or Withdrawn.

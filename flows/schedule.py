@@ -1,4 +1,4 @@
-"""What a scheduled flow run owes the people who did not start it: not to come too late, and to say why it failed."""
+"""Scheduled flow runs: skip them if they are too late, and report why they failed."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

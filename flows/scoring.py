@@ -39,15 +39,15 @@ def score(
     home: Path = Path(),
     dask: str | None = None,
 ) -> "InboxResult":
-    """Score what is new in an inbox, compare it with the model's own scans, and tell MLflow.
+    """Score new scans in an inbox, compare them with the scans the model was made from, and log to MLflow.
 
     Prefect's form shows what stands here beside each field.
 
     Args:
-        inbox: Folder that scans are delivered to; folders below it count.
-        output: Folder that keeps the scores, outside the inbox; made if it is not there.
-        rescore: Score what this version has not, whatever other versions have scored.
-        drift: When the scans are said to differ from the model's own.
+        inbox: Folder to which scans are delivered, subfolders included.
+        output: Folder that keeps the scores, outside the inbox; made if it does not exist.
+        rescore: Score what this version has not scored, even if other versions have.
+        drift: The limits of the drift alarm.
         model_name: The registered model.
         home: Folder that holds data/ and mlruns/.
         dask: A Dask scheduler's address, or `local`, to score there; without one, here.

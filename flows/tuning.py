@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def tune(
     request: Request, search: Search | None = None, storage: SecretStr | None = None, dask: str | None = None
 ) -> "StudyResult":
-    """Clean, normalize and split once, then run the trials that are left, and sum them up; TEST is not looked at.
+    """Clean, normalize and split once, then run the remaining trials, and summarize; TEST is not used.
 
     Args:
         request: What to train on, and what the searched values are changed in.

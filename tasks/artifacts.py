@@ -65,5 +65,5 @@ def _or_said(call: Callable[[], object]) -> object:
     try:
         return call()
     except AWAY as error:
-        log.warning("Prefect's server does not answer, the work goes on: %s", error)
+        log.warning("Prefect's server does not answer, the work continues: %s", error)
         return None

@@ -124,7 +124,7 @@ class DaskWorkers:
             found = self._client.run(version, on_error="return")
         for worker, theirs in found.items():
             if theirs != version():
-                raise XrayError(f"each Dask worker must have what is here: {version()}. Received: {theirs} on {worker}")
+                raise XrayError(f"each Dask worker must have our versions: {version()}. Received: {theirs} on {worker}")
 
     def count(self) -> int:
         """Count the workers' threads."""
@@ -166,7 +166,7 @@ class _Call(Generic[R]):
         try:
             return self._future.result()
         except KilledWorker as error:
-            raise BrokenExecutor(f"{error.allowed_failures + 1} workers died of it") from error
+            raise BrokenExecutor(f"{error.allowed_failures + 1} workers crashed on it") from error
         except (CancelledError, CommClosedError) as error:
             raise _gone(self._address) from error
 
@@ -192,7 +192,7 @@ def _answering(address: str) -> Iterator[None]:
 
 def _gone(address: str) -> XrayError:
     return XrayError(
-        f"the Dask scheduler must answer to the end; given again, the command goes on. Received: {address} went away"
+        f"the Dask scheduler must keep answering; the same command continues. Received: {address} stopped answering"
     )
 
 

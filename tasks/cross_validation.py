@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from xray.runs.cross_validation_run import CrossValidationRun, FoldRun
 
 SHOWN = {
-    "folds": "Each figure's mean and spread over the folds.",
-    "out-of-fold": "The figures of all scans together, each scored by the network that has not learnt from it.",
-    "classes-out-of-fold": "How well the classes are told apart, each scan scored by the network that has not seen it.",
+    "folds": "Mean and spread of each metric over the folds.",
+    "out-of-fold": "Metrics over all scans, each scored by the network that was not trained on it.",
+    "classes-out-of-fold": "Metrics of the classes, each scan scored by the network that was not trained on it.",
 }
 
 
-@step(name="cut into folds")
+@step(name="split into folds")
 def cut_into_folds(cleaned: Cleaned, store: PixelStore, request: Request, seeds: int) -> Outcome[list[Fold]]:
     """Audit the scans and write a catalog for each fold."""
     from xray.data.folds import cut
 
-    with doing("auditing and cutting into folds"):
+    with doing("auditing and splitting into folds"):
         folds = cut(cleaned, store, request.config, request.workspace, seeds)
     reused = all(fold.catalog.reused for fold in folds)
     return Outcome(folds, f"{request.config.split.folds} folds, {len(folds)} trainings", reused=reused)
@@ -48,7 +48,7 @@ def parent_run(folds: list[Fold], request: Request) -> Iterator[str | None]:
 
 @step(name="fold")
 def train_one_fold(fold: Fold, request: Request, parent: str | None) -> Outcome[FoldRun]:
-    """Train and judge one fold, from the last finished epoch if there is one."""
+    """Train and evaluate one fold, from the last finished epoch if there is one."""
     from xray.runs import cross_validation_run
 
     report = progress_of("epochs")
@@ -63,13 +63,13 @@ def train_folds(folds: Sequence[Fold], request: Request, parent: str | None, das
     return train_all([train_one_fold.call(_name(fold), fold, request, parent) for fold in folds], dask)
 
 
-@step(name="sum up")
+@step(name="summarize")
 def sum_up(folds: list[Fold], runs: list[FoldRun], request: Request) -> Outcome[CrossValidationRun]:
     """Complete the parent run with spread and out-of-fold figures."""
     from xray.runs import cross_validation_run
     from xray.tracking import flow_run_link
 
-    with doing("summing up"):
+    with doing("summarizing"):
         family = cross_validation_run.record_cross_validation(folds, runs, request.config, context(request))
     for key, table in family.summary.tables().items():
         show_table(key, SHOWN.get(key, "Of the cross-validation."), *table)

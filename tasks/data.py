@@ -47,5 +47,5 @@ def audit_and_split(cleaned: Cleaned, store: PixelStore, request: Request) -> Ou
     with doing("auditing and splitting"):
         catalog = prepare.write_prepared(cleaned, store, request.config, request.workspace)
     lines = audit.lines(catalog.findings())
-    show_table("audit", "What the audit found in the scans, before any training.", ("finding", "value"), lines)
+    show_table("audit", "The audit's findings, before any training.", ("finding", "value"), lines)
     return Outcome(catalog, f"catalog {catalog.digest}", reused=catalog.reused)

@@ -1,4 +1,4 @@
-"""Tasks that judge a challenger and move the champion."""
+"""Tasks that evaluate a challenger and change the champion."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 @step(name="find challenger")
 def find_challenger(workspace: Workspace, model_name: str, version: int | None) -> Outcome[Challenge]:
-    """Settle what is open, and find out who challenges whom."""
+    """Reconcile open records, and find challenger and champion."""
     from xray.promotion import promote
 
-    with doing("looking up the versions"):
+    with doing("reading the versions"):
         challenge = promote.find_challenge(workspace, model_name, version)
     return Outcome(challenge, f"version {challenge.challenger} against {challenge.champion or 'no champion'}")
 
@@ -34,7 +34,7 @@ def find_challenger(workspace: Workspace, model_name: str, version: int | None) 
 def judge(
     challenge: Challenge, workspace: Workspace, policy: Promotion, data: DataPath | None, force: bool
 ) -> Outcome[ChampionComparison | NotCompared]:
-    """Score both models on the same scans; what is forced goes on where it cannot be judged."""
+    """Score both models on the same scans; a forced promotion continues if that is not possible."""
     from xray.promotion.challenge import NotCompared, compare_with_champion
 
     try:
@@ -43,9 +43,9 @@ def judge(
     except XrayError as error:
         if not force:
             raise
-        return Outcome(NotCompared(str(error)), f"not judged: {error}")
+        return Outcome(NotCompared(str(error)), f"not evaluated: {error}")
     failed = sum(not check.held for check in comparison.checks)
-    return Outcome(comparison, f"{failed} of {len(comparison.checks)} rules do not hold")
+    return Outcome(comparison, f"{failed} of {len(comparison.checks)} rules fail")
 
 
 @step(name="decide")
@@ -57,7 +57,7 @@ def decide(
     reason: str,
     by: str = "",
 ) -> Outcome[PromotionOutcome]:
-    """Move the champion if the policy lets the challenger pass, and record it either way."""
+    """Change the champion if the policy allows, and record the decision in any case."""
     from xray.promotion import promote
 
     with doing("deciding"):
@@ -66,19 +66,19 @@ def decide(
     return Outcome(decision, decision.message)
 
 
-@step(name="find the champion before")
+@step(name="find previous champion")
 def find_champion_before(workspace: Workspace, model_name: str) -> Outcome[Challenge]:
-    """Settle what is open, and find out which version would return."""
+    """Reconcile open records, and find the previous champion."""
     from xray.promotion import promote
 
-    with doing("looking up the versions"):
+    with doing("reading the versions"):
         challenge = promote.find_rollback_target(workspace, model_name)
     return Outcome(challenge, f"version {challenge.challenger} in place of {challenge.champion or 'none'}")
 
 
 @step(name="roll back")
 def roll_back(challenge: Challenge, workspace: Workspace, reason: str, by: str = "") -> Outcome[PromotionOutcome]:
-    """Make the champion before this one champion again."""
+    """Make the previous champion champion again."""
     from xray.promotion import promote
 
     with doing("rolling back"):
@@ -88,7 +88,7 @@ def roll_back(challenge: Challenge, workspace: Workspace, reason: str, by: str =
 
 
 def ended(decision: PromotionOutcome) -> Any:
-    """End a flow in a state named for its verdict: a refusal is a normal end.
+    """End a flow in a state named after its result: a refusal is a normal end.
 
     Args:
         decision: What was decided.

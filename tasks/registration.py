@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound="Recorded")
 
-SEEDS = "The registered network's figures beside the mean, spread and values of the seeds it was made of."
-REGISTERED = "Where MLflow has the run, and which version of the model was registered."
+SEEDS = "The registered network's metrics, with mean, spread and values of its seeds."
+REGISTERED = "The MLflow run, and the registered version."
 
 
 @step(name="register")
@@ -56,7 +56,7 @@ def _told_how_later(trained: Trained, request: Request) -> Iterator[None]:
         with doing("registering"):
             yield
     except RegistryError as error:
-        later = f"The model is safe in {trained.folder}; this registers it later: {request.command}"
+        later = f"The model is saved in {trained.folder}; to register it later: {request.command}"
         raise type(error)(f"{error}. {later}") from error.__cause__
 
 

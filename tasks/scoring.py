@@ -71,7 +71,7 @@ def score_new(
     with doing("scoring"):
         scored = score_inbox(workspace, choice, inbox, output, rescore, report, cluster)
     report(1, 1)  # with nothing new, it is at its end
-    show_rows("scored", "What lay in the inbox, and what became of it.", scored.rows())
+    show_rows("scored", "The files of the inbox, and their results.", scored.rows())
     return Outcome(scored, f"{scored.new:,} new of {scored.found:,} files", reused=scored.new == 0)
 
 
@@ -80,7 +80,7 @@ def report(_scored: Scored, inbox: Path, output: Path, settings: Drift) -> Outco
     """Compare what was scored with what the model was made from."""
     from xray.scoring import log_to_mlflow
 
-    with doing("comparing with the model's own scans"):
+    with doing("comparing with the scans the model was made from"):
         reports = log_to_mlflow.write_reports(output, inbox, settings)
     for each in reports:
         show_rows("drift", each.values()["remark"], each.values()["rows"])
@@ -95,6 +95,6 @@ def log_run(
     """Tell MLflow, which may be away: the scores are written."""
     from xray.scoring import log_to_mlflow
 
-    with doing("telling MLflow"):
+    with doing("logging to MLflow"):
         run_ids = log_to_mlflow.log_entries(workspace, reports, flow_run_id())
     return Outcome(InboxResult(choice, scored, reports, run_ids), f"{len(run_ids)} MLflow runs", reused=not run_ids)

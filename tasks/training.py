@@ -39,26 +39,26 @@ def train(catalog: Catalog, store: PixelStore, request: Request) -> Outcome[Trai
 
 @step(name="evaluate")
 def evaluate(trained: Trained, catalog: Catalog, store: PixelStore, request: Request) -> Outcome[Evaluated]:
-    """Score validation and TEST scans, choose the threshold on validation, and draw the pictures."""
+    """Score validation and TEST scans, choose the threshold on validation, and draw the plots."""
     from xray.evaluation.evaluate import evaluate
     from xray.evaluation.metrics.split_metrics import COLUMNS
 
     with doing("evaluating"):
         evaluated = evaluate(trained, catalog, store, request.config)
     show_table(
-        "test-metrics", "The network's figures on TEST, with 95 % intervals.", COLUMNS, evaluated.report()["rows"]
+        "test-metrics", "The network's metrics on TEST, with 95 % intervals.", COLUMNS, evaluated.report()["rows"]
     )
     return Outcome(evaluated, f"evaluation {evaluated.digest}", reused=evaluated.reused)
 
 
-@step(name="look inside")
+@step(name="inspect")
 def inspect_model(
     trained: Trained, evaluated: Evaluated, catalog: Catalog, store: PixelStore, request: Request
 ) -> Outcome[Inspected]:
-    """Look for shortcuts, weak parts and what changed scans cost, and draw the maps."""
+    """Inspect shortcuts, slices and changed scans, and draw the maps."""
     from xray.evaluation.inspection.inspect import inspect
 
-    with doing("looking inside") as now:
+    with doing("inspecting") as now:
         seen = inspect(trained, evaluated, catalog, store, request.config, now)
     return Outcome(seen, seen.report()["verdicts"]["shortcuts"], reused=seen.reused)
 

@@ -1,4 +1,4 @@
-"""Whose turn it is to train: one training at a time, whichever flow started it."""
+"""The training slot: one training at a time, in all flows."""
 
 import logging
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def training_turn() -> Iterator[None]:
         yield
         return
     if limit.active and limit.active_slots >= limit.limit:
-        log.info("Another training is under way; this one starts when that has ended")
+        log.info("Another training is running; this one starts when it has ended")
     with concurrency(TRAINING, occupy=1, lease_duration=LEASE_SECONDS, raise_on_lease_renewal_failure=False):
         yield
 

@@ -93,13 +93,13 @@ def try_all(
     return train_all(calls, dask)
 
 
-@step(name="sum up")
+@step(name="summarize")
 def sum_up(study: Study, tried: list[TrialResult], request: Request) -> Outcome[StudyResult]:
     """Complete the parent run with the best trial and a table of all."""
     from xray.tracking import flow_run_link
     from xray.tuning import study_run
 
-    with doing("summing up"):
+    with doing("summarizing"):
         searched = study_run.record_study(study, len(tried), context(request))
     show_table("trials", f"The best trials of study {study.name}, on VALIDATION.", *searched.table())
     flow_run_link.link(request.workspace, searched.run_id, flow_run_page())

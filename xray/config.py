@@ -67,10 +67,10 @@ __all__ = [
 
 
 class Config(Section):
-    """Everything that decides the outcome of a run, apart from the scans themselves."""
+    """Everything that determines the result of a run, except the scans."""
 
-    recipe: str = Field(description="Name of the recipe it came from; alone, it stands for all of the recipe's values.")
-    about: About = Field(default_factory=About, description="What the recipe says of itself.")
+    recipe: str = Field(description="Name of the recipe; without other values, it means all of the recipe's values.")
+    about: About = Field(default_factory=About, description="The recipe's description of itself.")
     images: Images = Images()
     split: Split = Split()
     labels: Labels = Labels()
@@ -130,7 +130,7 @@ class Workspace(Section):
     """Where everything is kept, below one folder."""
 
     home: Path = Field(description="Folder that holds data/ and mlruns/.")
-    shared: AtServer | None = Field(None, description="Folder at an S3 server that shares what is prepared.")
+    shared: AtServer | None = Field(None, description="Folder at an S3 server to share prepared data.")
 
     @property
     def pixels(self) -> Path:
@@ -185,7 +185,7 @@ class Request(Section):
 
     data: Data = Field(description="Folder of scans with their metadata, or s3://BUCKET/FOLDER.")
     home: Path = Field(Path(), description="Folder that holds data/ and mlruns/.")
-    prepared: AtServer | None = Field(None, description="s3://BUCKET/FOLDER that shares what is prepared.")
+    prepared: AtServer | None = Field(None, description="s3://BUCKET/FOLDER to share prepared data.")
     config: Config = Field(description="The recipe with its changes.")
     recipe_file: SkipJsonSchema[Path | None] = None
     """The recipe's file, absolute, where it is none of the shipped ones: a printed command names it."""
@@ -282,7 +282,7 @@ def _validated(read: Recipe, by_hand: Set[str]) -> Config:
         where = key if is_typed else f"{read.source(key)}: [{parts[0]}] {'.'.join(parts[1:])}".rstrip()
         if first["type"] == "extra_forbidden":
             near = nearest(key, [*_known_keys(Config), *(Config.model_fields.keys() - {"recipe"})])
-            raise ConfigError(f"{read.source(key)}: recipe must hold known keys only{near}. Received: {key}") from error
+            raise ConfigError(f"{read.source(key)}: recipe must have only known keys{near}. Received: {key}") from error
         if first["type"] in ("model_type", "dict_type"):
             raise ConfigError(f"{where} must be a table. Received: {first['input']!r}") from error
         words = re.sub(r"^(input|string|value) should", "must", first["msg"].lower())

@@ -1,4 +1,4 @@
-"""What can be set: the sections of the configuration, with each value's bounds and what it does."""
+"""The sections of the configuration, with each value's bounds and meaning."""
 
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -28,14 +28,14 @@ class Section(BaseModel):
 
 
 class About(Section):
-    """What a recipe says of itself."""
+    """A recipe's description of itself."""
 
     source: str = Field("Not said.", min_length=1, description="Where the recipe comes from.")
     expect: str = Field("Not said.", min_length=1, description="What to expect of it: score, hours, machine.")
 
 
 class Images(Section):
-    """What every scan is made into before it is stored."""
+    """The size of every stored scan."""
 
     height: int = Field(300, ge=32, le=2048, description="Rows of a normalized scan, in pixels.")
     width: int = Field(300, ge=32, le=2048, description="Columns of a normalized scan, in pixels.")
@@ -45,13 +45,13 @@ class Images(Section):
 
 
 class Split(Section):
-    """How the official TRAIN scans are cut into folds."""
+    """How the official TRAIN scans are split into folds."""
 
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of the folds.")
     folds: int = Field(5, ge=2, le=20, description="Number of folds over the TRAIN scans.")
-    validation_fold: int = Field(0, ge=0, description="The fold that is validation; the others train.")
+    validation_fold: int = Field(0, ge=0, description="The fold used for validation; the others are for training.")
     group_by: Literal["patient", "none"] = Field(
-        "patient", description="Keep a patient's scans on one side, or split at random as the article did."
+        "patient", description="Keep a patient's scans in one fold, or split scans at random as the article did."
     )
     drop_shared_patients: bool = Field(False, description="Leave patients who also have TEST scans out of training.")
 
@@ -62,22 +62,22 @@ class Model(Section):
     added_later = frozenset({"backbone", "weights", "standardize", "views"})
 
     architecture: Literal["article", "quick", "residual", "backbone"] = Field(
-        "article", description="A name in xray.training.networks.architectures, or a backbone."
+        "article", description="article, quick, residual, or backbone for a known network."
     )
     backbone: Literal[
         "none", "mobilenet_v2", "mobilenet_v3_small", "efficientnet_v2_b0", "densenet121", "resnet50_v2"
-    ] = Field("none", description="A network of keras.applications, below one layer of ours.")
+    ] = Field("none", description="The network of keras.applications to use, with one output layer of ours.")
     weights: str = Field(
         "none",
         min_length=1,
-        description="What a backbone starts from: none (the seed), imagenet, or a file of weights.",
+        description="Initial weights of a backbone: none (random, from the seed), imagenet, or a file.",
     )
     standardize: bool = Field(
-        False, description="Give every scan the same mean and contrast, inside the network, before anything else."
+        False, description="Give every scan the same mean and contrast, as the network's first step."
     )
     views: Literal[1, 5] = Field(
         1,
-        description="Once trained, answer to the scan alone, or average over it and four mirrored views of it.",
+        description="Views that the trained network averages over: 1 (the scan), or 5 (with four mirrored views).",
     )
 
     @field_validator("backbone")
@@ -87,7 +87,7 @@ class Model(Section):
         if architecture == "backbone" and backbone == "none":
             raise PydanticCustomError("backbone", "must name a network where model.architecture is backbone")
         if architecture != "backbone" and backbone != "none":
-            raise PydanticCustomError("backbone", "needs model.architecture=backbone")
+            raise PydanticCustomError("backbone", "can only be set with model.architecture=backbone")
         return backbone
 
     @field_validator("weights")
@@ -97,7 +97,7 @@ class Model(Section):
         if weights == "none":
             return weights
         if info.data.get("architecture", "backbone") != "backbone":
-            raise PydanticCustomError("weights", "needs model.architecture=backbone")
+            raise PydanticCustomError("weights", "can only be set with model.architecture=backbone")
         if weights == "imagenet":
             return weights
         try:
@@ -109,7 +109,7 @@ class Model(Section):
     @classmethod
     def _not_for_a_backbone(cls, standardize: bool, info: ValidationInfo) -> bool:
         if standardize and info.data.get("architecture") == "backbone":
-            raise PydanticCustomError("standardize", "must be false for a backbone, which sees scans as it was trained")
+            raise PydanticCustomError("standardize", "must be false for a backbone, which has its own scaling")
         return standardize
 
     @property
@@ -119,18 +119,18 @@ class Model(Section):
 
 
 class Labels(Section):
-    """What the network tells apart."""
+    """The classes of the network."""
 
     scheme: Literal["binary", "cause", "covid"] = Field(
         "binary", description="Pneumonia or normal; or normal, bacterial, viral; or these and COVID-19."
     )
     class_weights: Literal["none", "balanced"] = Field(
-        "none", description="Count every scan alike in the loss, or every class."
+        "none", description="Equal weight in the loss for every scan (none), or for every class (balanced)."
     )
 
 
 class Augmentation(Section):
-    """Random changes of each training scan, drawn anew each epoch. Zero or false switches one off."""
+    """Random changes of each training scan, different in each epoch. Zero or false switches one off."""
 
     added_later = frozenset({"aspect", "shift", "gamma", "contrast", "brightness", "erase", "sharpness", "noise"})
 
@@ -138,27 +138,27 @@ class Augmentation(Section):
     rotation: float = Field(0.0, ge=0, le=0.5, description="Rotate by up to this share of a full turn, either way.")
     flip: bool = Field(False, description="Mirror left and right with probability one half.")
     aspect: float = Field(
-        0.0, ge=0, le=1, description="Change width over height by up to this much of its natural logarithm, either way."
+        0.0, ge=0, le=1, description="Change the aspect ratio by a factor of up to e to this, or its inverse."
     )
     shift: float = Field(0.0, ge=0, le=0.5, description="Move by up to this share of the size, either way.")
-    gamma: float = Field(0.0, ge=0, le=2, description="Raise gray to a power of up to e to this, or one over that.")
-    contrast: float = Field(0.0, ge=0, le=2, description="Stretch gray about its mean by up to e to this, or shrink.")
-    brightness: float = Field(0.0, ge=0, le=1, description="Add up to this share of white, or take it away.")
+    gamma: float = Field(0.0, ge=0, le=2, description="Gamma correction: exponent up to e to this, or its inverse.")
+    contrast: float = Field(0.0, ge=0, le=2, description="Contrast: factor of up to e to this, or its inverse.")
+    brightness: float = Field(0.0, ge=0, le=1, description="Add or subtract up to this share of white.")
     erase: float = Field(0.0, ge=0, le=1, description="Cover a box of up to this share of either side with one gray.")
     sharpness: float = Field(0.0, ge=0, le=1, description="Sharpen or blur; 1 blurs over five pixels at most.")
     noise: float = Field(0.0, ge=0, le=0.5, description="Add normal noise of up to this share of white.")
 
 
 class Training(Section):
-    """How the network is fitted."""
+    """How the network is trained."""
 
     added_later = frozenset({"weight_decay", "schedule", "label_smoothing", "keep"})
 
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of weights, order and augmentation.")
-    seeds: int = Field(1, ge=1, le=20, description="Train so many networks, with `seed` and the seeds after it.")
-    epochs: int = Field(60, ge=1, le=10_000, description="Most epochs to train.")
-    batch_size: int = Field(32, ge=1, le=4096, description="Scans a step.")
-    learning_rate: float = Field(1e-4, gt=0, le=1, description="Adam's step size.")
+    seeds: int = Field(1, ge=1, le=20, description="Number of networks to train, with `seed` and the seeds after it.")
+    epochs: int = Field(60, ge=1, le=10_000, description="Maximum number of epochs.")
+    batch_size: int = Field(32, ge=1, le=4096, description="Scans per training step.")
+    learning_rate: float = Field(1e-4, gt=0, le=1, description="Adam's learning rate.")
     patience: int = Field(
         5, ge=0, description="Stop after this many epochs without a lower validation loss; 0 never stops."
     )
@@ -166,71 +166,69 @@ class Training(Section):
         "best", description="Keep the weights of the epoch with the lowest validation loss, or of the last epoch."
     )
     weight_decay: float = Field(
-        0.0, ge=0, le=1, description="AdamW's decay of the weights a step, times its step size."
+        0.0, ge=0, le=1, description="AdamW's weight decay per step, multiplied by the learning rate."
     )
     schedule: Literal["constant", "cosine"] = Field(
-        "constant", description="Keep the step size, or let it rise over an epoch and fall to nothing as a cosine."
+        "constant", description="Constant learning rate, or one epoch of warm-up and then a cosine decay to zero."
     )
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of each target that all classes divide.")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of each target that is spread over all classes.")
     precision: Literal["auto", "float32", "mixed_bfloat16"] = Field(
-        "auto", description="Arithmetic of a training step; auto takes bfloat16 where the hardware gains from it."
+        "auto", description="Precision of a training step; auto uses bfloat16 if it is faster on this hardware."
     )
     memory_budget_mb: int = Field(
-        4096, ge=0, description="Keep the training pixels in memory when they need no more megabytes; else stream."
+        4096, ge=0, description="Megabytes of training pixels that are kept in memory; larger sets are streamed."
     )
 
     @field_validator("keep")
     @classmethod
     def _without_patience(cls, keep: str, info: ValidationInfo) -> str:
         if keep == "last" and info.data.get("patience", 0):
-            raise PydanticCustomError("keep", "must be best where training.patience may stop a training early")
+            raise PydanticCustomError("keep", "must be best if training.patience can stop a training early")
         return keep
 
 
 class Evaluation(Section):
-    """How the network is judged."""
+    """How the network is evaluated."""
 
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of the bootstrap.")
     bootstrap_draws: int = Field(2000, ge=100, le=100_000, description="Bootstrap draws over patients.")
-    calibration_bins: int = Field(15, ge=2, le=100, description="Equal-width bins of the calibration error.")
+    calibration_bins: int = Field(15, ge=2, le=100, description="Number of equal-width bins for the calibration error.")
     threshold: str = Field(
         "youden",
         pattern=r"^(youden|cost|(sensitivity|specificity)>=(0?\.\d+|0|1(\.0+)?))$",
-        description="How validation scans choose the threshold: youden, sensitivity>=X, specificity>=X or cost.",
+        description="Rule for the threshold on validation scans: youden, sensitivity>=X, specificity>=X or cost.",
     )
-    temperature: bool = Field(True, description="Calibrate scores by a temperature, fitted on validation scans.")
+    temperature: bool = Field(True, description="Calibrate scores by temperature scaling, fitted on validation scans.")
     most_error: float = Field(
         0.02,
         ge=0,
         le=1,
-        description="Refer scans to a person until this share of the others is wrong, on validation; 1 refers none.",
+        description="Refer doubtful scans so that at most this share of others is wrong on validation; 1 refers none.",
     )
     prevalence: float | None = Field(
-        None, gt=0, lt=1, description="Share of pneumonia where the model is used, where known; scores then mean that."
+        None, gt=0, lt=1, description="Share of pneumonia where the model is used, if known; scores are adjusted to it."
     )
     missed_cost: float = Field(
-        5.0, gt=0, le=1000, description="False alarms that one missed pneumonia counts as, for the rule cost."
+        5.0, gt=0, le=1000, description="Cost of a missed pneumonia, in false alarms, for the rule cost."
     )
 
 
-_MARGIN = "Loss against the champion that the 95 % interval must exclude; 1 switches the rule off."
+_MARGIN = "Maximum loss against the champion, at 95 % confidence; 1 switches the rule off."
 
 
 class Promotion(Section):
-    """When a challenger takes the champion's place: docs/decisions/0005-promotion-policy.md."""
+    """When a challenger replaces the champion: docs/decisions/0005-promotion-policy.md."""
 
     scans: Literal["test", "validation"] = Field(
-        "test", description="Which of the challenger's scans both models are judged on."
+        "test", description="Which of the challenger's scans both models are evaluated on."
     )
-    min_sensitivity: float = Field(0.9, ge=0, le=1, description="Least sensitivity, at the model's own threshold.")
-    min_specificity: float = Field(0.5, ge=0, le=1, description="Least specificity, at the model's own threshold.")
-    max_calibration_error: float = Field(0.2, ge=0, le=1, description="Most calibration error.")
+    min_sensitivity: float = Field(0.9, ge=0, le=1, description="Minimum sensitivity, at the model's own threshold.")
+    min_specificity: float = Field(0.5, ge=0, le=1, description="Minimum specificity, at the model's own threshold.")
+    max_calibration_error: float = Field(0.2, ge=0, le=1, description="Maximum calibration error.")
     margin_auc: float = Field(0.05, ge=0, le=1, description=_MARGIN)
     margin_sensitivity: float = Field(0.05, ge=0, le=1, description=_MARGIN)
     margin_specificity: float = Field(0.1, ge=0, le=1, description=_MARGIN)
-    refuse_marked: bool = Field(
-        False, description="Refuse a challenger whose run says that it scores nearly as well without lungs."
-    )
+    refuse_marked: bool = Field(False, description="Refuse a challenger that scores nearly as well without lungs.")
 
     @property
     def margins(self) -> dict[str, float]:
@@ -243,13 +241,13 @@ class Promotion(Section):
 
 
 class Drift(Section):
-    """When new scans are said to differ from the training scans: docs/score-new-scans.md."""
+    """When new scans count as different from the training scans: docs/score-new-scans.md."""
 
-    limit: float = Field(0.25, gt=0, description="Population stability index from which a feature raises the alarm.")
+    limit: float = Field(0.25, gt=0, description="Population stability index (PSI) that raises the alarm.")
     least_scans: int = Field(
-        200, ge=20, description="Fewer scans on either side raise no alarm: so few differ as much by chance."
+        200, ge=20, description="Minimum number of scans on both sides for an alarm; fewer differ by chance."
     )
-    most_scans: int = Field(2000, ge=100, description="Of more new scans, as many are drawn by lot and looked at.")
+    most_scans: int = Field(2000, ge=100, description="Maximum number of new scans compared, at random.")
 
 
 class Registry(Section):
@@ -258,11 +256,11 @@ class Registry(Section):
     experiment: str = Field("xray", min_length=1, description="MLflow experiment.")
     model_name: str = Field("xray-classifier", min_length=1, description="Registered model.")
     plain_scheme: Literal["binary", "cause", "covid"] = Field(
-        "binary", description="A scheme whose models bear the plain name, as binary ones do; others add theirs to it."
+        "binary", description="The scheme whose models have the plain name; other schemes are added to the name."
     )
     challenger: bool = Field(True, description="Whether a new version takes the alias `challenger`.")
     ensemble: bool = Field(
-        True, description="Of several seeds, register their averaged ensemble; else the first seed's network."
+        True, description="With several seeds, register their averaged ensemble, or else the first seed's network."
     )
 
     @field_validator("experiment")
@@ -289,4 +287,4 @@ def _require_name(name: str, kind: str) -> None:
     if not name.strip() or not name.isprintable():
         raise PydanticCustomError(kind, "must be a name that can be printed")
     if max(len(part.encode()) for part in name.split("/")) > LONGEST_NAME:
-        raise PydanticCustomError(kind, "must be shorter, for a folder bears it")
+        raise PydanticCustomError(kind, "must be shorter, because a folder has this name")

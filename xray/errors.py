@@ -1,15 +1,15 @@
-"""The errors that are a user's to mend; the command prints each as one line and exits with 2."""
+"""Errors that the user can fix; the command prints each as one line and exits with 2."""
 
 import errno
 from pathlib import Path
 
 
 class XrayError(ValueError):
-    """A requirement that the input does not meet: the requirement first, then what came."""
+    """A requirement that the input does not meet: the requirement first, then what was received."""
 
 
 class Unavailable(XrayError):
-    """What is away and may answer later: a tracking store, a server, a network folder. A task is tried again."""
+    """Something that may answer later: a tracking store, a server, a network folder. A task is retried."""
 
 
 class ConfigError(XrayError):
@@ -21,7 +21,7 @@ class DataError(XrayError):
 
 
 class ChangedError(DataError):
-    """A scan that is another one than was digested before: it changed, or what was remembered of it was not so."""
+    """A scan whose digest differs from the stored one: the scan changed, or the stored digest was wrong."""
 
 
 class ImageError(XrayError):
@@ -57,7 +57,7 @@ class DamagedError(StoreError):
 
     def __init__(self, path: Path, reason: object) -> None:
         """Name the file and say what is wrong with it, in one line."""
-        super().__init__(f"{path} must be as it was written. Received: {' '.join(str(reason).split())}")
+        super().__init__(f"{path} must be unchanged since it was written. Received: {' '.join(str(reason).split())}")
         self.path = path
         self.reason = reason
 
@@ -76,7 +76,7 @@ class TrainingError(XrayError):
 
 
 class DivergedError(TrainingError):
-    """A training whose loss is no number any more: what it was asked for cannot be learned with."""
+    """A training whose loss became infinite or NaN."""
 
 
 class RegistryError(XrayError):
@@ -84,7 +84,7 @@ class RegistryError(XrayError):
 
 
 class EvaluationError(XrayError):
-    """Scores that no figure can be computed from: lengths that differ, values out of bounds, one label only."""
+    """Scores from which no metric can be computed: different lengths, values out of bounds, only one label."""
 
 
 class S3Error(XrayError):

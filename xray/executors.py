@@ -1,4 +1,4 @@
-"""Who works through many batches at once: threads of this process, or a cluster that the caller knows."""
+"""Executors for many batches: threads of this process, or a cluster."""
 
 import hashlib
 import importlib.metadata

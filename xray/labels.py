@@ -1,4 +1,4 @@
-"""What a scan can be called, and the one place that says what a model's output means.
+"""The labels, and the meaning of a model's outputs.
 
 "Positive" always means pneumonia. The order of the binary scheme's classes is the article's: pneumonia 0, normal 1, so
 a sigmoid output is P(normal).

@@ -40,7 +40,7 @@ def kept_password(home: Path) -> str | None:
         return None
     except OSError as error:
         raise XrayError(
-            f"the home's password must be readable by whoever uses the home. Received: {path} ({error.strerror})"
+            f"the home's password must be readable by the home's users. Received: {path} ({error.strerror})"
         ) from error
     return text if LINE.fullmatch(text) else None
 
@@ -49,7 +49,7 @@ def made_password(home: Path) -> str:
     """Read the password of a home, making it where there is none; of several that begin at once, all get the same.
 
     Args:
-        home: The folder that holds data/, mlruns/ and Prefect's own state; made if it is not there.
+        home: The folder that holds data/, mlruns/ and Prefect's own state; made if it does not exist.
 
     Returns:
         `USER:PASSWORD`, as the environment variables of Prefect take it.
@@ -68,7 +68,7 @@ def made_password(home: Path) -> str:
             elif path.stat().st_mode & 0o077:
                 path.chmod(0o600)
     except OSError as error:
-        raise XrayError(f"--home must be a folder that can be written. Received: {home} ({error.strerror})") from error
+        raise XrayError(f"--home must be a writable folder. Received: {home} ({error.strerror})") from error
     return password
 
 

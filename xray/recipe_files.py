@@ -39,7 +39,7 @@ class Recipe:
     def remark(self) -> str:
         """Say in one line what holds for the values that the file leaves out."""
         if len(self.chain) == 1:
-            return f"{self.chain[0].name} extends nothing: what it leaves out is as docs/recipes.md lists it"
+            return f"{self.chain[0].name} extends nothing: missing keys have the defaults in docs/recipes.md"
         return f"{self.chain[0].name} extends {' and '.join(_called(path) for path in self.chain[1:])}"
 
 
@@ -72,7 +72,7 @@ def read_recipe(recipe: str) -> Recipe:
     while following is not None:
         if any(following.resolve() == each.resolve() for each in chain):
             steps = " extends ".join(each.name for each in (*chain, following))
-            raise ConfigError(f"{path}: extends must come to an end. Received: {steps}")
+            raise ConfigError(f"{path}: extends must not form a circle. Received: {steps}")
         chain.append(following)
         found = _read(following)
         if len(chain) > 1:
@@ -83,7 +83,7 @@ def read_recipe(recipe: str) -> Recipe:
     if path.stem in recipe_names() and path.parent != RECIPES and about is None and len(chain) == 1:
         # Such a file was once laid over the shipped recipe of its name without a word.
         raise ConfigError(
-            f'{path}: a file named like a shipped recipe must say extends = "{path.stem}", or what it is in [about]. '
+            f'{path}: a file with the name of a shipped recipe must have extends = "{path.stem}", or an [about]. '
             "Received: neither"
         )
     source = path.name if len(chain) == 1 else f"{path.name}, which extends {_called(chain[1])}"
@@ -111,7 +111,7 @@ def _read(path: Path) -> dict[str, Any]:
     said = values.pop("recipe", path.stem)
     if said != path.stem:
         raise ConfigError(
-            f"{path}: recipe must be the file's own name, {path.stem}; another one is extended with extends. "
+            f"{path}: recipe must be the file's name, {path.stem}; use extends to extend another one. "
             f"Received: {said!r}"
         )
     about = values.get("about", {})

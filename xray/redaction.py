@@ -1,4 +1,4 @@
-"""Secrets in addresses and in other words: taken out before anything is shown, logged or kept. The one place for it."""
+"""Secrets are removed here from addresses and texts before anything is shown, logged or stored."""
 
 import os
 import re
@@ -47,7 +47,7 @@ def require_address(address: str, name: str) -> None:
     try:
         make_url(address)
     except (ArgumentError, ValueError):
-        example = "postgresql://user:password@host:5432/name, with what is special in a password as %XX"
+        example = "postgresql://user:password@host:5432/name, with special characters of the password written as %XX"
         raise ConfigError(f"{name} must be the address of a database, such as {example}") from None
 
 
@@ -70,7 +70,7 @@ def require_database(address: str, name: str) -> None:
     try:
         make_url(address).get_dialect().import_dbapi()
     except ArgumentError:
-        raise ConfigError(f"{name} must name a driver that there is. Received: {redacted(address)}") from None
+        raise ConfigError(f"{name} must name an existing driver. Received: {redacted(address)}") from None
     except ImportError as error:
         needed, shown = DRIVERS.get(str(error.name), str(error.name)), redacted(address)
         raise ConfigError(f"{name} needs its driver: pip install {needed}. Received: {shown} ({error})") from None

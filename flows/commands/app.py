@@ -21,7 +21,7 @@ DEFAULT_NAME = "xray-classifier"
 """The registered model that commands mean where none is named."""
 
 app = typer.Typer(
-    help="Tell pneumonia from normal lungs on chest X-rays. It supports a doctor's judgement and never replaces it.",
+    help="Classify chest X-rays: pneumonia or normal. It supports a doctor's judgement and never replaces it.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -36,7 +36,7 @@ Data = Annotated[
 def _addressable(home: Path) -> Path:
     """Refuse at once a home whose databases, MLflow's and Prefect's, no address can name."""
     if "?" in str(home.resolve()):
-        raise XrayError(f"--home must not hold a ?, where a database's address ends. Received: {home.resolve()}")
+        raise XrayError(f"--home must not contain a ?, which ends a database's address. Received: {home.resolve()}")
     return home
 
 
@@ -47,10 +47,10 @@ Home = Annotated[
 Prepared = Annotated[
     str | None,
     typer.Option(
-        "--prepared", metavar="ADDRESS", envvar="XRAY_PREPARED", help="s3://BUCKET/FOLDER that shares what is prepared."
+        "--prepared", metavar="ADDRESS", envvar="XRAY_PREPARED", help="s3://BUCKET/FOLDER to share prepared data."
     ),
 ]
-Recipe = Annotated[str, typer.Option("--recipe", help="A shipped recipe, or a .toml file.")]
+Recipe = Annotated[str, typer.Option("--recipe", help="A shipped recipe (default, article, quick), or a .toml file.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe; can be repeated.")
 ]
@@ -77,7 +77,7 @@ def _options(
 
 
 def configure_environment(home: Path, trains: bool = False) -> None:
-    """Set this process's environment, once a command knows that it will go on.
+    """Set this process's environment, once a command has passed its checks.
 
     Args:
         home: The folder that holds data/ and mlruns/.

@@ -17,12 +17,12 @@ def runs(
     last: Annotated[int, typer.Option("--last", min=1, max=1000, help="How many, the newest first.")] = 10,
     experiment: Annotated[str, typer.Option("--experiment", help="MLflow experiment.")] = "xray",
     below: Annotated[
-        str | None, typer.Option("--below", metavar="RUN", help="List the parts of a run: trials, folds or seeds.")
+        str | None, typer.Option("--below", metavar="RUN", help="List the child runs of a run: trials, folds or seeds.")
     ] = None,
     as_json: AsJson = False,
     home: Home = Path(),
 ) -> None:
-    """List the last runs with the figures that matter; a search or a cross-validation is one of them."""
+    """List the last runs with their main metrics; a search or a cross-validation counts as one."""
     from flows.preflight import require_store
 
     require_store(home)
@@ -35,7 +35,7 @@ def runs(
     if as_json:
         write_json([run.to_dict() for run in found.runs])
         return
-    show_table(f"{experiment}: figures on TEST (95 % interval)", COLUMNS, (run.row() for run in found.runs))
+    show_table(f"{experiment}: metrics on TEST (95 % interval)", COLUMNS, (run.row() for run in found.runs))
     opened = "" if found.is_served else f" (once {typed('xray')} ui{placed(home)} serves it)"
     console.print(f"MLflow   {found.page}{opened}", soft_wrap=True)
 
@@ -44,19 +44,19 @@ def runs(
 def compare(
     runs: Annotated[
         list[str],
-        typer.Argument(metavar="RUN RUN...", help="Ids or their beginnings, names, or versions such as NAME/3."),
+        typer.Argument(metavar="RUN RUN...", help="Run ids (or first digits), names, or versions such as NAME/3."),
     ],
     shared: Annotated[
-        bool, typer.Option("--shared", help="Compare runs judged on different TEST scans on those that both have.")
+        bool, typer.Option("--shared", help="Compare runs with different TEST scans on the scans that both have.")
     ] = False,
     as_json: AsJson = False,
     home: Home = Path(),
 ) -> None:
-    """Compare each later run with the first: what differs, by how much, and whether that is real."""
+    """Compare each later run with the first: what differs, by how much, and whether it is significant."""
     from flows.preflight import require_store
 
     if len(runs) < 2:
-        raise XrayError(f"two or more runs are compared. Received: {' '.join(runs)}")
+        raise XrayError(f"at least two runs must be given. Received: {' '.join(runs)}")
     require_store(home)
     configure_environment(home)
     from flows.console import console, show_table
@@ -70,7 +70,7 @@ def compare(
     if found.differing:
         show_table("What differs", ("", "", *found.names), found.differing)
     else:
-        console.print("Nothing differs in configuration, data and code.")
+        console.print("Configuration, data and code are the same.")
     from xray.evaluation.metrics.paired_comparison import CAUTION, COLUMNS
 
     for each in found.compared:

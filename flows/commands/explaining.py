@@ -1,4 +1,4 @@
-"""A look into a model's answer: explain."""
+"""The command explain."""
 
 import os
 import tempfile
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 def explain(
     files: Files,
     model: Address = None,
-    output: Annotated[Path, typer.Option("--output", help="Folder for the pictures, NAME-map.png each.")] = Path(),
+    output: Annotated[Path, typer.Option("--output", help="Folder for the maps, NAME-map.png each.")] = Path(),
     home: Home = Path(),
 ) -> None:
-    """Draw where in each scan the model finds evidence for pneumonia, beside what it answers."""
+    """Draw where in each scan the model finds evidence for pneumonia, with its answer."""
     plots = _plots(files, output)
     from flows.input_files import contents
 
@@ -54,12 +54,12 @@ def _plots(files: list[Path], output: Path) -> list[Path]:
     """Name each file's picture, and refuse what would write one over another or not at all."""
     existing = next(folder for folder in (output, *output.absolute().parents) if folder.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
-        raise XrayError(f"--output must be a folder that can be written. Received: {output}")
+        raise XrayError(f"--output must be a writable folder. Received: {output}")
     stems = ["standard-input" if path == Path("-") else path.stem for path in files]
     plots = [output / f"{stem}-map.png" for stem in stems]
     twice = next((path for path in plots if plots.count(path) > 1), None)
     if twice is not None:
-        raise XrayError(f"files must be of different names. Received: several for {twice}")
+        raise XrayError(f"files must have different names. Received: several for {twice}")
     return plots
 
 

@@ -12,8 +12,8 @@ from xray.errors import XrayError
 
 @app.command(epilog="Example: [bold]xray phantom phantoms --scans 400 --size 224x224[/bold]")
 def phantom(
-    folder: Annotated[Path, typer.Argument(help="A folder that is empty or not there.", show_default=False)],
-    scans: Annotated[int, typer.Option("--scans", help="How many.")] = 400,
+    folder: Annotated[Path, typer.Argument(help="An empty or new folder.", show_default=False)],
+    scans: Annotated[int, typer.Option("--scans", help="Number of scans.")] = 400,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed draws the same scans.")] = 0,
     size: Annotated[str, typer.Option("--size", metavar="WxH", help="Width and height, in pixels.")] = "224x224",
 ) -> None:
@@ -30,9 +30,9 @@ def phantom(
 
 @app.command(epilog="Example: [bold]xray download coronahack[/bold]")
 def download(
-    folder: Annotated[Path, typer.Argument(help="A folder that is not there yet.", show_default=False)],
+    folder: Annotated[Path, typer.Argument(help="A new folder.", show_default=False)],
 ) -> None:
-    """Fetch the public CoronaHack scans from Kaggle."""
+    """Download the public CoronaHack scans from Kaggle."""
     from xray.data.sources.download import download as fetch
 
     fetch(folder)

@@ -38,7 +38,7 @@ def predict(files: Files, model: Address = None, as_json: AsJson = False, home: 
     _show(rows, f"{choice.uri} ({choice.how})", as_json)
     unread = sum(row["error"] is not None for row in rows)
     if unread:
-        raise XrayError(f"each file must be a scan; the answer above says why not. Received: {unread} that are none")
+        raise XrayError(f"each file must be a scan; the table says why not. Received: {unread} that are not scans")
 
 
 def _show(rows: list[dict[str, Any]], title: str, as_json: bool) -> None:
@@ -58,7 +58,7 @@ def _show(rows: list[dict[str, Any]], title: str, as_json: bool) -> None:
 
 
 def require_model(model: str | None, home: Path) -> None:
-    """Refuse a home without a store that the model could be taken from.
+    """Refuse a home without a model store.
 
     Args:
         model: The model's address; None lets `chosen` take one.

@@ -1,4 +1,4 @@
-"""Which version is champion, and how it came to be: models, promote, rollback, history."""
+"""The commands models, promote, rollback and history."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,12 +25,12 @@ NOT_MOVED = 1
 """Exit code of a move that was refused or withdrawn: an answer, where 2 says that there is none."""
 
 ModelName = Annotated[str, typer.Option("--model-name", help="The registered model.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept in the history.")]
+Reason = Annotated[str, typer.Option("--reason", help="The reason; it is stored in the history.")]
 
 
 @app.command(epilog="Example: [bold]xray models[/bold]")
 def models(home: Home = Path(), model_name: ModelName = DEFAULT_NAME, as_json: AsJson = False) -> None:
-    """List the versions of a model, the newest first: aliases, figures on TEST, data and recipe."""
+    """List the versions of a model, the newest first: aliases, metrics on TEST, data and recipe."""
     _ready(home)
     from flows.console import console, show_table
     from xray.config import Workspace
@@ -53,26 +53,26 @@ def models(home: Home = Path(), model_name: ModelName = DEFAULT_NAME, as_json: A
     show_table(model_name, ("version", "aliases", *figures, "data", "recipe", "registered", "decided"), rows)
     overwritten = ", ".join(each.version for each in found[::-1] if each.overwritten)
     if overwritten:
-        console.print(f"No figures of version {overwritten}: an older xray wrote another evaluation's over them.")
+        console.print(f"No metrics of version {overwritten}: an older xray overwrote them with another evaluation's.")
 
 
 @app.command(epilog="Example: [bold]xray promote 3 --set promotion.margin_specificity=0.05[/bold]")
 def promote(
     version: Annotated[
-        int | None, typer.Argument(min=1, help="The version; the one aliased `challenger` if none is named.")
+        int | None, typer.Argument(min=1, help="The version; without it, the one with the alias `challenger`.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Promote it whatever the policy says.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Promote it even if the policy refuses.")] = False,
     reason: Reason = "",
-    data: Annotated[str | None, typer.Option("--data", help="Where the scans lie now, if they were moved.")] = None,
+    data: Annotated[str | None, typer.Option("--data", help="Where the scans are now, if they were moved.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the policy: promotion.X=…")
     ] = None,
     home: Home = Path(),
     model_name: ModelName = DEFAULT_NAME,
 ) -> None:
-    """Judge a version against the champion on the same scans; make it champion if the policy holds.
+    """Compare a version with the champion on the same scans; make it champion if the policy allows.
 
-    Ends with 0 where it is champion now, with 1 where it was refused or another promotion was first.
+    Exit code 0: it is champion now. 1: it was refused, or another promotion came first.
     """
     from flows.preflight import checked_policy
     from xray.files.s3 import data_path
@@ -94,7 +94,7 @@ def promote(
 
 @app.command(epilog='Example: [bold]xray rollback --reason "too many false alarms"[/bold]')
 def rollback(reason: Reason = "", home: Home = Path(), model_name: ModelName = DEFAULT_NAME) -> None:
-    """Make the champion before this one champion again; done twice it goes two back."""
+    """Make the previous champion champion again; a second time goes one further back."""
     _ready(home)
     from flows.console import working
     from flows.promotion import rollback as rollback_flow
@@ -108,7 +108,7 @@ def rollback(reason: Reason = "", home: Home = Path(), model_name: ModelName = D
 
 @app.command(epilog="Example: [bold]xray history --json[/bold]")
 def history(home: Home = Path(), model_name: ModelName = DEFAULT_NAME, as_json: AsJson = False) -> None:
-    """Print every decision about a model, the last one first, refusals included."""
+    """Print every decision about a model, the newest first, refusals included."""
     _ready(home)
     from flows.console import show_table
     from xray.config import Workspace
@@ -126,7 +126,7 @@ def history(home: Home = Path(), model_name: ModelName = DEFAULT_NAME, as_json: 
          record.by, record.outcome or record.draft.reason)
         for record in records
     ]  # fmt: skip
-    show_table(f"{model_name}, decisions", ("when", "verdict", "from", "to", "by", "why"), rows)
+    show_table(f"{model_name}, decisions", ("when", "result", "from", "to", "by", "reason"), rows)
 
 
 def _ready(home: Path) -> None:
@@ -137,7 +137,7 @@ def _ready(home: Path) -> None:
 
 
 def require_challenger(home: Path, model_name: str, version: int | None) -> None:
-    """Refuse before Prefect has a run of it what cannot be judged.
+    """Refuse a promotion that cannot be evaluated, before Prefect has a run of it.
 
     Args:
         home: The folder that holds data/ and mlruns/.
@@ -153,19 +153,19 @@ def require_challenger(home: Path, model_name: str, version: int | None) -> None
     from xray.promotion.promote import find_challenge
 
     workspace = Workspace(home=home.resolve())
-    with doing("looking up the versions"):
+    with doing("reading the versions"):
         found = versions(workspace, model_name)
         if version is None and found and not any("challenger" in each.aliases for each in found):
             newest = command("promote", found[0].version, *_named(model_name), home=home)
             raise XrayError(
-                f"a version must bear the alias challenger, or be named, such as {newest}. "
-                f"Received: none of {model_name} does"
+                f"name a version, such as {newest}, because none has the alias challenger. "
+                f"Received: no version of {model_name}"
             )
         find_challenge(workspace, model_name, version)
 
 
 def require_champion_before(home: Path, model_name: str) -> None:
-    """Refuse before Prefect has a run of it what cannot be rolled back.
+    """Refuse a rollback that is not possible, before Prefect has a run of it.
 
     Raises:
         RegistryError: There is no champion before this one.
@@ -174,7 +174,7 @@ def require_champion_before(home: Path, model_name: str) -> None:
     from xray.config import Workspace
     from xray.promotion.promote import find_rollback_target
 
-    with doing("looking up the versions"):
+    with doing("reading the versions"):
         find_rollback_target(Workspace(home=home.resolve()), model_name)
 
 

@@ -11,14 +11,14 @@ from xray.errors import XrayError
 
 @app.command(epilog="Example: [bold]xray score inbox --output scores[/bold]")
 def score(
-    folder: Annotated[Path, typer.Argument(help="Folder of new scans; folders below it count.", show_default=False)],
-    output: Annotated[Path, typer.Option("--output", help="Folder that keeps the scores.", show_default=False)],
-    rescore: Annotated[bool, typer.Option("--rescore", help="Score what only other versions have scored.")] = False,
+    folder: Annotated[Path, typer.Argument(help="Folder of new scans, subfolders included.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", help="Folder for the scores.", show_default=False)],
+    rescore: Annotated[bool, typer.Option("--rescore", help="Score also what other versions have scored.")] = False,
     model_name: Annotated[str, typer.Option("--model-name", help="The registered model.")] = DEFAULT_NAME,
     dask: Dask = None,
     home: Home = Path(),
 ) -> None:
-    """Score the scans that are new in a folder, and say whether they differ from the model's own."""
+    """Score the new scans in a folder, and say whether they differ from those that the model was made from."""
     from flows.preflight import require_cluster, require_store, require_text
     from xray.scoring.inbox import require_outside
 
@@ -51,7 +51,7 @@ def score(
         rows = report.values()["rows"]
         if rows:
             show_table(f"Drift, run {report.entry.name}", list(rows[0]), [list(row.values()) for row in rows])
-    ends = {} if scored.entry else {"scores": f"nothing is new: no file was written in {output}"}
+    ends = {} if scored.entry else {"scores": f"no new scans: no file was written in {output}"}
     for path in (scored.entry.scores, scored.entry.rejects) if scored.entry else ():
         if path.exists():
             ends[path.name.partition("-")[0]] = str(path)

@@ -24,11 +24,11 @@ def up(
     ] = DEPLOYMENTS,
     notify: Annotated[
         str | None,
-        typer.Option(metavar="TYPE/NAME", help="Tell failed runs through this notification block of Prefect's."),
+        typer.Option(metavar="TYPE/NAME", help="Send failed runs to this notification block of Prefect's."),
     ] = None,
     home: Home = Path(),
 ) -> None:
-    """Run Prefect's server, MLflow's server and a worker until Ctrl-C, all on 127.0.0.1 alone."""
+    """Run Prefect's server, MLflow's server and a worker until Ctrl-C, all on 127.0.0.1 only."""
     from flows.preflight import require_file, require_writable
     from flows.servers.run_servers import Plan
     from flows.servers.run_servers import up as run_servers
@@ -42,7 +42,7 @@ def up(
 def ui(
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="A free port.")] = 5000, home: Home = Path()
 ) -> None:
-    """Start MLflow's own UI on the store under mlruns/, on 127.0.0.1 alone; where xray up runs it, say where."""
+    """Start MLflow's UI for the store under mlruns/, on 127.0.0.1 only; if xray up runs it, print its address."""
     from flows.preflight import require_free, require_store
     from flows.servers.server_registry import access, running
 

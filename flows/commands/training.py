@@ -47,12 +47,12 @@ def cross_validate(
     data: Data,
     recipe: Recipe = "default",
     settings: Settings = None,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, max=20, help="Train each fold with so many seeds.")] = 1,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, max=20, help="Number of seeds to train each fold with.")] = 1,
     dask: Dask = None,
     home: Home = Path(),
     prepared: Prepared = None,
 ) -> None:
-    """Train on every fold, for mean, spread and out-of-fold scores. No model is registered."""
+    """Train on every fold: mean, spread and out-of-fold scores. No model is registered."""
     configure_environment(home, trains=True)
     from flows.preflight import checked_request, require_cluster
 
@@ -88,7 +88,7 @@ def prepare(
     home: Home = Path(),
     prepared: Prepared = None,
 ) -> None:
-    """Go as far as the catalog and the pixel store, and print the counts and the audit's findings."""
+    """Clean, decode and audit without training: make catalog and pixel store, and print the audit's findings."""
     configure_environment(home)
     from flows.preflight import checked_request, require_cluster
 
@@ -113,7 +113,7 @@ def prepare(
 
 @app.command(epilog="Example: [bold]xray demo[/bold]")
 def demo(home: Home = Path()) -> None:
-    """Make a phantom data set and run the whole pipeline on it, in under three minutes."""
+    """Make a set of phantoms (synthetic scans) and run the whole pipeline on it, in under three minutes."""
     configure_environment(home, trains=True)
     data = home / "data" / "demo-phantoms"
     from xray.data.sources.coronahack import METADATA_NAME

@@ -31,19 +31,19 @@ def tune(
     recipe: Recipe = "default",
     *,
     trials: Annotated[
-        int, typer.Option("--trials", min=1, max=10_000, help="Trials in all; those that are there count.")
+        int, typer.Option("--trials", min=1, max=10_000, help="Total number of trials, existing ones included.")
     ] = 20,
     space: Annotated[
-        Path | None, typer.Option("--space", metavar="FILE", help="A .toml file of keys and their values.")
+        Path | None, typer.Option("--space", metavar="FILE", help="A .toml file of settings and their values.")
     ] = None,
     objective: Annotated[
-        Literal["val_loss", "val_auc"], typer.Option("--objective", help="The figure on VALIDATION to search by.")
+        Literal["val_loss", "val_auc"], typer.Option("--objective", help="The VALIDATION metric to optimize.")
     ] = "val_loss",
     startup_trials: Annotated[
-        int, typer.Option("--startup-trials", min=0, help="Prune none before so many are complete.")
+        int, typer.Option("--startup-trials", min=0, help="Completed trials before pruning starts.")
     ] = 5,
     warmup_epochs: Annotated[
-        int, typer.Option("--warmup-epochs", min=0, help="Prune none in its first epochs, so many.")
+        int, typer.Option("--warmup-epochs", min=0, help="Epochs of each trial before it can be pruned.")
     ] = 2,
     storage: Annotated[
         str | None,
@@ -56,7 +56,7 @@ def tune(
     home: Home = Path(),
     prepared: Prepared = None,
 ) -> None:
-    """Search a recipe's best values by VALIDATION scans, and prune trials that lag. TEST is not looked at."""
+    """Search the best values of a recipe with the VALIDATION scans, and stop bad trials early. TEST is not used."""
     configure_environment(home, trains=True)
     from flows.preflight import checked_request, require_cluster
     from xray.tuning.search_space import DEFAULT_SPACE, Search, load_space
@@ -90,10 +90,10 @@ def _show(searched: "StudyResult", request: "Request", home: Path) -> None:
     show_table(f"{request.config.recipe}, best trials on VALIDATION", *searched.table())
     best = searched.best
     ends = {
-        "trials": f"{counts}{'' if searched.tried else ' (all were there: nothing was trained)'}",
+        "trials": f"{counts}{'' if searched.tried else ' (all existed already: nothing was trained)'}",
         "run": searched.run_id,
         **pages(request.workspace, searched.run_id, home),
-        "best": f"trial {best.number}; to evaluate and register it:" if best else "none: no trial came to its end",
+        "best": f"trial {best.number}; to evaluate and register it:" if best else "none: no trial was completed",
     }
     show_next_steps(ends)
     if best is not None:

@@ -1,4 +1,4 @@
-"""What Prefect's server does by itself when a run goes silent or fails."""
+"""Automations of Prefect's server for runs without heartbeat and failed runs."""
 
 from datetime import timedelta
 
@@ -12,8 +12,8 @@ from flows.schedule import FAILED_EVENT
 from flows.servers.server_registry import HEARTBEAT_SECONDS
 from xray.errors import XrayError
 
-SILENT = "A silent run is marked Crashed"
-TOLD = "A failed run is told"
+SILENT = "Mark a run without heartbeat as Crashed"
+TOLD = "Report a failed run"
 SILENT_SECONDS = 4 * HEARTBEAT_SECONDS
 """Without a sign of life for so long, a run is dead: a busy machine may be late with one or two."""
 
@@ -37,7 +37,7 @@ def apply(client: SyncPrefectClient, notify: str | None) -> None:
 
 
 def mark_zombie_runs() -> AutomationCore:
-    """Mark a run Crashed that gives no sign of life any more, as Prefect's documentation of zombie flows has it.
+    """Mark a run without heartbeat as Crashed, as in Prefect's documentation of zombie flows.
 
     Any other event of the run ends the watch: its last one bears the name of its final state, of which we have our own.
     """
@@ -56,14 +56,14 @@ def mark_zombie_runs() -> AutomationCore:
         actions=[
             ChangeFlowRunState(
                 state=StateType.CRASHED,
-                message=f"No sign of life for {SILENT_SECONDS} s. Run again, it goes on from its last finished epoch.",
+                message=f"No heartbeat for {SILENT_SECONDS} s. Run again, it continues from its last finished epoch.",
             )
         ],
     )
 
 
 def notify_on_failure(client: SyncPrefectClient, notify: str) -> AutomationCore:
-    """Send one line through a notification block when a run has failed.
+    """Send one line to a notification block when a run has failed.
 
     Raises:
         XrayError: There is no such block.

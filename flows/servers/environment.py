@@ -1,4 +1,4 @@
-"""The process that a command runs in: where Prefect keeps its state, what stays quiet, and how memory is kept."""
+"""The environment of a command's process: Prefect's state, log levels, and memory settings."""
 
 import os
 import platform
@@ -140,7 +140,7 @@ def served(home: Path, meanwhile: Callable[[], None] = lambda: None) -> Iterator
         yield
     except (httpx.TransportError, PrefectHTTPStatusError) as error:
         require_writable(home)  # a server whose disk is full says no more than 500
-        raise XrayError(f"Prefect's server must answer; given again, the command goes on. Received: {error}") from error
+        raise XrayError(f"Prefect's server must answer; the same command continues. Received: {error}") from error
 
 
 def _require_answer(url: str) -> None:
@@ -158,7 +158,7 @@ def _require_answer(url: str) -> None:
         except httpx.HTTPStatusError as refusal:
             answer = f"{redacted(url)} answers {refusal.response.status_code}"
             raise XrayError(
-                f"{CLIENT_PASSWORD} must be what the server of PREFECT_API_URL demands. Received: {answer}"
+                f"{CLIENT_PASSWORD} must be the password of the server of PREFECT_API_URL. Received: {answer}"
             ) from refusal
 
 

@@ -1,4 +1,4 @@
-"""Processes of ours that end with the one that started them, whatever ended that: a signal, kill -9 or a crash."""
+"""Processes that end with their parent, whether it ended by a signal, kill -9 or a crash."""
 
 import os
 import signal

@@ -73,8 +73,10 @@ def last_line(said: str) -> str:
 
 
 def _line(database: object, reason: str, moved: bool = True) -> str:
-    way = "; moved away, a new one is made, and only Prefect's list of past runs is lost" if moved else ""
-    return f"Prefect's database must be whole, writable and of no newer version{way}. Received: {database}: {reason}"
+    way = "; move it away and a new one is created; only Prefect's list of past runs is lost" if moved else ""
+    return (
+        f"Prefect's database must be undamaged, writable and of no newer version{way}. Received: {database}: {reason}"
+    )
 
 
 def _file(url: str) -> Path | None:

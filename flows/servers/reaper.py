@@ -1,4 +1,4 @@
-"""What ends the servers of an `xray up` that was killed with -9: `python -m flows.servers.reaper PID MARK`.
+"""Ends the servers of an `xray up` that was killed with -9: `python -m flows.servers.reaper PID MARK`.
 
 It is in a session of its own, waits for the end of `xray up`, and then finds nothing to do, unless that had no time.
 """
@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def marked(mark: str) -> list[psutil.Process]:
-    """Find the processes that bear a mark, wherever they have moved: into other sessions, or to another parent."""
+    """Find the processes with a mark, even in other sessions or with another parent."""
 
     def found() -> Iterator[psutil.Process]:
         for process in psutil.process_iter():

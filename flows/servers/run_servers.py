@@ -118,7 +118,7 @@ def up(plan: Plan) -> int:
         _say(f"Starting Prefect, MLflow and a worker; their logs are in {plan.log('').parent}")
         others = open_to_others(plan.home)
         if others:
-            _say(f"Other users can look into {' and '.join(others)}; closed by: chmod -R go= {shlex.join(others)}")
+            _say(f"Other users can read {' and '.join(others)}; to prevent that: chmod -R go= {shlex.join(others)}")
         return _run(plan)
 
 
@@ -146,7 +146,7 @@ def _run(plan: Plan) -> int:
 
 @contextmanager
 def _reaped(mark: str) -> Iterator[None]:
-    """Have someone outlive this process who ends what bears the mark, should this process be killed."""
+    """Start a process that ends everything with the mark if this process is killed."""
     command = [sys.executable, "-P", "-m", "flows.servers.reaper", str(os.getpid()), mark]
     nothing = subprocess.DEVNULL
     environment = {**os.environ, "PYTHONPATH": import_path()}
@@ -161,13 +161,13 @@ def _reaped(mark: str) -> Iterator[None]:
 
 
 def _told(plan: Plan, name: str, code: int) -> int:
-    """Say why all ended: in one line where Prefect's database is what is wrong, or else with the log's last lines."""
+    """Say why everything ended: in one line if Prefect's database is the reason, else with the log's last lines."""
     text = plan.log(name).read_text(encoding="utf-8", errors="replace")
     known = cause(text, plan.database) if name == "prefect" else None
     if known:
         raise XrayError(known)
     tail = text.splitlines()[-TAIL_LINES:]
-    sys.stderr.write(f"xray: {name} ended by itself, and so all ended. Received: code {code}; {plan.log(name)} ends:\n")
+    sys.stderr.write(f"xray: {name} stopped, so all were stopped. Received: code {code}; {plan.log(name)} ends:\n")
     sys.stderr.writelines(f"  {redacted(line)}\n" for line in tail)
     return 1
 
@@ -218,7 +218,7 @@ def _already(home: Path) -> str:
 def _require_own_store() -> None:
     if os.environ.get("MLFLOW_TRACKING_URI", "").startswith("http"):
         raise XrayError(
-            "MLFLOW_TRACKING_URI must be unset, or name a database, where MLflow's server is to be started. "
+            "MLFLOW_TRACKING_URI must be unset or name a database, because xray up starts MLflow's server. "
             "Received: the address of a server"
         )
 

@@ -86,7 +86,7 @@ def running(home: Path) -> Running | None:
 
 def access(home: Path) -> str:
     """Say how a person gets in: where the password stands, not what it is, for a terminal's lines are often kept."""
-    return f"password {password_file(home)} (a page asks for its line, once; any user's name will do)"
+    return f"password {password_file(home)} (paste its line when a page asks; any user name works)"
 
 
 def shell_access(home: Path, servers: Running) -> list[str]:

@@ -37,10 +37,10 @@ def main() -> None:
     _say(f"MLflow   {mlflow}/#/experiments?workflowType=machine_learning")
     _say(f"Prefect  {prefect}")
     _say(access(Path(home)))
-    _say("In another shell, before commands of Prefect's own:")
+    _say("In another shell, before Prefect's own commands:")
     for line in shell_access(Path(home), servers):
         _say(f"  {line}")
-    _say("Ctrl-C ends them and whatever they run.")
+    _say("Ctrl-C ends them and everything they run.")
     _become_worker(Path(log))
 
 
@@ -99,7 +99,7 @@ def prepare(deployments: Path, log: Path, notify: str | None) -> None:
     with log.open("ab") as lines:
         code = subprocess.run(command, stdout=lines, stderr=subprocess.STDOUT, check=False).returncode
     if code != 0:
-        raise XrayError(f"{deployments} must be a file that prefect deploy takes. Received: what stands in {log}")
+        raise XrayError(f"{deployments} must be a file that prefect deploy accepts. Received: the errors in {log}")
 
 
 def _become_worker(log: Path) -> None:

@@ -159,7 +159,7 @@ MISTAKES = {
     "a file for a folder": Mistake(["prepare", "a file"], ["an existing folder", "Received: a file"]),
     "no metadata": spoilt([f"must hold {METADATA}"], lambda text: None),
     "empty metadata": spoilt([METADATA, "an empty file"], lambda text: b""),
-    "a header alone": spoilt([METADATA, "a header alone"], lambda text: text.splitlines()[0].encode()),
+    "only a header": spoilt([METADATA, "only a header"], lambda text: text.splitlines()[0].encode()),
     "not CSV": spoilt([METADATA, "must be CSV", "line 42"], added('1,"a"b"')),
     "a row too short": spoilt([METADATA, "line 42", "6 fields. Received: 2"], added("1,a")),
     "not UTF-8": spoilt([METADATA, "must be UTF-8", "line 42"], lambda text: text.encode() + b"1,caf\xe9.png,,,,\n"),
@@ -207,8 +207,8 @@ MISTAKES = {
     "a device for a scan": Mistake(["predict", "/dev/zero"], [NO_FILE, "/dev/zero (unreadable: ", "a device)"]),
     "3 GB for a scan": Mistake(["explain", "sparse"], [NO_FILE, "sparse (too-large: ", "Received: 3,000,000,000)"]),
     "a link to itself": Mistake(["predict", "loop"], ["Received: loop (Too many levels of symbolic links)"]),
-    "nothing from standard input": Mistake(["predict", "-"], ["standard input must bring a scan. Received: nothing"]),
-    "nothing from it to explain": Mistake(["explain", "-"], ["standard input must bring a scan. Received: nothing"]),
+    "nothing from standard input": Mistake(["predict", "-"], ["standard input must contain a scan. Received: nothing"]),
+    "nothing from it to explain": Mistake(["explain", "-"], ["standard input must contain a scan. Received: nothing"]),
     "a name with control characters": Mistake(["predict", "\x1b[31m\nb\x9b.png"], [r"\x1b[31m b\xc2\x9b.png (No such"]),
     "a name that is no UTF-8": Mistake(["explain", f"{LATIN}.png"], [r"Received: r\xf6.png (No such file"]),
     "data that is no UTF-8": Mistake(["prepare", LATIN], [f"the data folder {TEXT}", r"Received: r\xf6"]),
@@ -223,7 +223,7 @@ MISTAKES = {
     "maps below a file": Mistake(["explain", "a file", "--output", "a file/x"], ["--output must be", "a file/x"]),
     "no runs yet": Mistake(["runs"], ["start with xray demo", "mlruns"]),
     "no runs to compare": Mistake(["compare", "one", "other"], ["start with xray demo", "mlruns"]),
-    "one run to compare": Mistake(["compare", "one"], ["two or more runs", "Received: one"]),
+    "one run to compare": Mistake(["compare", "one"], ["at least two runs", "Received: one"]),
     "no inbox": Mistake(["score", "nowhere", "--output", "scores"], ["an existing folder", "Received: nowhere"]),
     "scores among the scans": Mistake(["score", "good", "--output", "good/s"], ["outside the inbox", "good/s"]),
     "a scheduler that does not answer": Mistake(
@@ -379,7 +379,7 @@ def test_a_mistyped_command_ends_in_one_line_that_names_its_help_and_code_2(
     assert answer.code == 2
     assert answer.err.startswith("xray: ") and answer.err.count("\n") == 1
     assert words in answer.err
-    assert answer.err.endswith(" --help says what there is\n")
+    assert answer.err.endswith(" --help lists the options\n")
 
 
 def test_phantoms_are_drawn_by_the_command(tmp_path: Path) -> None:

@@ -71,13 +71,13 @@ def test_a_terminal_shows_what_is_done_and_how_far_it_is_and_leaves_nothing(monk
     written = StringIO()
     terminal = Console(file=written, force_terminal=True, width=80, color_system=None)
     monkeypatch.setattr(screen, "console", terminal)
-    with screen.watching(), doing("looking inside") as now:
+    with screen.watching(), doing("inspecting") as now:
         watch = watcher.get()
         assert watch is not None
         now("maps")
         watch("scans", 3, 8)
     frames = written.getvalue().splitlines()  # the last one is drawn when the block ends
-    assert any("looking inside: maps" in line and " s" in line for line in frames)
+    assert any("inspecting: maps" in line and " s" in line for line in frames)
     assert any("scans" in line and "3/8" in line for line in frames)
     assert max(len(line) for line in frames) <= 100, "with what moves the cursor"
 

@@ -56,7 +56,7 @@ def test_a_terminal_brings_no_scan(monkeypatch: pytest.MonkeyPatch) -> None:
     above, below = pty.openpty()
     with os.fdopen(below) as terminal:
         monkeypatch.setattr("sys.stdin", terminal)
-        with pytest.raises(XrayError, match=r"^standard input must bring a scan, as in .* Received: a terminal$"):
+        with pytest.raises(XrayError, match=r"^standard input must contain a scan, as in .* Received: a terminal$"):
             contents([STANDARD_INPUT])
     os.close(above)
 

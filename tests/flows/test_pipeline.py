@@ -14,7 +14,7 @@ from flows.pipeline import pipeline, prepare
 from xray.config import Request, load_config
 from xray.errors import TrainingError
 
-TASKS = ["clean", "normalize", "audit and split", "train", "evaluate", "look inside", "register"]
+TASKS = ["clean", "normalize", "audit and split", "train", "evaluate", "inspect", "register"]
 SEED_TASKS = [*TASKS[:3], "fold 0, seed 0", "fold 0, seed 1", "combine", *TASKS[4:]]
 SCANS = 80
 SETTINGS = [
@@ -204,7 +204,7 @@ def test_prefects_form_shows_fields_bounds_and_descriptions(flow: Any) -> None:
     assert schema["required"] == ["request"]
     epochs = schema["definitions"]["Training"]["properties"]["epochs"]
     assert (epochs["minimum"], epochs["maximum"], epochs["default"]) == (1, 10_000, 60)
-    assert epochs["description"] == "Most epochs to train."
+    assert epochs["description"] == "Maximum number of epochs."
     undescribed = [
         f"{section}.{name}"
         for section, definition in schema["definitions"].items()

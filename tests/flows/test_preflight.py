@@ -24,7 +24,7 @@ def test_weights_that_cannot_be_had_are_missed_before_a_scan_is_decoded(
         monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{taken.getsockname()[1]}")
         monkeypatch.delenv("no_proxy", raising=False)
         monkeypatch.delenv("NO_PROXY", raising=False)
-        with pytest.raises(TrainingError, match=f"needs {brought.name}_weights_.*_no_top.h5: bring it to") as refused:
+        with pytest.raises(TrainingError, match=f"needs {brought.name}_weights_.*_no_top.h5: copy it to") as refused:
             checked_request(phantoms, "quick", imagenet, home, trains=True)
     assert str(brought.parent) in str(refused.value)
     with pytest.raises(TrainingError, match="model.weights must be readable. Received: "):
@@ -53,7 +53,7 @@ def test_a_home_whose_disk_is_full_is_refused_and_left_as_it_was(
     tmp_path: Path, disk_with_room_for: Callable[[int], AbstractContextManager[None]]
 ) -> None:
     (tmp_path / "kept").write_text("kept")
-    with disk_with_room_for(500), pytest.raises(XrayError, match="--home must be a folder that can be written"):
+    with disk_with_room_for(500), pytest.raises(XrayError, match="--home must be a writable folder"):
         require_writable(tmp_path)
     require_writable(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]

@@ -56,12 +56,12 @@ def test_a_refusal_is_a_normal_end_that_says_why(refused: State[Any]) -> None:
 def test_prefect_shows_the_rules_as_an_artifact(refused: State[Any]) -> None:
     text = artifact(refused)
     assert "| specificity must be at least 0.5 | 0.000 (0.000 to 0.000) | no |" in text
-    assert "look 1 at them" in text and "Champion before: none" in text
+    assert "look 1 at them" in text and "Previous: none" in text
 
 
 def test_force_promotes_what_cannot_be_judged_and_says_so(forced: State[Any]) -> None:
     assert forced.name == "Promoted"
-    assert "a test (forced; not judged: every scan that judges must lie there unchanged" in str(forced.message)
+    assert "a test (forced; not judged: every scan of the evaluation must be there unchanged" in str(forced.message)
     assert "not judged" in artifact(forced)
 
 
@@ -72,7 +72,7 @@ def test_the_record_names_the_flow_run(forced: State[Any]) -> None:
 def test_what_cannot_be_judged_fails_without_force(forced: State[Any], home: Workspace, tmp_path: Path) -> None:
     state = ended(promote, version=2, data=tmp_path, model_name=NAME, home=home.home)
     assert state.is_failed()
-    with pytest.raises(DataError, match="every scan that judges must lie there unchanged"):
+    with pytest.raises(DataError, match="every scan of the evaluation must be there unchanged"):
         state.result()
 
 

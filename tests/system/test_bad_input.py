@@ -227,7 +227,7 @@ def test_a_full_disk_ends_in_one_line_and_leaves_the_store_whole(
     assert ended.code == 2
     assert ended.err.startswith("xray: ")
     assert ended.err.count("\n") == 1, ended.err
-    assert "must be writable and have room" in ended.err
+    assert "must be writable and have free space" in ended.err
     assert content(store_of(xray)) == before
     assert ended.left == []
 

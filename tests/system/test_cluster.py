@@ -118,7 +118,7 @@ def test_nothing_to_decode_starts_no_cluster(scans: Path, tmp_path: Path) -> Non
 
 def test_a_file_that_changed_is_told_as_here(scans: Path, tmp_path: Path) -> None:
     of_path = digests(scans) | {"007.png": 64 * "0"}
-    with pytest.raises(DataError, match=r"^scans must not change while they are prepared; .*007\.png$"):
+    with pytest.raises(DataError, match=r"^scans must not change during preparation; .*007\.png$"):
         fill(scans, of_path, SMALL, tmp_path, workers=cluster_at("local"))
 
 
@@ -145,7 +145,8 @@ def test_a_scan_that_ends_each_worker_is_named_in_one_line_and_what_is_finished_
     with (
         dask.config.set({"distributed.worker.preload": [str(preload)]}),
         pytest.raises(
-            DataError, match=r"^a scan must not end the worker .* Received: deadly\.png: 4 workers died of it$"
+            DataError,
+            match=r"^a scan must not crash its decoding worker .* Received: deadly\.png: 4 workers crashed on it$",
         ),
     ):
         fill(tmp_path / "scans", digests(tmp_path / "scans"), SMALL, tmp_path / "store", workers=cluster_at("local"))
@@ -194,7 +195,7 @@ def test_a_worker_of_another_version_is_refused_in_one_line(
     with started(tmp_path, "worker", [*WORKER, scheduler[1], "--no-nanny"], settings) as worker:
         until(lambda: worker.said("Registered to:"), "the worker is there")
         with (
-            pytest.raises(XrayError, match=f"^each Dask worker must have what is here: .* Received: .*{said}"),
+            pytest.raises(XrayError, match=f"^each Dask worker must have our versions: .* Received: .*{said}"),
             dask_workers(scheduler[1], most=1),
         ):
             pass
@@ -214,7 +215,7 @@ def test_a_scheduler_that_goes_away_is_one_line_and_what_is_finished_is_kept(
                 if done > 100:
                     process.kill()
 
-            with pytest.raises(XrayError, match=f"must answer to the end; .* Received: {address} went away$"):
+            with pytest.raises(XrayError, match=f"must keep answering; .* Received: {address} stopped answering$"):
                 fill(scans, digests(scans), SMALL, tmp_path, progress=end_scheduler, workers=cluster_at(address))
     resumed = fill(scans, digests(scans), SMALL, tmp_path)
     assert resumed.reused >= 48

@@ -299,7 +299,7 @@ def killed_with_its_worker(killed: Training, house: House) -> Training:
     until(lambda: killed.state == "Crashed", "the worker tells of the end")
     second = house.train(seed=3, epochs=FEW)
     until(lambda: second.state == "Running", "the second run is under way")
-    until(lambda: second.said("Another training is under way"), "it waits for the turn that a dead training holds")
+    until(lambda: second.said("Another training is running"), "it waits for the turn that a dead training holds")
     house.processes["worker"].kill()
     for process in house.runs_of_flows():
         process.kill()
@@ -317,7 +317,7 @@ class TestKilled:
     ) -> None:
         assert killed_with_its_worker.state == "Running"
         until(lambda: killed_with_its_worker.state == "Crashed", "it is marked Crashed", seconds=SILENT_SECONDS + 90)
-        assert "No sign of life" in killed_with_its_worker.message
+        assert "No heartbeat" in killed_with_its_worker.message
 
     def test_the_next_one_gets_its_turn_and_resumes(
         self, killed: Training, killed_with_its_worker: Training, house: House
@@ -326,7 +326,7 @@ class TestKilled:
         third = house.train(seed=3, epochs=FEW)
         third.end(seconds=LEASE_SECONDS + 180)
         assert third.state == "Completed", third.message
-        assert third.said("training goes on after epoch")
+        assert third.said("training continues after epoch")
         assert sorted(sent(house, third.mlflow_run)) == list(range(1, FEW + 1))
 
 

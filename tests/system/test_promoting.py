@@ -47,7 +47,7 @@ def test_models_promote_history_and_rollback(xray: Command, home: Workspace, doc
     policy = ("--set", "promotion.min_specificity=0", "--set", "promotion.max_calibration_error=1")
     promoted = xray(*_version(named, "1"), *policy, *where)
     assert promoted.code == 0, promoted
-    assert f"{NAME} version 1 promoted: every rule of the policy holds" in promoted.out
+    assert f"{NAME} version 1 promoted: every rule of the policy passes" in promoted.out
     forced = xray(*_version(force, "2"), *where)
     assert forced.code == 0 and f"{force[-1]} (forced; specificity must be at least 0.5" in forced.out, forced
     listed = json.loads(xray(*models, "--json", *where).out)

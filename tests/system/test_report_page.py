@@ -196,14 +196,14 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]  # fmt: skip
     page = Page(
         title="article, seed 3, on chest X-rays: is it pneumonia?",
-        safety="It supports a doctor's judgement and never replaces it. It is no medical device.",
+        safety="It supports a doctor's judgement and never replaces it. It is not a medical device.",
         lead=[
             "A network of the article's kind was trained on 4,230 scans of 2,713 patients and judged on 624 scans of "
             "the official TEST split, of which it had seen none. Its threshold was chosen on validation scans alone.",
             "Positive means pneumonia. Intervals are 95 %, by a bootstrap over patients.",
         ],
         about={"Written": "25 November 2026", "MLflow run": Link("0f" * 16, "http://127.0.0.1:9/#/runs/" + "0f" * 16)},
-        notice="These are phantoms: scans drawn by a program, of nobody.",
+        notice="These are phantoms: synthetic scans drawn by a program.",
         points=[Point(f"Point {n}", "The rule asks for at most 2.0%; on TEST it is 27.3%: not kept.", n % 2 == 0)
                 for n in range(8)],
         headline=[
@@ -213,7 +213,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ],
         sections=[
             Part("How well it tells them apart", ["Two thresholds stand side by side: the chosen one and 0.5."],
-                 {"Figures on TEST": Table(COLUMNS, evaluated.rows())}, shown[1:2]),
+                 {"Metrics on TEST": Table(COLUMNS, evaluated.rows())}, shown[1:2]),
             Part("Does the probability mean what it says?", ["Nearly: see the gaps."], {}, shown[2:3]),
             Part("Where it is weak, slice by slice", ["The worst slice is named first."],
                  {"Slices of TEST, each with its interval": Table(

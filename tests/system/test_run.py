@@ -24,7 +24,7 @@ RUN += [part for key, value in SETTINGS.items() for part in ("--set", f"{key}={v
 
 OURS = re.compile(
     r"\d\d:\d\d:\d\d  (\d+ digests, |pixel store \w+: \d+ decoded, |train: |validation: "
-    r"|training goes on after epoch |epoch \d+/\d+  loss "
+    r"|training continues after epoch |epoch \d+/\d+  loss "
     r"|[a-z][A-Za-z' :]*(, for \d+ s|: [\d,]+ of [\d,]+)?$)"
 )
 LAST = ["model", "not", "promote", "run", "report", "scores", "MLflow", "Prefect", "It"]

@@ -61,9 +61,9 @@ def test_two_machines_and_a_disk_prepare_the_same(
 def test_mistakes_end_in_one_line(xray: Command, bucket: S3Path) -> None:
     write_phantoms(xray.folder / "few", scans=80, seed=0, size=(64, 64))
     said = {
-        "must bear no credentials": ["s3://key:wJalr@scans/data"],
+        "must not contain credentials": ["s3://key:wJalr@scans/data"],
         "--prepared must be s3://BUCKET/FOLDER": ["few", "--prepared", "elsewhere"],
-        "--prepared must lie in a bucket that is there": ["few", "--prepared", "s3://no-such-bucket/shared"],
+        "--prepared must be in an existing bucket": ["few", "--prepared", "s3://no-such-bucket/shared"],
         "data folder must be an existing folder. Received: s3://no-such-bucket/scans": ["s3://no-such-bucket/scans"],
         f"data folder must be an existing folder. Received: {bucket}/none": [f"{bucket}/none"],
     }

@@ -102,7 +102,7 @@ def rows(xray: Command, kind: str = "scores") -> pd.DataFrame:
 
 def test_each_scan_is_scored_and_the_page_rejected(first: Ended, xray: Command) -> None:
     assert (first.code, first.err, first.left) == (0, "", [])
-    assert "It is no medical device." in first.out
+    assert "It is not a medical device." in first.out
     assert "Drift, run" in first.out
     assert r"r\xf6ntgen.png" in set(rows(xray)["image"])
     reasons = rows(xray, "rejects").set_index("image")["reason"]
@@ -120,9 +120,9 @@ def test_the_scores_are_those_of_the_training(first: Ended, xray: Command) -> No
 
 def test_a_renamed_and_a_twice_delivered_file_are_not_scored_again(renamed: Ended) -> None:
     assert (renamed.code, renamed.err) == (0, "")
-    assert "nothing is new: no file was written" in renamed.out
+    assert "no new scans: no file was written" in renamed.out
     files = re.search(r"files in the inbox\W+(\d+)", renamed.out)
-    assert files and re.search(rf"not new: scored before, or the bytes of another\W+{files[1]}\b", renamed.out)
+    assert files and re.search(rf"not new: scored before, or a copy of another file\W+{files[1]}\b", renamed.out)
 
 
 def test_killed_midway_nothing_is_lost_and_nothing_scored_twice(
@@ -130,7 +130,7 @@ def test_killed_midway_nothing_is_lost_and_nothing_scored_twice(
 ) -> None:
     assert 0 < killed < DELIVERED_LATER
     assert (resumed.code, resumed.err, resumed.left) == (0, "", [])
-    assert re.search(rf"finished by a run before\W+{killed:,}\b", resumed.out)
+    assert re.search(rf"finished by an earlier run\W+{killed:,}\b", resumed.out)
     scores = rows(xray)
     assert scores["sha256"].is_unique
     delivered = [path for path in inbox.rglob("*") if path.is_file() and path.suffix != ".part"]
@@ -170,5 +170,5 @@ def test_in_a_home_that_may_not_be_written_a_scan_is_still_answered_and_scoring_
     assert (predicted.code, predicted.err) == (0, "")
     assert scan.name in predicted.out
     assert refused.code == 2
-    assert refused.err.startswith("xray: --home must be a folder that can be written. Received: ")
+    assert refused.err.startswith("xray: --home must be a writable folder. Received: ")
     assert refused.err.count("\n") == 1

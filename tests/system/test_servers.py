@@ -145,7 +145,7 @@ def test_the_deployments_are_there_with_their_schedules(up: Up) -> None:
 
 def test_a_silent_run_is_watched_for_and_nobody_is_told_of_failures(up: Up) -> None:
     found = [automation["name"] for automation in up.prefect.ask("automations/filter")]
-    assert found == ["A silent run is marked Crashed"]
+    assert found == ["Mark a run without heartbeat as Crashed"]
 
 
 def test_the_scheduler_makes_runs_and_the_worker_completes_one(up: Up, completed: dict[str, Any]) -> None:

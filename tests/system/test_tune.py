@@ -96,7 +96,7 @@ def again(xray: Command, killed: Path) -> str:
 
 def test_given_again_it_goes_on_in_the_trial_that_was_killed(killed: Path, again: str) -> None:
     assert "trial 0: " not in again
-    assert "training goes on after epoch " in again
+    assert "training continues after epoch " in again
     assert "3 complete, 0 pruned, 0 diverged" in again
     parent, children = runs_of(killed)
     assert {run.info.status for run in (parent, *children)} == {"FINISHED"}
@@ -106,7 +106,7 @@ def test_given_again_it_goes_on_in_the_trial_that_was_killed(killed: Path, again
 
 def test_given_once_more_it_trains_nothing_and_says_so(xray: Command, again: str) -> None:
     printed = ended(xray, *COMMAND, "--home", "home")
-    assert "all were there: nothing was trained" in printed
+    assert "all existed already: nothing was trained" in printed
     assert "epoch 1/" not in printed
 
 

@@ -96,7 +96,7 @@ def test_the_demo_model_explains_and_scores(shell: Shell, documented: Documented
     scored = documented.run(shell, score)
     assert re.search(rf"scored\W+{inbox}\b", scored.out)
     assert "Drift, run" in scored.out
-    assert "nothing is new: no file was written" in documented.run(shell, again).out
+    assert "no new scans: no file was written" in documented.run(shell, again).out
 
 
 def test_phantoms_are_drawn(shell: Shell, documented: Documented) -> None:
@@ -158,7 +158,7 @@ def test_folds_and_trials_end_with_their_tables(shell: Shell, documented: Docume
 
 def test_a_version_is_promoted_and_told_of(shell: Shell, documented: Documented) -> None:
     ended = documented.run(shell, documented.one("xray promote"), more=LAX)
-    assert "xray-classifier version 1 promoted: every rule of the policy holds" in ended.out
+    assert "xray-classifier version 1 promoted: every rule of the policy passes" in ended.out
     assert "champion" in documented.run(shell, documented.one("xray models")).out
     assert "promoted" in documented.run(shell, documented.one("xray history")).out
 
@@ -173,7 +173,7 @@ def test_the_champion_answers_for_files_and_a_folder(shell: Shell, documented: D
     assert (shell.folder / "scan-map.png").is_file()
     score = documented.one("xray score")
     assert re.search(rf"scored\W+{len(scans)}\b", documented.run(shell, score).out)
-    assert "nothing is new: no file was written" in documented.run(shell, score).out
+    assert "no new scans: no file was written" in documented.run(shell, score).out
 
 
 def test_the_champion_answers_without_our_commands(shell: Shell, documented: Documented) -> None:

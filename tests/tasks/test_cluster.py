@@ -66,6 +66,6 @@ def test_calls_run_in_processes_and_one_that_ends_them_all_is_told_apart() -> No
         assert process != os.getpid()
         workers.everywhere(sys.setrecursionlimit, 4321)
         assert workers.submit(sys.getrecursionlimit).result() == 4321 != sys.getrecursionlimit()
-        with pytest.raises(BrokenExecutor, match="4 workers died of it"):
+        with pytest.raises(BrokenExecutor, match="4 workers crashed on it"):
             workers.submit(os._exit, 1).result()
         assert workers.submit(os.getpid).result() not in {process, os.getpid()}

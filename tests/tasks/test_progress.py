@@ -115,12 +115,12 @@ def test_a_bar_that_cannot_be_made_stops_no_work_and_is_made_once_the_pause_is_o
 
 
 def test_a_watcher_is_told_what_cannot_be_counted_part_by_part_and_its_end(watched: list[Call]) -> None:
-    with pytest.raises(ValueError, match="failed"), doing("looking inside") as now:
+    with pytest.raises(ValueError, match="failed"), doing("inspecting") as now:
         now("maps")
         raise ValueError("failed")
     assert watched == [
-        ("looking inside", 0, None), ("looking inside", 1, 1),
-        ("looking inside: maps", 0, None), ("looking inside: maps", 1, 1),
+        ("inspecting", 0, None), ("inspecting", 1, 1),
+        ("inspecting: maps", 0, None), ("inspecting: maps", 1, 1),
     ]  # fmt: skip
 
 

@@ -80,7 +80,7 @@ def test_another_waits_and_says_so_and_then_has_its_turn(limit: None, caplog: py
         other.join(60)
     assert order == ["first", "second"]
     assert [record.message for record in caplog.records] == [
-        "Another training is under way; this one starts when that has ended"
+        "Another training is running; this one starts when it has ended"
     ]
 
 

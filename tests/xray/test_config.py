@@ -111,11 +111,11 @@ def test_names_that_homes_use_go_on_working(name: str) -> None:
         ("not TOML", "must be TOML"),
         ("training = 5\n", r"mine.toml: \[training\] must be a table. Received: 5"),
         ("about = 5\n", r"mine.toml: \[about\] must be a table. Received: 5"),
-        ("recipe = 'default'\n", "mine.toml: recipe must be the file's own name, mine.*extends"),
+        ("recipe = 'default'\n", "mine.toml: recipe must be the file's name, mine.*extends"),
         ("extends = 'defualt'\n", r"mine.toml: extends must be one of article.*\(did you mean default\?\)"),
         ("extends = 'base.toml'\n", "mine.toml: extends must be .* Received: base.toml"),
         ("extends = 3\n", "mine.toml: extends must be .* Received: 3"),
-        ("extends = 'mine.toml'\n", "extends must come to an end. Received: mine.toml extends mine.toml"),
+        ("extends = 'mine.toml'\n", "extends must not form a circle. Received: mine.toml extends mine.toml"),
     ],
 )
 def test_a_wrong_recipe_file_is_refused_in_one_line(tmp_path: Path, text: str, words: str) -> None:
@@ -200,8 +200,14 @@ class TestBackbone:
     @pytest.mark.parametrize(
         ("settings", "words"),
         [
-            (["model.backbone=densenet121"], "model.backbone: needs model.architecture=backbone. Received: 'dense"),
-            (["model.weights=imagenet"], "model.weights: needs model.architecture=backbone. Received: 'imagenet'"),
+            (
+                ["model.backbone=densenet121"],
+                "model.backbone: can only be set with model.architecture=backbone. Received: 'dense",
+            ),
+            (
+                ["model.weights=imagenet"],
+                "model.weights: can only be set with model.architecture=backbone. Received: 'imagenet'",
+            ),
             (["model.architecture=backbone"], "model.backbone: must name a network .* Received: 'none'"),
             ([*NAMED, "model.backbone=vgg"], "model.backbone: must be 'none', .* Received: 'vgg'"),
             (

@@ -75,5 +75,5 @@ def test_a_file_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None
 
 def test_a_home_that_cannot_keep_it_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("a file")
-    with pytest.raises(XrayError, match=f"--home must be a folder that can be written. Received: {tmp_path / 'home'}"):
+    with pytest.raises(XrayError, match=f"--home must be a writable folder. Received: {tmp_path / 'home'}"):
         made_password(tmp_path / "home")

@@ -71,7 +71,7 @@ class TestExtends:
 @pytest.mark.parametrize(
     ("text", "remark"),
     [
-        ("[training]\nepochs = 2\n", "mine.toml extends nothing: what it leaves out is as docs/recipes.md lists it"),
+        ("[training]\nepochs = 2\n", "mine.toml extends nothing: missing keys have the defaults in docs/recipes.md"),
         ('extends = "quick"\n', "mine.toml extends quick"),
     ],
 )

@@ -46,7 +46,7 @@ def test_an_address_that_cannot_be_taken_apart_is_not_repeated(address: str) -> 
 def test_a_driver_that_is_not_installed_is_named() -> None:
     with pytest.raises(ConfigError, match=r"needs its driver: pip install pymssql.*mssql\+pymssql://db/x"):
         require_database("mssql+pymssql://me:secret@db/x", "MLFLOW_TRACKING_URI")
-    with pytest.raises(ConfigError, match="must name a driver that there is. Received: postgresql.none://db/x"):
+    with pytest.raises(ConfigError, match="must name an existing driver. Received: postgresql.none://db/x"):
         require_database("postgresql+none://me:secret@db/x", "MLFLOW_TRACKING_URI")
 
 

@@ -1,4 +1,4 @@
-"""What is odd about a data set: duplicates, contradictions, and patients on both sides of the official split.
+"""The audit of a data set: duplicates, contradictions, and patients on both sides of the official split.
 
 Scans that would spoil the training or the test are rejected; all else is reported.
 """

@@ -98,7 +98,7 @@ def file_digests(folder: DataPath, paths: Sequence[str], index: Path, shared: S3
         _write_index(entries, index)
     if theirs is not None:
         _share_index(entries, theirs)
-    logger.info("%d digests, %d of them from the index", len(digests), _reused(found, known))
+    logger.info("%d file digests, %d of them from the index", len(digests), _reused(found, known))
     return digests
 
 
@@ -165,7 +165,7 @@ def _digest_objects(
 def _digest_object(address: S3Path, file: S3File | None, known: _Entry | None) -> _Entry | str:
     """Digest an object, unless it is known as the listing shows it; or say why it cannot be read."""
     if file is None:
-        return "it is not there"
+        return "it does not exist"
     if known is not None and (known.size, known.mtime_ns) == (file.size, file.mtime_ns):
         return known
     try:
@@ -193,7 +193,7 @@ def _fetch_index(address: S3Path) -> pd.DataFrame:
     except S3Error:
         raise
     except UNREADABLE as error:
-        logger.warning("%s cannot be read and is made anew: %s", address, error)
+        logger.warning("%s cannot be read and is created again: %s", address, error)
         return _nothing()
 
 
@@ -213,7 +213,7 @@ def _read_index(index: Path) -> pd.DataFrame:
             raise ValueError("it has no checksums")
         return _table(index)
     except UNREADABLE as error:
-        logger.warning("%s cannot be relied on and is made anew: %s", index, error)
+        logger.warning("%s cannot be trusted and is created again: %s", index, error)
         return _nothing()
 
 
@@ -224,7 +224,7 @@ def _write_index(entries: pd.DataFrame, index: Path) -> None:
             draft.write_bytes(_serialized(entries))
     except OSError as error:
         raise by_cause(
-            StoreError, f"the digest index could not be written to {index}: {error.strerror or error}", error
+            StoreError, f"the index of digests could not be written to {index}: {error.strerror or error}", error
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""What no seed could split is refused; a command asks before it starts, so scikit-learn is not loaded for it."""
+"""Refuse data that cannot be split; commands check this before they start, without loading scikit-learn."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Scans found again, byte for byte, by what a catalog says of them."""
+"""Verify that scans are still the ones in a catalog, byte for byte."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -47,7 +47,7 @@ def _require_verified(data: DataPath, wanted: Sequence[Named], copies: Path | No
     if faults:
         others = f", and {len(faults) - 1:,} others of {len(wanted):,}" if len(faults) > 1 else ""
         raise DataError(
-            "every scan that judges must lie there unchanged; --data FOLDER says where the scans lie now. "
+            "every scan of the evaluation must be there unchanged; --data FOLDER says where the scans are now. "
             f"Received: {faults[0]}{others}"
         )
 

@@ -1,1 +1,1 @@
-"""From scores to figures a reader can trust."""
+"""From scores to metrics, decisions, plots and reports."""

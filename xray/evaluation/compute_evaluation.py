@@ -1,4 +1,4 @@
-"""Score a trained network on validation and TEST scans, choose how it is read, and draw the pictures."""
+"""Score a trained network on validation and TEST scans, choose its decision rule, and draw the plots."""
 
 import json
 from dataclasses import dataclass
@@ -68,7 +68,7 @@ def write_evaluation(
 
 @dataclass(frozen=True)
 class _Computed:
-    """All that was found of one training.
+    """All results of one training.
 
     Attributes:
         reading: How its outputs are read.

@@ -1,4 +1,4 @@
-"""Judge a trained network on validation and TEST scans, or find how it was judged, which takes no TensorFlow."""
+"""Evaluate a trained network on validation and TEST scans, or find its evaluation, which needs no TensorFlow."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +37,7 @@ class Evaluated:
         return kept_table(self.folder, "scores.parquet")
 
     def report(self) -> dict[str, Any]:
-        """Read what was found.
+        """Read the report.
 
         Returns:
             `threshold`; `reading`; `metrics`, name to number, with `_low` and `_high`; `outcomes`, scans by split,

@@ -1,1 +1,1 @@
-"""Our own files: whole or not at all, proved when read, on disk or at an S3 server."""
+"""Our own files: written atomically, checked when read, on disk or at an S3 server."""

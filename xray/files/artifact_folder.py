@@ -64,12 +64,12 @@ def write_folder(folder: Path, fill: Callable[[Path], Mapping[str, Any]], prove:
         if (folder / MANIFEST).is_file():  # Another process was faster, with the same content.
             return False
         raise by_cause(
-            StoreError, f"{folder.parent} must be writable and have room. Received: {error}", error
+            StoreError, f"{folder.parent} must be writable and have free space. Received: {error}", error
         ) from error
     return True
 
 
-def is_whole(folder: Path, prove: Prove | None = None, then: str = "it is made anew") -> bool:
+def is_whole(folder: Path, prove: Prove | None = None, then: str = "it is created again") -> bool:
     """Say whether a finished folder is there; one that is damaged is set aside, and so is there no more.
 
     Args:

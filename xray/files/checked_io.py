@@ -100,7 +100,7 @@ def writing(place: object) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise by_cause(StoreError, f"{place} must be writable and have room. Received: {error}", error) from error
+        raise by_cause(StoreError, f"{place} must be writable and have free space. Received: {error}", error) from error
 
 
 def set_aside(path: Path, reason: object, then: str) -> None:
@@ -123,4 +123,4 @@ def set_aside(path: Path, reason: object, then: str) -> None:
     except OSError as error:
         words = f"{path.parent} must be writable: {path.name} is damaged. Received: {error}"
         raise by_cause(StoreError, words, error) from error
-    log.warning("%s is damaged and set aside as %s; %s: %s", path, aside.name, then, reason)
+    log.warning("%s is damaged and was renamed to %s; %s: %s", path, aside.name, then, reason)

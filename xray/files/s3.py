@@ -65,7 +65,7 @@ class S3Path:
         key = key.strip("/")
         if "@" in address or ":" in bucket or "?" in address:
             raise ConfigError(
-                "an s3:// address must bear no credentials, which the environment gives: docs/s3.md. "
+                "an s3:// address must not contain credentials, which come from the environment: docs/s3.md. "
                 "Received: one with @, : or ?, not repeated here"
             )
         if not _BUCKET.fullmatch(bucket) or (key and {"", ".", ".."} & set(key.split("/"))):
@@ -169,5 +169,5 @@ def data_path(address: Path | S3Path | str) -> DataPath:
     if scheme is None:
         return Path(address).resolve()
     if scheme[1].lower() != "s3":
-        raise ConfigError(f"scans must lie in a folder or at s3://. Received: an address with {scheme[1].lower()}://")
+        raise ConfigError(f"scans must be in a folder or at s3://. Received: an address with {scheme[1].lower()}://")
     return S3Path.parse(str(address))

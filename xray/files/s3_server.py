@@ -92,7 +92,7 @@ def _told(address: str, error: OSError) -> OSError | S3Error:
     if _is_away(code):
         return S3Unavailable(f"{address} must be reachable. Received: {said}")
     if code in _DENIED or code == "HTTP status 403":
-        return S3Error(f"{address} must be open to the environment's credentials, see docs/s3.md. Received: {said}")
+        return S3Error(f"{address} must be open to the credentials given, see docs/s3.md. Received: {said}")
     if code == "NO_SUCH_BUCKET":
-        return S3Error(f"{address} must lie in a bucket that is there. Received: {said}")
+        return S3Error(f"{address} must be in an existing bucket. Received: {said}")
     return S3Error(f"{address} must be usable. Received: {said}")

@@ -1,1 +1,1 @@
-"""The kept model: the package that scores by itself, its files, and its versions in the registry."""
+"""The saved model: a package that scores by itself, its files, and its versions in the registry."""

@@ -101,7 +101,7 @@ def refuse(workspace: Workspace, uri: str, error: Exception) -> NoReturn:
         client = store_of(workspace).client()
         version = _version_at(client, uri)
         if version is not None and not is_whole(client, version):
-            _refuse_damaged(client, version, workspace, uri, "nothing, or not all of it,")
+            _refuse_damaged(client, version, workspace, uri, "no or not all files")
     raise RegistryUnavailable(f"model {uri} must be loadable. Received: {first_line(error)}") from error
 
 
@@ -111,8 +111,7 @@ def _refuse_damaged(
     place = client.get_model_version_download_uri(version.name, version.version)
     way_on = _way_on(client, version, workspace)
     raise RegistryError(
-        f"model {uri} must have the files that were registered: put them back, or {way_on}. "
-        f"Received: {found} in {place}"
+        f"model {uri} must have its registered files: restore them, or {way_on}. Received: {found} in {place}"
     ) from None
 
 
@@ -145,7 +144,4 @@ def _way_on(client: MlflowClient, lost: ModelVersion, workspace: Workspace) -> s
             words = ["xray", "promote", str(version.version), "--force", "--reason", "the same network"]
             command = shlex.join([*words, *named, "--home", str(workspace.home)])
             return f"take version {version.version}, which is the same network: {command}"
-    return (
-        "give the xray run again that trained it, which registers its network as a new version without training it "
-        "again"
-    )
+    return "repeat the xray run that trained it; that registers its network as a new version without training it again"

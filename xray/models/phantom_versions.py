@@ -1,4 +1,4 @@
-"""Versions that learnt from phantoms: they are to try things with, and never stand before a model of real scans."""
+"""Versions trained on phantoms: for trying things out; they never replace a model of real scans."""
 
 from pathlib import Path
 
@@ -59,8 +59,8 @@ def without_alias(
     if not real:
         return registry, ""
     words = (
-        f"it learnt from phantoms and takes no alias beside version {real[0]}, which learnt from real scans; "
-        "give phantoms a name of their own with --set registry.model_name=NAME"
+        f"it was trained on phantoms, and version {real[0]} on real scans; "
+        "give phantoms their own model name with --set registry.model_name=NAME"
     )
     return registry.model_copy(update={"challenger": False}), words
 

@@ -24,9 +24,9 @@ from xray.tracking.tracker import Tracker
 logger = logging.getLogger(__name__)
 
 ABOUT = (
-    "Tells pneumonia from normal on frontal chest X-rays. A version is a network with its own threshold; its line says "
-    f"what it reached on TEST, its run holds the evidence. `{CHAMPION}` is the one in use, `{CHALLENGER}` the one that "
-    f"`xray promote` judges next. {SAFETY}"
+    "Tells pneumonia from normal on frontal chest X-rays. A version is a network with its own threshold; its text has "
+    f"its metrics on TEST, its run has all results. `{CHAMPION}` is the one in use, `{CHALLENGER}` the one that "
+    f"`xray promote` evaluates next. {SAFETY}"
 )
 """What MLflow shows as the registered model's description, Markdown."""
 
@@ -135,7 +135,7 @@ def _version_with(client: MlflowClient, name: str, digest: str) -> ModelVersion 
     newest = max(found, key=lambda each: int(each.version), default=None)
     if newest is None or is_whole(client, newest):
         return newest
-    logger.warning("%s version %s has lost its files, or they differ: it is registered anew", name, newest.version)
+    logger.warning("the files of %s version %s are missing or differ: it is registered again", name, newest.version)
     return None
 
 
@@ -156,7 +156,7 @@ def _challenge(client: MlflowClient, name: str, version: str, wanted: bool) -> s
     if not wanted:
         return "its recipe says registry.challenger=false"
     if own:
-        return "" if CHALLENGER in own else f"it bears the alias {' and '.join(own)} already"
+        return "" if CHALLENGER in own else f"it already has the alias {' and '.join(own)}"
     newer = [alias for alias in (CHALLENGER, CHAMPION) if int(aliases.get(alias, 0)) > int(version)]
     if newer:
         return f"version {aliases[newer[0]]} is newer, and is {newer[0]}"

@@ -1,4 +1,4 @@
-"""A challenger judged against the champion: both scored anew on the same scans, held against the policy.
+"""A challenger compared with the champion: both score the same scans again, and the policy is applied.
 
 Nothing here moves an alias or writes a record.
 """
@@ -35,7 +35,7 @@ COLUMNS = ["image_id", "path", "sha256", "patient_id", "label", "subtype", "spli
 
 @dataclass(frozen=True)
 class ChampionComparison:
-    """What a challenger was found to be worth.
+    """The comparison of a challenger with the champion.
 
     Attributes:
         challenge: Who was judged.
@@ -43,7 +43,7 @@ class ChampionComparison:
         scans: Digest of the scans themselves.
         challenger: The challenger's figures, at its own threshold.
         champion: The champion's, at its own; None where there is none.
-        comparison: Champion first, challenger second; None where there is no champion.
+        comparison: Champion first, challenger second; None where no champion.
         policy: What was asked.
         evaluation: How the intervals were drawn.
         checks: Each rule of it, and whether it held.
@@ -61,7 +61,7 @@ class ChampionComparison:
 
     @property
     def holds(self) -> bool:
-        """Whether every rule of the policy holds."""
+        """Whether every rule of the policy passes."""
         return all(check.held for check in self.checks)
 
     def metrics(self) -> dict[str, float]:
@@ -77,7 +77,7 @@ class ChampionComparison:
         return numbers
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the whole judgement, JSON-like."""
+        """Give the whole evaluation as JSON-like values."""
         mcnemar = asdict(self.comparison.mcnemar) if self.comparison is not None else None
         return {
             "bout": asdict(self.challenge),
@@ -95,7 +95,7 @@ class ChampionComparison:
 
 @dataclass(frozen=True)
 class NotCompared:
-    """A challenger that could not be judged.
+    """A challenger that could not be evaluated.
 
     Attributes:
         why: The reason, in words.
@@ -126,12 +126,12 @@ def compare_with_champion(
         RegistryError: A version has no run of ours, cannot be loaded, or the store cannot be reached.
         DataError: A scan is missing or was changed.
         S3Error: The server that has the scans cannot be reached or refuses.
-        EvaluationError: The champion has learnt from the scans, a model cannot read one, or they cannot be judged.
+        EvaluationError: The champion was trained on the scans, a model cannot read one, or they cannot be judged.
     """
     run = _run_of(workspace, challenge.model_name, challenge.challenger)
     if run is None:
         raise RegistryError(
-            "a version that is judged must come from a run of this pipeline. "
+            "the version must come from a run of this pipeline. "
             f"Received: {challenge.model_name} version {challenge.challenger}"
         )
     rows, place = _scans(workspace, run, policy, data)
@@ -162,7 +162,7 @@ def compare_with_champion(
 
 
 def _is_marked(run: Run) -> bool | None:
-    """Say whether the challenger's own run marks it as one that hardly needs the lungs; None where it is silent."""
+    """Whether the challenger's own run marks it as hardly needing the lungs; None if it does not say."""
     marked = run.data.metrics.get("shortcut.marked")
     return None if marked is None else bool(marked)
 
@@ -188,13 +188,13 @@ def _scans(
     catalog = _catalog(workspace, run)
     if catalog is None:
         raise RegistryError(
-            "the challenger's catalog must lie under --home, where its run prepared it. Received: no folder "
+            "the challenger's catalog must be in --home, where its run prepared it. Received: no folder "
             f"{workspace.prepared / run.data.tags['catalog']}"
         )
     try:
         return catalog.rows(policy.scans)[COLUMNS], data or catalog.data
     except DamagedError as damage:
-        raise DamagedError(damage.path, f"{damage.reason}; xray run makes the catalog anew") from damage
+        raise DamagedError(damage.path, f"{damage.reason}; xray run creates the catalog again") from damage
 
 
 def _catalog(workspace: Workspace, run: Run) -> Catalog | None:
@@ -208,15 +208,15 @@ def _catalog(workspace: Workspace, run: Run) -> Catalog | None:
 
 
 def _require_unseen(workspace: Workspace, challenge: Challenge, rows: pd.DataFrame) -> None:
-    """Refuse scans that the champion has learnt from, as far as its catalog is still there to tell."""
+    """Refuse training scans of the champion, if its catalog still exists."""
     run = _run_of(workspace, challenge.model_name, str(challenge.champion))
     catalog = None if run is None else _catalog(workspace, run)
     learnt = set() if catalog is None else set(catalog.rows("train")["sha256"])
     seen = int(rows["sha256"].isin(learnt).sum())
     if seen:
         raise EvaluationError(
-            "scans that judge must not be scans that the champion has learnt from; set promotion.scans=test. "
-            f"Received: {seen:,} of {len(rows):,}, which version {challenge.champion} has learnt from"
+            "the scans of the evaluation must not be training scans of the champion; set promotion.scans=test. "
+            f"Received: {seen:,} of {len(rows):,}, which version {challenge.champion} was trained on"
         )
 
 
@@ -229,7 +229,7 @@ def _scored(
     if len(unread):
         first = unread.index[0]
         raise EvaluationError(
-            f"both models must read every scan that judges. Received: {uri} on {files[first]}: "
+            f"both models must be able to read every scan of the evaluation. Received: {uri} on {files[first]}: "
             f"{unread['error'][first]}, and {len(unread) - 1:,} others"
         )
     # joined by the digest of the bytes that were scored: copies of a file have one score
@@ -237,7 +237,7 @@ def _scored(
     scored = rows.assign(p_pneumonia=rows["sha256"].map(p))
     if scored["p_pneumonia"].isna().any():
         path = rows["path"][scored["p_pneumonia"].isna()].iloc[0]
-        raise EvaluationError(f"scans must not change while they are scored. Received: {path}")
+        raise EvaluationError(f"scans must not change during scoring. Received: {path}")
     return scored, float(answer["threshold"].iloc[0])
 
 

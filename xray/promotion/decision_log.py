@@ -118,7 +118,7 @@ class DecisionLog(RegisteredModel):
                 self.client.set_model_version_tag(self.model_name, version, name, value)
 
     def end_challenge(self, version: str) -> None:
-        """Take the alias `challenger` from a version, if it bears it: a champion challenges nobody."""
+        """Remove the alias `challenger` from a version, if it has it: a champion is not a challenger."""
         if self.aliases().get(CHALLENGER) == version:
             with reached(self.store):
                 self.client.delete_registered_model_alias(self.model_name, CHALLENGER)

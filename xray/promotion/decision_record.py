@@ -1,4 +1,4 @@
-"""A decision about a model as it is written down: its draft, who opened it, its verdict; and the stack of champions."""
+"""The record of a decision: its plan, who opened it, its result; and the stack of champions."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ MOVES = frozenset({PROMOTED, RETURNED, EXTERNAL})
 
 @dataclass(frozen=True)
 class Challenge:
-    """Who is judged against whom.
+    """The challenger, and the champion it is compared with.
 
     Attributes:
         model_name: The registered model.
@@ -122,7 +122,7 @@ def last_move(records: Sequence[Decision]) -> Decision | None:
 def champions(records: Sequence[Decision]) -> list[Decision]:
     """Give the records that made the champions that a rollback would go back through, the present one last.
 
-    A promotion and a move by hand put a version on the stack, a rollback takes the last one off.
+    A promotion and a change outside xray put a version on the stack, a rollback takes the last one off.
     """
     stack: list[Decision] = []
     for record in records:

@@ -1,4 +1,4 @@
-"""What a promotion or a rollback answers: the record with the judgement behind it, in words."""
+"""The outcome of a promotion or rollback, as text: the record with its evaluation."""
 
 from dataclasses import dataclass
 
@@ -6,18 +6,18 @@ from xray.promotion.challenge import ChampionComparison
 from xray.promotion.decision_record import MOVES, Decision
 from xray.table import Table
 
-COLUMNS = ("rule", "seen", "held")
+COLUMNS = ("rule", "value", "passed")
 """What the columns of `Decision.rows` hold."""
 
 
 @dataclass(frozen=True)
 class PromotionOutcome:
-    """What was decided, with the judgement behind it.
+    """A decision with its evaluation.
 
     Attributes:
         model_name: The registered model.
         record: The closed record.
-        comparison: None where nothing was judged: a rollback, or a promotion forced without.
+        comparison: None where without an evaluation: a rollback, or a promotion forced without.
     """
 
     model_name: str
@@ -43,19 +43,19 @@ class PromotionOutcome:
 
     @property
     def looks(self) -> int:
-        """How often these scans have been looked at so far, by evaluations and judgements, this one included."""
+        """How many test-set evaluations these scans have had so far, this one included."""
         return int(self.record.metrics.get("looks", 0))
 
     def scans(self) -> str:
-        """Say which scans judged, in words."""
+        """Describe the scans of the evaluation."""
         if self.comparison is None:
-            return "nothing was judged"
+            return "without an evaluation"
         found = self.comparison.challenger
-        return f"{found.scans:,} {found.split} scans of {found.patients:,} patients, look {self.looks} at them"
+        return f"{found.scans:,} {found.split} scans of {found.patients:,} patients, test-set evaluation {self.looks}"
 
     def markdown(self) -> str:
         """Write the decision for Prefect's UI."""
-        lines = [f"**{self.message}**", f"Champion before: {self.record.draft.before or 'none'}. By {self.record.by}."]
+        lines = [f"**{self.message}**", f"Previous: {self.record.draft.before or 'none'}. By {self.record.by}."]
         if self.comparison is not None:
             lines += [self.scans().capitalize() + ".", Table(COLUMNS, self.rows()).markdown()]
         return "\n\n".join([*lines, f"MLflow run {self.record.run_id}, experiment {self.model_name}-decisions."])

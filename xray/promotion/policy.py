@@ -30,14 +30,14 @@ class Check:
 def check_all(
     challenger: Evaluation, comparison: Comparison | None, policy: config.Promotion, marked: bool | None = None
 ) -> list[Check]:
-    """Hold a challenger's figures against the policy; it passes where every check holds.
+    """Check a challenger's metrics against the policy; it passes if every check passes.
 
     Floors are held against the figure itself, the margin against the lower end of the interval of
     (challenger - champion): a figure that leaves no interval does not pass.
 
     Args:
         challenger: The challenger on the scans that judge.
-        comparison: Champion first, challenger second, on the same scans; None where there is no champion yet, and
+        comparison: Champion first, challenger second, on the same scans; None where no champion yet, and
             the floors alone decide.
         policy: Floors and margin.
         marked: Whether the challenger scores nearly as well without lungs; None where nobody looked.
@@ -69,13 +69,13 @@ def _margin(name: str, comparison: Comparison, margin: float) -> Check:
     rule = f"loss of {_spoken(name)} against the champion must be below {margin:g} at 95 %"
     found = comparison.differences.get(name)
     if found is None:
-        return Check(rule, "undefined on these scans", held=False)
+        return Check(rule, "not defined on these scans", held=False)
     low = found.difference.low
     return Check(rule, _signed(found.difference), low is not None and low > -margin)
 
 
 def _lungs(marked: bool | None) -> Check:
-    seen = {None: "nobody has looked", True: "it is not shown", False: "it is shown"}[marked]
+    seen = {None: "not tested", True: "not shown", False: "shown"}[marked]
     return Check("the model must be shown to need the lungs", seen, held=marked is False)
 
 

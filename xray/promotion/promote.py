@@ -1,4 +1,4 @@
-"""Make a version the champion, or the one before it again; whatever comes of it is recorded."""
+"""Promotion and rollback: change the champion, and record the decision."""
 
 from xray.config import Workspace
 from xray.errors import RegistryError
@@ -27,7 +27,7 @@ from xray.tracking.test_set_use import count_evaluations
 
 
 def find_challenge(workspace: Workspace, model_name: str, version: int | None = None) -> Challenge:
-    """Find out who challenges whom.
+    """Find the challenger and the champion.
 
     Args:
         workspace: Where MLflow's store lies.
@@ -43,10 +43,10 @@ def find_challenge(workspace: Workspace, model_name: str, version: int | None = 
     challenger = aliases.get(CHALLENGER) if version is None else str(version)
     if challenger is None:
         raise RegistryError(
-            f"a version must bear the alias `{CHALLENGER}`, or be named. Received: none of {model_name} does"
+            f"name a version, because none has the alias `{CHALLENGER}`. Received: no version of {model_name}"
         )
     if challenger == aliases.get(CHAMPION):
-        raise RegistryError(f"a version must not be champion already. Received: {model_name} version {challenger}")
+        raise RegistryError(f"the version must not be champion already. Received: {model_name} version {challenger}")
     _require_real(decision_log, challenger, workspace)
     last = last_move(decision_log.records())
     return Challenge(model_name, challenger, aliases.get(CHAMPION), 1 if last is None else last.draft.number + 1)
@@ -79,10 +79,10 @@ def decide(
         RegistryError: Force without a reason, no judgement without force, or the store cannot be reached.
     """
     if force and not reason.strip():
-        raise RegistryError("a forced promotion must say why; give a reason. Received: none")
+        raise RegistryError("a forced promotion must have a reason. Received: none")
     evaluated = None if isinstance(comparison, NotCompared) else comparison
     if isinstance(comparison, NotCompared) and not force:
-        raise RegistryError(f"a challenger must be judged, or forced. Received: {comparison.why}")
+        raise RegistryError(f"a challenger must be evaluated, or forced. Received: {comparison.why}")
     passes = force or (evaluated is not None and evaluated.holds)
     decision_log = DecisionLog(workspace, asked.model_name)
 
@@ -128,13 +128,13 @@ def find_rollback_target(workspace: Workspace, model_name: str) -> Challenge:
     stack = champions(records)
     before = stack[:-1] if champion is not None else stack
     if last is None or not before:
-        received = "there is no champion" if champion is None else f"version {champion} is the first"
-        raise RegistryError(f"rollback needs a champion before this one. Received: {received}")
+        received = "no champion" if champion is None else f"version {champion}, which is the first"
+        raise RegistryError(f"rollback needs a previous champion. Received: {received}")
     version = str(before[-1].draft.after)
     if not decision_log.is_same(before[-1]):
         raise RegistryError(
-            "rollback needs the champion before this one as it was; name another one with xray promote. "
-            f"Received: version {version} was deleted, and its number is another model's now"
+            "rollback needs the previous champion unchanged; promote another version with xray promote. "
+            f"Received: version {version} was deleted, and its number now belongs to another model"
         )
     return Challenge(model_name, version, champion, last.draft.number + 1)
 
@@ -142,7 +142,7 @@ def find_rollback_target(workspace: Workspace, model_name: str) -> Challenge:
 def rollback(
     workspace: Workspace, asked: Challenge, reason: str = "", flow_run: str | None = None, by: str = ""
 ) -> PromotionOutcome:
-    """Make the champion before this one champion again. Done twice it goes two back.
+    """Make the previous champion champion again; a second time goes one further back.
 
     Args:
         workspace: Where MLflow's store lies.
@@ -165,7 +165,7 @@ def rollback(
 
 
 def _done_already(decision_log: DecisionLog, asked: Challenge) -> Decision | None:
-    """Find the move that this process made for the same bout, before a store that failed made it try again."""
+    """Find the change already made for this challenge, when a failed store makes this process retry."""
     reconcile_log(decision_log)
     last = last_move(decision_log.records())
     if last is None or (last.draft.number, last.draft.after) != (asked.number, asked.challenger):
@@ -175,13 +175,13 @@ def _done_already(decision_log: DecisionLog, asked: Challenge) -> Decision | Non
 
 def _reason(comparison: ChampionComparison | NotCompared, force: bool, reason: str) -> str:
     if isinstance(comparison, NotCompared):
-        failed = f"not judged: {comparison.why}"
+        failed = f"not evaluated: {comparison.why}"
     else:
         failed = "; ".join(str(check) for check in comparison.checks if not check.held)
     words = reason.strip()
     if force:
         return f"{words} (forced{'; ' + failed if failed else ''})"
-    return "; ".join(part for part in (failed or "every rule of the policy holds", words) if part)
+    return "; ".join(part for part in (failed or "every rule of the policy passes", words) if part)
 
 
 def _require_real(decision_log: DecisionLog, challenger: str, workspace: Workspace) -> None:
@@ -190,6 +190,6 @@ def _require_real(decision_log: DecisionLog, challenger: str, workspace: Workspa
         real = real_ones(decision_log.client, decision_log.model_name, workspace)
         if real and is_of_phantoms(version, workspace):
             raise RegistryError(
-                f"a version that learnt from phantoms must not stand before one of real scans, such as version "
+                f"a version trained on phantoms must not replace one trained on real scans, such as version "
                 f"{real[0]}. Received: {decision_log.model_name} version {challenger}"
             )

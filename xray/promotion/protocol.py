@@ -37,7 +37,7 @@ _in_flight: set[str] = set()
 
 
 def reconcile(workspace: Workspace, model_name: str) -> None:
-    """Bring the history of a model up to what is so: every command that reads or moves the champion calls it first.
+    """Reconcile a model's history with its aliases: every command that reads or changes the champion calls it first.
 
     What a dead process left open is finished: as done where the alias was moved, else as withdrawn. A champion that
     another hand than ours has set is recorded once, as `external`.
@@ -53,7 +53,7 @@ def reconcile(workspace: Workspace, model_name: str) -> None:
 
 
 def reconcile_log(decision_log: DecisionLog) -> None:
-    """Reconcile, as `reconcile` does, a decision log that is open already."""
+    """As `reconcile`, with a decision log that is already open."""
     for _ in range(ATTEMPTS):
         records = decision_log.records()
         for record in records:
@@ -115,7 +115,7 @@ def finish(decision_log: DecisionLog, record: Decision) -> Decision:
         return now if now.closed else decision_log.close(now, now.verdict)
     if record.draft.planned not in MOVES or champion == record.draft.after:
         return _complete(decision_log, record)
-    return decision_log.close(record, WITHDRAWN, "its process ended before the champion was moved")
+    return decision_log.close(record, WITHDRAWN, "its process ended before the champion was changed")
 
 
 def is_alive(record: Decision) -> bool:
@@ -139,7 +139,7 @@ def _complete(decision_log: DecisionLog, record: Decision) -> Decision:
 
 
 def _await_turn(decision_log: DecisionLog, record: Decision) -> str | None:
-    """Wait until no other intent is open; say why not, where another one goes first."""
+    """Wait until no other intent is open; give the reason if an earlier one is."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         others = [other for other in decision_log.records() if other.is_intent and other.run_id != record.run_id]
@@ -151,7 +151,7 @@ def _await_turn(decision_log: DecisionLog, record: Decision) -> str | None:
         if first is None:
             return None
         if first.order < record.order:
-            return f"another {_spoken(first)} was first"
+            return f"another {_spoken(first)} came first"
         if time.monotonic() > deadline:
             return f"another {_spoken(first)} has not ended in {PATIENCE_SECONDS:g} s"
         time.sleep(0.1)
@@ -160,26 +160,26 @@ def _await_turn(decision_log: DecisionLog, record: Decision) -> str | None:
 def _change(decision_log: DecisionLog, record: Decision) -> str | None:
     """Say what has changed since a record was drafted, if anything has."""
     if decision_log.reread(record).verdict is not None:
-        return "another command took its process for dead"
+        return "another command considered its process dead"
     champion, last = decision_log.champion(), last_move(decision_log.records())
     if champion != record.draft.before or _number(last) + 1 != record.draft.number:
         who = f", by a {_spoken(last)}" if last is not None and champion == last.draft.after else ""
-        return f"the champion has changed since this was decided: it is {_version(champion)} now{who}"
+        return f"the champion has changed since this decision: it is {_version(champion)} now{who}"
     return None
 
 
 def _move_by_hand(decision_log: DecisionLog) -> PlannedDecision | None:
-    """Draft the record of a champion that another hand than ours has set, if one has."""
+    """Plan the record of a champion that was set outside xray, if one was."""
     champion, last = decision_log.champion(), last_move(decision_log.records())
     before = last.draft.after if last is not None else None
     if champion == before and (champion is None or last is None or decision_log.is_same(last)):
         return None
-    words = "the alias was moved by another hand than ours; nothing was judged"
+    words = "the alias was moved outside xray; there was no evaluation"
     return PlannedDecision(EXTERNAL, EXTERNAL, _number(last) + 1, before, champion, words)
 
 
 def _note_external(decision_log: DecisionLog, draft: PlannedDecision) -> None:
-    """Record a move by hand, unless another command has recorded it since it was noticed."""
+    """Record a change outside xray, unless another command has recorded it since it was noticed."""
     record = decision_log.open(draft)
     _in_flight.add(record.run_id)
     try:
@@ -207,5 +207,5 @@ def _version(version: str | None) -> str:
 
 
 def _spoken(record: Decision) -> str:
-    words = {PROMOTED: "promotion", RETURNED: "rollback", EXTERNAL: "move by hand"}[record.draft.planned]
+    words = {PROMOTED: "promotion", RETURNED: "rollback", EXTERNAL: "change outside xray"}[record.draft.planned]
     return f"{words} to {_version(record.draft.after)} by {record.by}"

@@ -82,7 +82,7 @@ def opened(folds: Sequence[Fold], config: Config, context: RunContext) -> Iterat
 
 
 def train_fold(fold: Fold, context: RunContext) -> FoldRun:
-    """Train and judge one fold, or find it done, with everything in its own run. Nothing is registered.
+    """Train and evaluate one fold, or find it finished, with everything in its own run. Nothing is registered.
 
     Args:
         fold: What to train.

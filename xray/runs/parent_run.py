@@ -1,4 +1,4 @@
-"""Runs that other runs lie below: opened first, and completed last with what the others come to."""
+"""Parent runs: opened first, and completed last with the results of their child runs."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence

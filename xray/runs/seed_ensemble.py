@@ -62,7 +62,7 @@ class RecordedEnsemble(Recorded):
             for name in SHOWN
             if name in found and name in own
         ]
-        return Table(("figure", "registered", "mean", "sd", "each seed"), rows)
+        return Table(("metric", "registered", "mean", "sd", "each seed"), rows)
 
 
 def members_of(catalog: Catalog, store: PixelStore, config: Config) -> list[Fold]:

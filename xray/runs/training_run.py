@@ -1,4 +1,4 @@
-"""Put a training's whole story into one MLflow run, and its network into the registry."""
+"""Log a training and its evaluation to one MLflow run, and register its network."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

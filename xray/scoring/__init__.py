@@ -1,1 +1,1 @@
-"""A registered model on new files: chosen, run in processes of its own, here or on a cluster."""
+"""Registered models on new files: selected, and run in separate processes, here or on a cluster."""

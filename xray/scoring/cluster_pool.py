@@ -67,7 +67,7 @@ def _answer(
         return promises.isolated(files)
     except BrokenExecutor as error:
         raise RegistryError(
-            f"scans must not end the workers that score them. Received: {files[0]} to {files[-1]}: {error}"
+            f"scans must not crash the workers that score them. Received: {files[0]} to {files[-1]}: {error}"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""A child that goes on whatever it is given: a file that ends it is that file's reject, and the others are scored."""
+"""A scoring process that survives bad files: a file that crashes it becomes a reject, and the others are scored."""
 
 import contextlib
 import logging
@@ -104,7 +104,7 @@ class RestartingModelProcess:
         # Whatever its columns are called: a model kept by older code answers with others.
         answered = [name for name in row.columns if name not in ("threshold", "model_version")]
         nothing = {name: np.nan if name.startswith("p_") else None for name in answered}
-        said = f"unreadable: a scan must not end or hold up the process that reads it. Received: {why}"
+        said = f"unreadable: a scan must not crash or block the process that reads it. Received: {why}"
         return row.assign(**{**nothing, "error": said, "sha256": _digest(file)})
 
 

@@ -26,8 +26,8 @@ from xray.scoring.score_ledger import Entry
 
 log = logging.getLogger(__name__)
 
-NO_REFERENCE = "no drift report: this model's run keeps no reference; train anew to get one"
-OTHER_NORMALIZER = "the scans' looks are not compared: this model normalizes scans in another way than this version"
+NO_REFERENCE = "no drift report: this model's run has no reference; train again to get one"
+OTHER_NORMALIZER = "image statistics are not compared: this model's normalizer differs from this version's"
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def list_inbox(folder: Path, workspace: Workspace) -> Inbox:
     refused = {path: unreadable_reason(folder / path) for path in paths if _is_finished(path) and path not in digests}
     refused |= {path.removeprefix("./"): f"unreadable: {why}" for path, why in sorted(listing.unreadable.items())}
     leaving = sorted(path.removeprefix("./") for path in listing.leaving)
-    refused |= dict.fromkeys(leaving, "unsafe-name: the link leads out of the inbox")
+    refused |= dict.fromkeys(leaving, "unsafe-name: the link points outside the inbox")
     return Inbox(folder, digests, {path: why for path, why in refused.items() if _is_finished(path)})
 
 
@@ -62,7 +62,7 @@ def require_outside(output: Path, inbox: Path) -> None:
         DataError: It does.
     """
     if output.resolve().is_relative_to(inbox.resolve()):
-        raise DataError(f"the output folder must lie outside the inbox. Received: {output}")
+        raise DataError(f"the output folder must be outside the inbox. Received: {output}")
 
 
 def _is_finished(path: str) -> bool:

@@ -1,4 +1,4 @@
-"""What MLflow is told of a run over an inbox, and what the model's own run tells about its scans."""
+"""Log a scored inbox to MLflow, and read the drift reference from the model's run."""
 
 import json
 import shutil
@@ -50,7 +50,7 @@ def digest_of_version(workspace: Workspace, version: str) -> str | None:
 
 
 def fetch_reference(workspace: Workspace, version: str, digest: str | None, ledger: Path) -> None:
-    """Keep a model version's reference beside the scores, if its run has one and it is not there yet.
+    """Keep a model version's reference beside the scores, if its run has one and it does not exist yet.
 
     Args:
         workspace: Where MLflow's store lies.
@@ -79,7 +79,7 @@ def _is_reference(path: Path) -> bool:
     try:
         Reference.read(path)
     except DamagedError as damage:
-        set_aside(path, damage.reason, "it is fetched again")
+        set_aside(path, damage.reason, "it is downloaded again")
         return False
     return True
 
@@ -170,7 +170,7 @@ def _counts(entry: Entry) -> dict[str, float]:
 
 def _note(entry: Entry, values: Mapping[str, Any]) -> str:
     alarms = ", ".join(values["alarms"]) or "none"
-    remark = values["remark"] or f"Features that differ from the model's own scans: {alarms}."
+    remark = values["remark"] or f"Features that differ from the scans the model was made from: {alarms}."
     return f"{entry.scans:,} scans scored by {entry.version}, {entry.rejected:,} files rejected. {remark}\n\n{SAFETY}"
 
 
@@ -203,5 +203,5 @@ def _scores_are_safe(store: Store, entry: Entry) -> Iterator[None]:
             yield
     except RegistryError as error:
         raise type(error)(
-            f"the scores are in {entry.folder}; the next run logs them, once MLflow is back. Received: {error}"
+            f"the scores are saved in {entry.folder}; the next run logs them when MLflow is back. Received: {error}"
         ) from error

@@ -61,7 +61,7 @@ class ModelProcess:
             )
         except OSError as error:
             self._errors.close()
-            words = f"a model must score in a process of its own. Received: {error.strerror}"
+            words = f"a model must run in a separate process. Received: {error.strerror}"
             raise by_cause(RegistryError, words, error) from error
 
     def ask(self, files: Sequence[Path], maps: Path | None = None) -> None:
@@ -139,7 +139,7 @@ class ModelProcess:
         if self._late:
             reason = "no answer in time"
         kind = ModelProcessEnded if self._loaded else RegistryError
-        return kind(f"a model must score in a process of its own. Received: {reason}")
+        return kind(f"a model must run in a separate process. Received: {reason}")
 
 
 def _pipe(end: IO[bytes] | None) -> IO[bytes]:

@@ -54,8 +54,8 @@ class Scored:
         counts = {
             "files in the inbox": self.found,
             "new": self.new,
-            "not new: scored before, or the bytes of another": self.found - self.new,
-            "finished by a run before": self.adopted,
+            "not new: scored before, or a copy of another file": self.found - self.new,
+            "finished by an earlier run": self.adopted,
             "scored": scans,
             **self._decided(),
             "rejected": rejected,
@@ -117,7 +117,7 @@ def score_inbox(
         if changed:
             forget(inbox.folder, workspace.digest_index)
         if adopted:
-            log.info("%d rows of a run that did not end are kept", adopted)
+            log.info("%d rows of an unfinished run are kept", adopted)
         entry = ledger.join()
     return Scored(entry, len(inbox.digests) + len(inbox.refused), len(paths) + len(refused), adopted, version)
 
@@ -158,7 +158,7 @@ def _rows(
                 yield path, answer
             else:
                 changed.append(path)
-                log.warning("%s changed while it was scored, and is left for the next run", printable(path))
+                log.warning("%s changed during scoring, and is left for the next run", printable(path))
         done += len(batch)
         if progress is not None:
             progress(done, len(paths))

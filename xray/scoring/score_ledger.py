@@ -195,12 +195,12 @@ def opened(folder: Path) -> Iterator[Ledger]:
     """Have a ledger to oneself for as long as the block lasts.
 
     Args:
-        folder: The ledger; made if it is not there.
+        folder: The ledger; made if it does not exist.
 
     Raises:
         StoreError: Another run has it, or it cannot be written.
     """
-    taken = StoreError(f"one run at a time may write scores. Received: another one writes to {folder}")
+    taken = StoreError(f"only one run at a time can write scores. Received: another one writes to {folder}")
     with ExitStack() as held:
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -252,7 +252,7 @@ def _whole_ones(paths: Iterable[Path], columns: list[str]) -> Iterator[pa.Table]
         except DamagedError as damage:
             if not _OURS.fullmatch(path.name):
                 raise StoreError(f"{path} must be a file of scores or rejects. Received: {damage.reason}") from damage
-            set_aside(path, damage.reason, "its scans are scored again, as far as they still lie in the inbox")
+            set_aside(path, damage.reason, "its scans are scored again if they are still in the inbox")
 
 
 def _new_name() -> str:

@@ -1,1 +1,1 @@
-"""MLflow's store and the runs in it: opened, described, sent to."""
+"""MLflow's store and the runs in it: opened, described and logged to."""

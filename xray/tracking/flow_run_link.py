@@ -29,7 +29,7 @@ def link(workspace: Workspace, run_id: str, page: str | None) -> None:
     with reached(store):
         tags = client.get_run(run_id).data.tags
         address = tags.get(PAGE_TAG, address)
-        told = f"Made by [this flow run]({address}), in Prefect."
+        told = f"Made by [this flow run]({address}) in Prefect."
         client.set_tag(run_id, PAGE_TAG, address)
         if told not in tags.get(NOTE_TAG, ""):
             client.set_tag(run_id, NOTE_TAG, f"{tags.get(NOTE_TAG, '')}\n\n{told}\n".lstrip())

@@ -1,4 +1,4 @@
-"""Which of a run's hundreds of figures are metrics in MLflow; all of them lie in the run's file `metrics.json`.
+"""Which of a run's hundreds of metrics are logged to MLflow; all are in the run's file `metrics.json`.
 
 A metric is what a person compares runs by, or what our own code reads back. With more than some sixty, MLflow's pages
 are a wall of charts in which nobody finds the AUC.

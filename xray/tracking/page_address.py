@@ -1,4 +1,4 @@
-"""Where a person looks at what a run keeps."""
+"""Addresses of a run's page and files, for people."""
 
 from pathlib import Path
 

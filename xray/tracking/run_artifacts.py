@@ -1,4 +1,4 @@
-"""Everything a run keeps beside its epochs: final figures, pictures, scores, audit, files and the card."""
+"""Everything in a run besides its epochs: final metrics, plots, scores, audit, files and the card."""
 
 import json
 import tempfile

@@ -1,4 +1,4 @@
-"""Which MLflow run a training folder has, and what that run is told of itself."""
+"""The MLflow run of a training folder, and its description."""
 
 import json
 import subprocess
@@ -98,7 +98,7 @@ def run_of(client: MlflowClient, store: Store, folder: Path, facts: RunFacts) ->
     try:
         remembered = read_json(path) if path.exists() else {}
     except DamagedError as damage:
-        set_aside(path, damage.reason, "its run is looked for by what it trains")
+        set_aside(path, damage.reason, "its run is searched by the training's digest")
         remembered = _found_again(client, experiment, facts)
     key = str(remembered.get("key") or uuid.uuid4().hex)
     own = _find_run(client, experiment, key, remembered.get("run_id"))

@@ -1,4 +1,4 @@
-"""What a process that was killed left open: runs that seem to run, models that seem to be written, folders."""
+"""Clean up after killed processes: open runs, half-written models, folders."""
 
 import shutil
 import tempfile

@@ -161,7 +161,9 @@ def store_of(workspace: Workspace) -> Store:
     if not uri:
         file = (workspace.mlruns.resolve() / "mlflow.db").as_posix()
         if "?" in file:
-            raise RegistryError(f"the home's path must not hold a ?, where a database's address ends. Received: {file}")
+            raise RegistryError(
+                f"the home's path must not contain a ?, which ends a database's address. Received: {file}"
+            )
         return Store(f"sqlite:///{file}", artifacts)
     store = Store(uri, artifacts)
     return Store(uri, None) if store.is_server else store

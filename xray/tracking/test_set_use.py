@@ -1,4 +1,4 @@
-"""How often a set of scans has been looked at, counted in MLflow.
+"""Test-set evaluations of a set of scans, counted in MLflow.
 
 Whoever looks at the official test set often enough finds a model that seems good on it. So each evaluation of a network
 on these scans counts, a fold's and a seed's too, and each judgement of a challenger. An evaluation that is found again
@@ -40,7 +40,7 @@ PAGE = 1000
 
 @dataclass(frozen=True, order=True)
 class _Use:
-    """One look: the earliest first, and of equals the one whose name comes first."""
+    """One evaluation; sorted by time, then by name."""
 
     at_ms: int
     name: str
@@ -62,7 +62,7 @@ def code_version() -> str:
 
 
 def count_evaluations(client: MlflowClient, scans: str) -> EvaluationCount:
-    """Count the looks at some scans in every experiment of the store.
+    """Count the evaluations of some scans in every experiment of the store.
 
     Args:
         client: A connected client.
@@ -75,7 +75,7 @@ def count_evaluations(client: MlflowClient, scans: str) -> EvaluationCount:
 
 
 def count_evaluation(tracker: Tracker, evaluated: "Evaluated", catalog: Catalog, code: str) -> EvaluationCount:
-    """Count an evaluation on the TEST scans, once, and put its number into its run as the metric `looks`.
+    """Count an evaluation on the TEST scans, once, and log its number to its run as the metric `looks`.
 
     Args:
         tracker: The evaluated training's run.
@@ -109,7 +109,7 @@ def _counted(found: Sequence[_Use]) -> EvaluationCount:
 
 
 def _found(client: MlflowClient, scans: str) -> list[_Use]:
-    """List every look once, the earliest first: one evaluation may lie in runs of several experiments."""
+    """List every evaluation once, the earliest first: it may be in runs of several experiments."""
     found: dict[str, _Use] = {}
     for look in (*_evaluations(client, scans), *_judgements(client, scans)):
         found[look.name] = min(look, found.get(look.name, look))

@@ -87,7 +87,7 @@ class Tracker:
             Whether the run is open.
         """
         seconds = CREATION_SECONDS if self.store.is_new else self._patience
-        return self._within_patience(self.require, "the run is opened later", seconds)
+        return self._within_patience(self.require, "the run will be opened later", seconds)
 
     def log_epochs(self, epochs: Sequence[Mapping[str, Any]], seconds: float | None = None) -> list[int]:
         """Send every epoch of a history that the run does not have yet. Never raises, never waits long.
@@ -99,7 +99,7 @@ class Tracker:
         Returns:
             The epochs that are still to be sent; a later call sends them.
         """
-        self._within_patience(lambda: self._send(epochs), "epochs stay in the history and are sent later", seconds)
+        self._within_patience(lambda: self._send(epochs), "epochs are kept and sent later", seconds)
         sent = frozenset(self._sent or ())
         return [int(epoch["epoch"]) for epoch in epochs if int(epoch["epoch"]) not in sent]
 
@@ -184,7 +184,7 @@ class Tracker:
         self._worker.join(seconds)
         if not done.is_set():
             reason = errors[0] if errors else f"no answer from {self.store.shown} in {seconds:g} s"
-            logger.warning("Not tracked now, %s: %s", otherwise, reason)
+            logger.warning("MLflow does not answer, %s: %s", otherwise, reason)
         return done.is_set()
 
 

@@ -1,4 +1,4 @@
-"""How an experiment shows in MLflow's UI: what it is, and a saved view with the columns and the charts that matter.
+"""An experiment's description and its saved view in MLflow's UI, with the main columns and charts.
 
 MLflow's own list shows no figure at all until somebody picks columns, and its charts are one a metric. It keeps a view
 that a person saves in a tag of the experiment, as JSON; ours is written the same way and stands beside theirs under
@@ -17,7 +17,7 @@ from xray.evaluation.metrics.names import SHOWN
 
 VIEW = "xray"
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
-VIEW_NAME = "Figures that matter"
+VIEW_NAME = "Main metrics"
 
 NOTE_TAG = "mlflow.note.content"
 """Holds what MLflow shows as the description of a run or an experiment, Markdown."""
@@ -53,9 +53,9 @@ class View:
 
 
 TRAININGS = View(
-    about="A run for each training and evaluation: settings, curves, figures on TEST with 95 % intervals, and as files "
-    "`report.html`, every scan's score and, in `metrics.json`, every figure. Another threshold rule for the same "
-    "network has a run of its own. `xray compare` says which differences are real.",
+    about="A run for each training and evaluation: settings, curves, metrics on TEST with 95 % intervals, and as files "
+    "`report.html`, every scan's score and, in `metrics.json`, every metric. Another threshold rule for the same "
+    "network has its own run. `xray compare` says which differences are significant.",
     metrics=(*(f"test.{name}" for name in SHOWN), "validation.auc"),
     params=(
         "recipe", "images.height", "training.learning_rate", "training.epochs", "training.seed",
@@ -77,8 +77,8 @@ RUNS_OVER_AN_INBOX = View(
 )
 
 MOVES = View(
-    about="A run for each decision about a model: promotions, refusals, rollbacks, and aliases moved by hand. "
-    "`decision.json` holds the whole judgement; `xray history` lists them.",
+    about="A run for each decision about a model: promotions, refusals, rollbacks, and aliases changed outside xray. "
+    "`decision.json` has the whole evaluation; `xray history` lists them.",
     metrics=(
         "challenger.auc", "champion.auc", "difference.auc", "difference.sensitivity", "difference.specificity", "looks"
     ),

@@ -93,8 +93,10 @@ def newest_checkpoint(training: Path) -> Checkpoint | None:
         try:
             newest.require_whole()
         except DamagedError as damage:
-            before = f"from {folders[-2].name}" if len(folders) > 1 else "anew, for there is no checkpoint before it"
-            set_aside(newest.folder, damage.reason_in(newest.folder), f"training goes on {before}")
+            before = (
+                f"from {folders[-2].name}" if len(folders) > 1 else "from the beginning, without an earlier checkpoint"
+            )
+            set_aside(newest.folder, damage.reason_in(newest.folder), f"training continues {before}")
         else:
             return newest
     return None
@@ -143,7 +145,7 @@ def save_checkpoint(training: Path, network: "keras.Model", history: History) ->
                 raise DamagedError(best, "another SHA-256 than was written")
     except OSError as error:
         raise by_cause(
-            StoreError, f"the training folder {training} must be writable and have room. Received: {error}", error
+            StoreError, f"the training folder {training} must be writable and have free space. Received: {error}", error
         ) from error
     drop_checkpoints(training, keep=KEPT)
     return Checkpoint(folder)

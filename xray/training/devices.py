@@ -1,4 +1,4 @@
-"""What a training runs on: processor or GPU, one or several, and the arithmetic that gains there."""
+"""The devices of a training, and the precision that is fastest on them."""
 
 import logging
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ def choose_strategy(devices: Sequence[str] | None = None) -> tf.distribute.Strat
     if devices is None:
         devices = [gpu.name.removeprefix("/physical_device:") for gpu in tf.config.list_physical_devices("GPU")]
         if not devices and any(Path("/dev").glob("nvidia[0-9]*")):
-            log.warning("a GPU is there and TensorFlow cannot use it; LOCK=gpu make setup installs CUDA libraries")
+            log.warning("TensorFlow cannot use this machine's GPU; LOCK=gpu make setup installs the CUDA libraries")
     if len(devices) > 1:
         return tf.distribute.MirroredStrategy(list(devices))
     return tf.distribute.get_strategy()

@@ -46,7 +46,7 @@ def ensemble(members: Sequence[Trained], config: Config, root: Path) -> Trained:
                 write_average(folder, members, config)
     except OSError as error:
         raise by_cause(
-            StoreError, f"the folder {folder} must be writable and have room. Received: {error}", error
+            StoreError, f"the folder {folder} must be writable and have free space. Received: {error}", error
         ) from error
     return Trained(folder, digest, trained_epochs=0)
 

@@ -53,7 +53,7 @@ def _fit(
     history = checkpoint.history() if checkpoint else History((), choose_precision(settings.precision), settings.keep)
     done = len(history.epochs)
     if checkpoint:
-        log.info("training goes on after epoch %d of at most %d", done, settings.epochs)
+        log.info("training continues after epoch %d of at most %d", done, settings.epochs)
         for call in on_epoch:
             call(history)
         if history.is_over(settings.epochs, settings.patience):
@@ -87,7 +87,7 @@ def _fit(
         )
     last = newest_checkpoint(folder)
     if last is None or last.history() != saver.history:
-        raise TrainingError(f"training must end with its last checkpoint, whole. Received: another one in {folder}")
+        raise TrainingError(f"a training must end with its last checkpoint. Received: another one in {folder}")
     return done, last
 
 

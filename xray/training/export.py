@@ -1,4 +1,4 @@
-"""The end of a training: its best weights as a network that computes in float32, whatever they were trained in."""
+"""Export of the best weights as a float32 network, whatever the training's precision."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -56,7 +56,7 @@ def export(folder: Path, last: Checkpoint, config: Config) -> None:
         write_trained(folder, network, {**history.to_json(), "stopped_early": early})
     except OSError as error:
         raise by_cause(
-            StoreError, f"the training folder {folder} must be writable and have room. Received: {error}", error
+            StoreError, f"the training folder {folder} must be writable and have free space. Received: {error}", error
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Train a network, take up a training where it was cut off, or find a finished one, which takes no TensorFlow."""
+"""Train a network, continue an interrupted training, or find a finished one, which needs no TensorFlow."""
 
 import logging
 import shutil
@@ -118,7 +118,7 @@ def is_finished(folder: Path, exactly: bool = False) -> bool:
         require_whole(folder, (MODEL, HISTORY), lambda: _prove(folder))
     except DamagedError as damage:
         if damage.path == folder / MANIFEST:
-            set_aside(damage.path, damage.reason, "it is written anew if the network proves to be whole")
+            set_aside(damage.path, damage.reason, "it is written again if the network is intact")
             return is_finished(folder, exactly)
         _set_aside(folder, damage, (MODEL, HISTORY, MANIFEST) if exactly else None)
         return False
@@ -141,15 +141,15 @@ def _set_aside(folder: Path, damage: DamagedError, names: Collection[str] | None
             stays = path.name in (LOCK, lost.name) or path.name.startswith("epoch-") or path.suffix == ASIDE
             if path.name in names if names is not None else not stays:
                 path.rename(lost / path.name)
-    then = "it is made again" if names else "the training is done again"
+    then = "it is created again" if names else "the training is repeated"
     log.warning(
-        "%s is damaged and set aside in %s; %s: %s", damage.path, lost.name, then, damage.reason_in(damage.path)
+        "%s is damaged and was moved to %s; %s: %s", damage.path, lost.name, then, damage.reason_in(damage.path)
     )
 
 
 @contextmanager
 def _only_trainer(folder: Path) -> Iterator[None]:
-    taken = TrainingError(f"one trainer at a time may work in a training folder. Received: {folder} is in use")
+    taken = TrainingError(f"only one process at a time can train in a training folder. Received: {folder} is in use")
     with ExitStack() as held:
         with writing(f"the training folder {folder}"):
             folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a training has seen, an entry an epoch; early stopping is read off it, so no other state is kept."""
+"""The history of a training, one entry per epoch; early stopping is computed from it, so no other state is stored."""
 
 import statistics
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What decides a training's weights, and so names its folder."""
+"""The digest that names a training's folder: everything that determines its weights."""
 
 from xray.config import Config, Labels, digest_of
 from xray.data.catalog import Catalog

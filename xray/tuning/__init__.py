@@ -1,1 +1,1 @@
-"""A recipe's best values searched: studies, trials and their runs."""
+"""The search for a recipe's best values: studies, trials and their runs."""

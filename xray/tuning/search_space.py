@@ -38,10 +38,10 @@ class Range(Section):
     Whole numbers stand for whole numbers only, unless the key takes others.
     """
 
-    low: Number = Field(description="The least.")
-    high: Number = Field(description="The greatest, itself included.")
-    log: bool = Field(False, description="Whether each power of ten is as likely as the next.")
-    step: Number | None = Field(None, gt=0, description="Distance between two values; none takes all.")
+    low: Number = Field(description="The minimum.")
+    high: Number = Field(description="The maximum, included.")
+    log: bool = Field(False, description="Whether to draw on a logarithmic scale.")
+    step: Number | None = Field(None, gt=0, description="Distance between two values; none allows all.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -113,14 +113,14 @@ class Search(Section):
     """How a study searches. TEST scans take no part in it."""
 
     space: dict[str, Range | Choices] = Field(
-        default_factory=load_space, min_length=1, description="The searched keys, and the values each may take."
+        default_factory=load_space, min_length=1, description="The searched settings, and the possible values of each."
     )
-    trials: int = Field(20, ge=1, le=10_000, description="Trials in all, those that are there already included.")
+    trials: int = Field(20, ge=1, le=10_000, description="Total number of trials, existing ones included.")
     objective: Literal["val_loss", "val_auc"] = Field(
-        "val_loss", description="The figure on VALIDATION scans, of each trial's best epoch, that is searched by."
+        "val_loss", description="The metric on VALIDATION scans, at each trial's best epoch, to optimize."
     )
-    startup_trials: int = Field(5, ge=0, description="Prune no trial before so many have come to their end.")
-    warmup_epochs: int = Field(2, ge=0, description="Prune no trial in its first epochs, so many.")
+    startup_trials: int = Field(5, ge=0, description="Completed trials before pruning starts.")
+    warmup_epochs: int = Field(2, ge=0, description="Epochs of each trial before it can be pruned.")
 
     @property
     def direction(self) -> Literal["minimize", "maximize"]:
@@ -140,10 +140,10 @@ class Search(Section):
         searchable = [key for key in known if key.partition(".")[0] in SECTIONS and key not in FIXED]
         for key, entry in self.space.items():
             if key not in known:
-                raise ConfigError(f"a space must hold known keys only{nearest(key, searchable)}. Received: {key}")
+                raise ConfigError(f"a space must have only known keys{nearest(key, searchable)}. Received: {key}")
             if key not in searchable:
                 sections = ", ".join(f"{section}.*" for section in SECTIONS)
-                raise ConfigError(f"a searched key must be of {sections} and not {', '.join(FIXED)}. Received: {key}")
+                raise ConfigError(f"a searched key must be in {sections} and not {', '.join(FIXED)}. Received: {key}")
             _require_kind(key, entry, known[key])
             for value in entry.corners:
                 applied(config, {key: value})
@@ -201,9 +201,9 @@ def _require_kind(key: str, entry: Range | Choices, now: Any) -> None:
     if isinstance(entry, Choices):
         return
     if key.startswith("images."):
-        raise ConfigError(f"{key} must be searched by choices: each value decodes every scan anew. Received: {entry}")
+        raise ConfigError(f"{key} must be searched by choices: each value decodes all scans again. Received: {entry}")
     if isinstance(now, bool | str):
-        raise ConfigError(f"{key} must be searched by choices, as it is no number. Received: {entry}")
+        raise ConfigError(f"{key} must be searched by choices, because it is not a number. Received: {entry}")
     if isinstance(now, int) and not all(isinstance(value, int) for value in (entry.low, entry.high, entry.step or 1)):
         raise ConfigError(f"{key} must be searched by whole numbers. Received: {entry}")
 

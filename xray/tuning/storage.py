@@ -33,7 +33,7 @@ def shown(storage: SecretStr) -> str:
         raise ConfigError("--storage must be a database's address, such as postgresql://host/name") from None
     if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
         raise ConfigError(
-            "--storage must keep what it is told: an SQLite address names a file, sqlite:////folder/study.db"
+            "--storage must be a database that lasts: an SQLite address must name a file, sqlite:////folder/study.db"
         )
     port = f":{url.port}" if url.port else ""
     return f"{url.drivername}://{url.host or ''}{port}/{url.database or ''}"
@@ -89,8 +89,8 @@ def answering(address: SecretStr) -> Iterator[None]:
     except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         file = file_of(address.get_secret_value())
         if file is not None and is_damage(error.__cause__ or error):
-            raise damaged(file, "the same xray tune goes through its trials again") from None
-        raise RegistryUnavailable(f"--storage must be a database that answers. Received: {known}") from error
+            raise damaged(file, "the same xray tune repeats its trials") from None
+        raise RegistryUnavailable(f"--storage must be a reachable database. Received: {known}") from error
 
 
 @contextmanager

@@ -109,7 +109,7 @@ def opened(study: Study, context: RunContext) -> Iterator[str | None]:
         TrainingError: Another command goes on with this study.
         StoreError: The folder could not be written.
     """
-    taken = TrainingError(f"one command at a time may go on with a study. Received: {study.name} is in use")
+    taken = TrainingError(f"only one command at a time can continue a study. Received: {study.name} is in use")
     with locked(study.folder / "lock", taken), _parent(study, context).opened() as parent:
         yield parent
 

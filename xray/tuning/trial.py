@@ -136,10 +136,10 @@ def _train(tracker: Tracker, folder: Path, material: Material, config: Config, w
     try:
         trained = train_in_run(tracker, folder, material.catalog, store, config, [watch])
     except StoppedTraining:
-        log.info("pruned after epoch %d: its %s lags", len(watch.history.epochs), watch.objective)
+        log.info("pruned after epoch %d: its %s is worse than the median", len(watch.history.epochs), watch.objective)
         return TrialState.PRUNED
     except DivergedError as error:
-        log.warning("this trial has no outcome: %s", error)
+        log.warning("this trial has no result: %s", error)
         return TrialState.FAIL
     watch.take(trained.history())  # a training that was there already called nobody
     return TrialState.COMPLETE

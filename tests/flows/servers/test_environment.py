@@ -112,7 +112,7 @@ def test_a_server_that_is_named_and_does_not_answer_is_said_in_one_line(tmp_path
 def test_a_full_disk_is_said_before_a_server_starts_and_when_one_fails(
     prefect_server: None, tmp_path: Path, disk_with_room_for: Callable[[int], AbstractContextManager[None]]
 ) -> None:
-    words = f"--home must be a folder that can be written. Received: {tmp_path}"
+    words = f"--home must be a writable folder. Received: {tmp_path}"
     with (
         temporary_settings(restore_defaults={PREFECT_API_URL}),
         disk_with_room_for(500),
@@ -191,5 +191,5 @@ def test_a_server_that_wants_another_password_is_said_in_one_line(tmp_path: Path
         [sys.executable, "-c", WITHOUT], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     found, said = child.stdout.split("\n", 1)
-    assert "PREFECT_API_AUTH_STRING must be what the server of PREFECT_API_URL demands." in said, child.stderr
+    assert "PREFECT_API_AUTH_STRING must be the password of the server of PREFECT_API_URL." in said, child.stderr
     assert f"Received: {found} answers 401" in said

@@ -49,7 +49,7 @@ def test_an_empty_file_is_left_to_the_server_which_makes_it(tmp_path: Path) -> N
 
 def test_one_of_a_newer_version_is_named_with_the_way_on(tmp_path: Path) -> None:
     path = database(tmp_path, "ffffffffffff")
-    with pytest.raises(XrayError, match="of no newer version; moved away, a new one is made, .* is lost") as refused:
+    with pytest.raises(XrayError, match="of no newer version; move it away, a new one is made, .* is lost") as refused:
         require_usable(url(path))
     assert str(refused.value).endswith(f"Received: {path}: a newer Prefect wrote it (revision ffffffffffff)")
 

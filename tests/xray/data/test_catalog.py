@@ -62,7 +62,7 @@ class TestDamaged:
         if version == "earlier":  # its manifests list no digests
             (whole.folder / "manifest.json").write_text("{}")
         self.move(whole)
-        with pytest.raises(DamagedError, match="must be as it was written"):
+        with pytest.raises(DamagedError, match="must be unchanged since it was written"):
             whole.rows()
         again = write_catalog(rows, REJECTS, {}, tmp_path, tmp_path / "prepared")
         assert (again.folder, again.reused) == (whole.folder, False)

@@ -116,7 +116,7 @@ def test_a_file_that_cannot_be_read_is_left_out(folder: Path, index: Path, missi
 
 def test_an_index_that_cannot_be_written_is_a_store_error(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "store").touch()
-    with pytest.raises(StoreError, match="digest index could not be written"):
+    with pytest.raises(StoreError, match="index of digests could not be written"):
         file_digests(folder, ["train/a"], tmp_path / "store" / "digests.parquet")
     assert not list(tmp_path.glob("**/*.tmp-*"))
 

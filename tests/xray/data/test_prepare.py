@@ -183,7 +183,7 @@ class TestAtAServer:
         cleaned = clean(address, workspace)
         scan = bucket / cleaned.rows()["path"][0]
         scan.write_bytes(b"another")
-        with pytest.raises(DataError, match=rf"scans must not change while they are prepared.* Received: {scan}$"):
+        with pytest.raises(DataError, match=rf"scans must not change during preparation.* Received: {scan}$"):
             normalize(cleaned, config, workspace)
         import boto3
 

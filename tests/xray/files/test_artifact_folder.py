@@ -106,7 +106,7 @@ class TestDamaged:
         assert (folder / name).read_bytes() == whole
         assert names(tmp_path) == ["0123", "0123.damaged"]
         (told,) = caplog.messages
-        assert told.startswith(f"{folder} is damaged and set aside as 0123.damaged; it is made anew: {name}: ")
+        assert told.startswith(f"{folder} is damaged and was renamed to 0123.damaged; it is created again: {name}: ")
         assert not write_folder(folder, draw)
 
     @pytest.mark.parametrize("damage", ["flipped", "emptied", "text"])
@@ -135,7 +135,7 @@ class TestDamaged:
         assert [kept_json(folder, "a.json") for _ in range(3)] == [{"b": 1}] * 3
         assert digested == [folder / "a.json"]
         (folder / "a.json").write_text('{"b": 2}')
-        with pytest.raises(DamagedError, match="a.json must be as it was written. Received: SHA-256 "):
+        with pytest.raises(DamagedError, match="a.json must be unchanged since it was written. Received: SHA-256 "):
             kept_json(folder, "a.json")
 
     def test_a_file_that_the_manifest_does_not_know_is_not_read(self, tmp_path: Path) -> None:

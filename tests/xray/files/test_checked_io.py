@@ -15,7 +15,9 @@ class TestRead:
     def test_what_is_no_json_object_is_damaged(self, tmp_path: Path, content: bytes) -> None:
         path = tmp_path / "a.json"
         path.write_bytes(content)
-        with pytest.raises(DamagedError, match=f"^{path} must be as it was written. Received: .+") as raised:
+        with pytest.raises(
+            DamagedError, match=f"^{path} must be unchanged since it was written. Received: .+"
+        ) as raised:
             read_json(path)
         assert raised.value.path == path
         assert "\n" not in str(raised.value)
@@ -24,7 +26,7 @@ class TestRead:
     def test_what_is_no_parquet_is_damaged(self, tmp_path: Path, content: bytes) -> None:
         path = tmp_path / "a.parquet"
         path.write_bytes(content)
-        with pytest.raises(DamagedError, match=f"^{path} must be as it was written"):
+        with pytest.raises(DamagedError, match=f"^{path} must be unchanged since it was written"):
             read_parquet(path)
 
     def test_a_table_that_is_cut_or_flipped_is_damaged_or_read(self, tmp_path: Path) -> None:
@@ -61,20 +63,20 @@ class TestSetAside:
         for content in ("first", "second"):
             (tmp_path / "a").mkdir()
             (tmp_path / "a" / content).touch()
-            set_aside(tmp_path / "a", "cut short", "it is made anew")
+            set_aside(tmp_path / "a", "cut short", "it is created again")
         assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == [
             "a.damaged",
             "a.damaged/second",
         ]
-        told = f"{tmp_path / 'a'} is damaged and set aside as a.damaged; it is made anew: cut short"
+        told = f"{tmp_path / 'a'} is damaged and was renamed to a.damaged; it is created again: cut short"
         assert caplog.messages == [told, told]
 
     def test_a_file_replaces_what_was_set_aside_before(self, tmp_path: Path) -> None:
         for content in ("first", "second"):
             (tmp_path / "a.json").write_text(content)
-            set_aside(tmp_path / "a.json", "no JSON", "it is made anew")
+            set_aside(tmp_path / "a.json", "no JSON", "it is created again")
         assert (tmp_path / "a.json.damaged").read_text() == "second"
 
     def test_what_is_gone_already_is_none_of_its_business(self, tmp_path: Path) -> None:
-        set_aside(tmp_path / "a", "missing", "it is made anew")
+        set_aside(tmp_path / "a", "missing", "it is created again")
         assert list(tmp_path.iterdir()) == []

@@ -23,7 +23,7 @@ def contenders(
     """Register one network at several thresholds: version 1 at the first, and so on; the last is the challenger.
 
     Args:
-        home: A folder that is not there yet.
+        home: A new folder.
         database: MLflow's, with its tables and nothing else; None to make one.
         prepared: The catalog.
         network: A `model.keras` for 32 x 32.

@@ -109,7 +109,7 @@ def test_judging_writes_nothing(comparison: ChampionComparison, home: Workspace)
 def test_scans_that_were_moved_are_named_and_found_where_the_user_says(
     comparison: ChampionComparison, home: Workspace, prepared: Learned, tmp_path: Path
 ) -> None:
-    with pytest.raises(DataError, match=r"--data FOLDER says where the scans lie now. Received: \S+ \(No such file"):
+    with pytest.raises(DataError, match=r"--data FOLDER says where the scans are now. Received: \S+ \(No such file"):
         compare_with_champion(home, BOUT, POLICY, DRAWS, data=tmp_path)
     shutil.copytree(str(prepared.catalog.data), tmp_path / "moved")
     spoilt = tmp_path / "moved" / prepared.catalog.rows("test")["path"][0]
@@ -137,7 +137,7 @@ def test_a_champion_is_not_judged_on_what_it_has_learnt_from(
     client = store_of(home).client()
     client.set_tag(str(client.get_model_version(NAME, "1").run_id), "catalog", "another")
     try:
-        with pytest.raises(EvaluationError, match="which version 1 has learnt from$"):
+        with pytest.raises(EvaluationError, match="which version 1 was trained on$"):
             compare_with_champion(home, BOUT, config.Promotion(scans="validation"), DRAWS)
     finally:
         client.set_tag(str(client.get_model_version(NAME, "1").run_id), "catalog", prepared.catalog.digest)
@@ -150,7 +150,7 @@ def test_a_damaged_catalog_judges_nothing_and_the_line_says_what_makes_it_anew(
     whole = file.read_bytes()
     file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     try:
-        with pytest.raises(DamagedError, match=r"catalog\.parquet.*; xray run makes the catalog anew"):
+        with pytest.raises(DamagedError, match=r"catalog\.parquet.*; xray run creates the catalog again"):
             compare_with_champion(home, BOUT, POLICY, DRAWS)
     finally:
         file.write_bytes(whole)
@@ -164,7 +164,7 @@ def test_a_version_without_a_run_of_ours_or_a_catalog_here_is_refused(home: Work
     folder = home.prepared / prepared.catalog.digest
     folder.rename(home.prepared / "away")
     try:
-        with pytest.raises(RegistryError, match="the challenger's catalog must lie under --home"):
+        with pytest.raises(RegistryError, match="the challenger's catalog must be in --home"):
             compare_with_champion(home, BOUT, POLICY, DRAWS)
     finally:
         (home.prepared / "away").rename(folder)

@@ -76,7 +76,7 @@ def test_what_failed_is_said_with_what_came(evaluated: Evaluation) -> None:
 
 @pytest.mark.parametrize(
     ("marked", "holds", "seen"),
-    [(True, False, "it is not shown"), (False, True, "it is shown"), (None, False, "nobody has looked")],
+    [(True, False, "not shown"), (False, True, "shown"), (None, False, "not tested")],
 )
 def test_a_marked_challenger_is_refused_where_the_policy_asks(
     evaluated: Evaluation, marked: bool | None, holds: bool, seen: str

@@ -100,7 +100,7 @@ def test_a_promotion_moves_the_alias_ends_the_challenge_and_is_recorded_whole(
     decision_log.client.set_registered_model_alias(NAME, "challenger", "2")
     asked = find_challenge(workspace, NAME)
     decision = decide(workspace, asked, evaluated(asked), reason="a good one", flow_run="a-flow-run")
-    assert decision.moved and decision.message.startswith(f"{NAME} version 2 promoted: every rule of the policy holds")
+    assert decision.moved and decision.message.startswith(f"{NAME} version 2 promoted: every rule of the policy passes")
     assert decision_log.aliases() == {"champion": "2"}
     run = decision_log.client.get_run(decision.record.run_id)
     assert run.info.status == "FINISHED" and run.info.run_name == "promote 2"
@@ -177,7 +177,7 @@ def test_a_challenger_that_loses_against_the_champion_is_refused(
 
 def test_force_needs_a_reason_and_is_recorded_with_what_failed(decision_log: DecisionLog, workspace: Workspace) -> None:
     asked = find_challenge(workspace, NAME, 2)
-    with pytest.raises(RegistryError, match="a forced promotion must say why"):
+    with pytest.raises(RegistryError, match="a forced promotion must have a reason"):
         decide(workspace, asked, evaluated(asked), force=True, reason=" ")
     decision = decide(workspace, asked, evaluated(asked, challenger=3.0), force=True, reason="the other one is broken")
     assert decision.moved and decision.record.draft.forced
@@ -192,7 +192,7 @@ def test_what_cannot_be_judged_is_promoted_by_force_alone_and_says_why(
     with pytest.raises(RegistryError, match="must be judged, or forced. Received: the scans are gone"):
         decide(workspace, asked, NotCompared("the scans are gone"))
     decision = decide(workspace, asked, NotCompared("the scans are gone"), force=True, reason="needed today")
-    assert decision.moved and decision.rows() == [] and decision.scans() == "nothing was judged"
+    assert decision.moved and decision.rows() == [] and decision.scans() == "without an evaluation"
     assert decision.record.draft.reason == "needed today (forced; not judged: the scans are gone)"
     assert decision_log.champion() == "2"
 
@@ -221,7 +221,7 @@ def test_what_a_failing_store_made_us_try_again_moves_once(decision_log: Decisio
 
 
 def test_a_rollback_without_any_champion_is_refused(decision_log: DecisionLog, workspace: Workspace) -> None:
-    with pytest.raises(RegistryError, match="Received: there is no champion$"):
+    with pytest.raises(RegistryError, match="Received: no champion$"):
         rollback(workspace, NAME)
 
 
@@ -249,7 +249,10 @@ def test_a_champion_moved_by_hand_while_judging_keeps_its_place(
     store_of(workspace).client().set_registered_model_alias(NAME, "champion", "3")
     decision = decide(workspace, asked, evaluated(asked))
     assert decision.record.verdict == WITHDRAWN and not decision.moved
-    assert "the champion has changed since this was decided: it is version 3 now, by a move by hand" in decision.message
+    assert (
+        "the champion has changed since this decision: it is version 3 now, by a change outside xray"
+        in decision.message
+    )
     assert decision_log.champion() == "3"
 
 
@@ -272,7 +275,9 @@ def test_a_rollback_to_a_number_that_is_another_models_now_is_refused(
     promoted(workspace, 1)
     promoted(workspace, 2)
     versions_of(workspace, *(f"{digest}, another" if digest else "" for digest in digests))
-    with pytest.raises(RegistryError, match="Received: version 2 was deleted, and its number is another model's now"):
+    with pytest.raises(
+        RegistryError, match="Received: version 2 was deleted, and its number now belongs to another model"
+    ):
         carry_back(workspace, find_rollback_target(workspace, NAME))
     assert "champion" not in DecisionLog(workspace, NAME).aliases()
 

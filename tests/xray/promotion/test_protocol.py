@@ -117,7 +117,7 @@ def test_two_commands_that_notice_a_move_by_hand_record_it_once(
     reconcile(workspace, NAME)
     assert verdicts(decision_log) == [(PROMOTE, "2", PROMOTED), (EXTERNAL, "3", EXTERNAL)]
     (record,) = decision_log.records()[1:]
-    assert record.draft.before == "2" and "nothing was judged" in record.draft.reason
+    assert record.draft.before == "2" and "without an evaluation" in record.draft.reason
     assert decision_log.client.get_model_version(NAME, "3").tags["promotion.verdict"] == EXTERNAL
 
 
@@ -182,9 +182,7 @@ def test_what_was_judged_against_another_champion_is_withdrawn(decision_log: Dec
     carry_out(decision_log, FIRST)
     late = carry_out(decision_log, PlannedDecision(PROMOTE, PROMOTED, 1, None, "3", "a test"))
     assert late.verdict == WITHDRAWN
-    assert late.outcome.startswith(
-        "the champion has changed since this was decided: it is version 2 now, by a promotion"
-    )
+    assert late.outcome.startswith("the champion has changed since this decision: it is version 2 now, by a promotion")
     assert decision_log.champion() == "2"
 
 
@@ -229,7 +227,7 @@ def test_an_intent_of_a_living_process_is_left_alone_and_goes_first(
     rival = another("1")
     decision_log.move("1")
     reconcile(workspace, NAME)
-    assert decision_log.reread(rival).verdict is None, "neither settled nor taken for a move by hand"
+    assert decision_log.reread(rival).verdict is None, "neither settled nor taken for a change outside xray"
     mine = carry_out(decision_log, FIRST)
     assert mine.verdict == WITHDRAWN
     assert mine.outcome == f"another promotion to version 1 by {rival.by} was first"

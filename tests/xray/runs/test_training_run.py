@@ -234,7 +234,7 @@ def test_a_refused_second_trainer_leaves_the_firsts_run_alone(prepared: Learned,
     seen: list[str] = []
 
     def second(_done: int, _most: int) -> None:
-        with pytest.raises(TrainingError, match="one trainer at a time"):
+        with pytest.raises(TrainingError, match="only one process at a time"):
             train_and_track(prepared.catalog, prepared.store, prepared.config, RunContext(workspace))
         (run,) = store_of(workspace).client().search_runs(["1"])
         seen.append(run.info.status)

@@ -140,7 +140,7 @@ def test_a_ledger_has_each_scan_once_though_a_worker_is_killed_half_way(
 
 
 def test_a_model_that_does_not_load_is_one_line(tmp_path: Path, files: list[Path]) -> None:
-    with pytest.raises(RegistryError, match=r"^a model must score in a process of its own. Received: [^\n]+$"):
+    with pytest.raises(RegistryError, match=r"^a model must run in a separate process. Received: [^\n]+$"):
         list(scores_on_cluster(tmp_path, files[:1], LOCAL))
 
 

@@ -128,5 +128,5 @@ def test_a_model_that_its_own_code_refuses_is_one_line(
 def test_no_such_model_is_one_line(workspace: Workspace, files: dict[str, bytes], tmp_path: Path) -> None:
     with pytest.raises(RegistryError, match=r"^model models:/nobody/1 must be loadable. Received: [^\n]+$"):
         explain_files(workspace, "models:/nobody/1", files)
-    with pytest.raises(RegistryError, match=r"^a model must score in a process of its own. Received: [^\n]+$"):
+    with pytest.raises(RegistryError, match=r"^a model must run in a separate process. Received: [^\n]+$"):
         explain_files(workspace, str(tmp_path), files)

@@ -116,5 +116,5 @@ def test_no_folder_is_one_line(tmp_path: Path, workspace: Workspace) -> None:
 
 def test_the_output_must_lie_outside_the_inbox(folder: Path, tmp_path: Path) -> None:
     require_outside(tmp_path / "scores", folder)
-    with pytest.raises(DataError, match=r"^the output folder must lie outside the inbox"):
+    with pytest.raises(DataError, match=r"^the output folder must be outside the inbox"):
         require_outside(folder / "scores", folder)

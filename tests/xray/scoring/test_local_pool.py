@@ -130,7 +130,7 @@ def test_no_file_needs_no_process(tmp_path: Path) -> None:
 
 
 def test_a_model_that_does_not_load_is_one_line(tmp_path: Path, files: list[Path]) -> None:
-    with pytest.raises(RegistryError, match=r"^a model must score in a process of its own. Received: [^\n]+$"):
+    with pytest.raises(RegistryError, match=r"^a model must run in a separate process. Received: [^\n]+$"):
         score_isolated(tmp_path, files)
 
 
@@ -172,7 +172,7 @@ def test_a_file_that_ends_the_child_is_a_reject_and_the_others_are_scored(
     rows = score_isolated(trapped, [files[0], trap, *files[1:SCANS]])
     assert rows["error"].notna().tolist() == [False, True] + [False] * (SCANS - 1)
     np.testing.assert_allclose(rows["p_pneumonia"].drop(1), scored[0]["p_pneumonia"][:SCANS], atol=1e-6)
-    words = "unreadable: a scan must not end or hold up the process that reads it. Received: its process ended with -6"
+    words = "unreadable: a scan must not crash or block the process that reads it. Received: its process ended with -6"
     assert rows["error"][1] == words
     assert rows.columns.tolist() == scored[0].columns.tolist()
     assert rows.loc[1].drop(["error", "threshold", "model_version", "sha256"]).isna().all()
@@ -201,9 +201,7 @@ def test_a_model_that_dies_of_every_picture_is_no_file_s_fault(
     shutil.copytree(trapped, folder)
     images = folder / "code" / "xray" / "data" / "decoding" / "image_decoder.py"
     images.write_text(images.read_text().replace('data.endswith(b"die")', "True"))
-    with pytest.raises(
-        RegistryError, match=r"^a model must score in a process of its own. Received: .* ended with -6$"
-    ):
+    with pytest.raises(RegistryError, match=r"^a model must run in a separate process. Received: .* ended with -6$"):
         score_isolated(folder, files[:2])
     assert children() == []
 

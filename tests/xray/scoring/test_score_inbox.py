@@ -120,7 +120,7 @@ def test_a_link_out_of_the_inbox_is_rejected_once(
     workspace: Workspace, version: Callable[[float], SelectedModel], tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()
-    found = Inbox(tmp_path / "empty", {}, {"out.png": "unsafe-name: the link leads out of the inbox"})
+    found = Inbox(tmp_path / "empty", {}, {"out.png": "unsafe-name: the link points outside the inbox"})
     choice = version(0.5)
     scored = score_inbox(workspace, choice, found, tmp_path / "scores")
     assert scored.entry is not None
@@ -175,7 +175,7 @@ def test_scores_outlast_an_mlflow_that_went_away(
     with monkeypatch.context() as away:
         away.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
         away.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-        with pytest.raises(RegistryError, match=r"^the scores are in [^\n]+; the next run logs them[^\n]+$"):
+        with pytest.raises(RegistryError, match=r"^the scores are saved in [^\n]+; the next run logs them[^\n]+$"):
             log_entries(workspace, reports)
     assert entry.scores.exists()
     assert len(log_entries(workspace, write_reports(output, inbox, config.Drift()))) == 1

@@ -134,7 +134,7 @@ def test_killed_between_joining_and_clearing_nothing_is_there_twice(
 
 
 def test_a_second_run_says_in_one_line_that_there_is_a_first(tmp_path: Path) -> None:
-    one_line = r"^one run at a time may write scores. Received: [^\n]+$"
+    one_line = r"^only one run at a time can write scores. Received: [^\n]+$"
     with opened(tmp_path), pytest.raises(StoreError, match=one_line), opened(tmp_path):
         pass
 
@@ -161,7 +161,7 @@ class TestDamaged:
         with opened(tmp_path) as ledger:
             assert ledger.known("abc") == {"c"}
         assert first.scores.with_name(f"{first.scores.name}.damaged").is_file()
-        assert caplog.messages[0].startswith(f"{first.scores} is damaged and set aside as ")
+        assert caplog.messages[0].startswith(f"{first.scores} is damaged and was renamed to ")
         assert [entry.name for entry in unlogged(tmp_path)] == [second.name]
 
     def test_no_flipped_bit_makes_a_scan_known_that_was_not_or_ends_in_a_traceback(self, tmp_path: Path) -> None:

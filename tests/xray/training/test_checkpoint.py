@@ -154,7 +154,7 @@ class TestDamaged:
         assert names(training) == ["epoch-0001", "epoch-0002.damaged"]
         (told,) = caplog.messages
         assert told.startswith(
-            f"{second.folder} is damaged and set aside as epoch-0002.damaged; training goes on from "
+            f"{second.folder} is damaged and was renamed to epoch-0002.damaged; training goes on from "
         )
         assert f"epoch-0001: {name}: " in told
         save_checkpoint(training, mark(compiled, 3), history(0.6, 0.5))
@@ -172,12 +172,14 @@ class TestDamaged:
         for number in (1, 2):
             flip(save_checkpoint(training, mark(compiled, number), history(*[0.6, 0.5][:number])).state)
         assert newest_checkpoint(training) is None
-        assert "training goes on anew, for there is no checkpoint before it: state.keras: " in caplog.messages[-1]
+        assert (
+            "training goes on from the beginning, without an earlier checkpoint: state.keras: " in caplog.messages[-1]
+        )
 
     def test_a_best_network_that_changed_is_not_carried_on(self, training: Path, compiled: keras.Model) -> None:
         first = save_checkpoint(training, mark(compiled, 1), history(0.6))
         flip(first.state)
-        with pytest.raises(DamagedError, match=f"{first.state} must be as it was written"):
+        with pytest.raises(DamagedError, match=f"{first.state} must be unchanged since it was written"):
             save_checkpoint(training, mark(compiled, 2), history(0.6, 0.7))
         assert names(training) == ["epoch-0001"]
 
@@ -216,7 +218,7 @@ class TestUnwritable:
         first = save_checkpoint(training, mark(compiled, 1), history(0.7))
         size = first.state.stat().st_size
         assert size > most_bytes
-        message = f"the training folder {training} must be writable and have room. Received: "
+        message = f"the training folder {training} must be writable and have free space. Received: "
         with pytest.raises(StoreError, match=message), disk_with_room_for(most_bytes):
             save_checkpoint(training, mark(compiled, 2), history(0.7, 0.6))
         assert names(training) == ["epoch-0001"]
@@ -225,5 +227,5 @@ class TestUnwritable:
 
     def test_a_folder_that_is_gone_is_named(self, training: Path, compiled: keras.Model) -> None:
         training.rmdir()
-        with pytest.raises(StoreError, match=f"the training folder {training} must be writable and have room"):
+        with pytest.raises(StoreError, match=f"the training folder {training} must be writable and have free space"):
             save_checkpoint(training, compiled, history(0.7))

@@ -137,7 +137,7 @@ def test_a_full_disk_leaves_no_half_of_it(
     members = [member(tmp_path, "a", quick(0)), member(tmp_path, "b", quick(1))]
     folder = tmp_path / ensemble_digest("ab")
     with (
-        pytest.raises(StoreError, match=f"the folder {folder} must be writable and have room"),
+        pytest.raises(StoreError, match=f"the folder {folder} must be writable and have free space"),
         disk_with_room_for(999),
     ):
         ensemble(members, CONFIG, tmp_path)

@@ -200,7 +200,7 @@ class TestDamaged:
     @pytest.mark.parametrize("name", ["model.keras", "history.json"])
     def test_no_damaged_network_is_given_out(self, finished: Trained, name: str) -> None:
         flip(finished.folder / name)
-        with pytest.raises(DamagedError, match=f"{finished.folder / name} must be as it was written"):
+        with pytest.raises(DamagedError, match=f"{finished.folder / name} must be unchanged since it was written"):
             _ = finished.model, finished.history()
 
     def test_a_network_cut_short_is_set_aside_with_all_that_was_made_of_it_and_trained_again(
@@ -258,7 +258,9 @@ class TestRefused:
         seen: list[str] = []
 
         def second(_: History) -> None:
-            with pytest.raises(TrainingError, match="one trainer at a time .* Received: .*abc is in use") as refused:
+            with pytest.raises(
+                TrainingError, match="only one process at a time .* Received: .*abc is in use"
+            ) as refused:
                 run(prepared, config, tmp_path / "abc")
             seen.append(str(refused.value))
 
@@ -283,7 +285,7 @@ class TestRefused:
 class TestUnwritable:
     def test_a_folder_that_cannot_be_made(self, prepared: Learned, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
-        with pytest.raises(StoreError, match="training folder .* must be writable and have room. Received: "):
+        with pytest.raises(StoreError, match="training folder .* must be writable and have free space. Received: "):
             run(prepared, config_of(), tmp_path / "file" / "abc")
 
     def test_a_disk_that_is_full_when_the_network_is_exported(
@@ -295,7 +297,7 @@ class TestUnwritable:
         config = config_of("training.epochs=1")
         with pytest.raises(Interrupted):
             run(prepared, config, tmp_path / "abc", interrupt_after(1))
-        with pytest.raises(StoreError, match="must be writable and have room"), disk_with_room_for(10_000):
+        with pytest.raises(StoreError, match="must be writable and have free space"), disk_with_room_for(10_000):
             run(prepared, config, tmp_path / "abc")
         assert names(tmp_path / "abc") == ["epoch-0001", "lock"]
         assert run(prepared, config, tmp_path / "abc").trained_epochs == 0
@@ -309,7 +311,7 @@ class TestUnwritable:
             shard.write_bytes(b"no longer a shard")
 
         config = config_of("training.epochs=20", "training.patience=0", "training.memory_budget_mb=0")
-        with pytest.raises(StoreError, match=f"{shard.name} must be a whole shard"):
+        with pytest.raises(StoreError, match=f"{shard.name} must be an undamaged shard"):
             train(prepared.catalog, store, config, tmp_path / "abc", [spoil])
 
 

@@ -62,7 +62,9 @@ def test_trials_that_start_together_have_one_database(database: Path) -> None:
 
 def test_a_damaged_one_is_named_with_the_command_that_helps(database: Path) -> None:
     database.write_bytes(os.urandom(4096))
-    with pytest.raises(RegistryError, match=rf"{database} must be a whole database.*mv {database} {database}.damaged"):
+    with pytest.raises(
+        RegistryError, match=rf"{database} must be an undamaged database.*mv {database} {database}.damaged"
+    ):
         names_of_studies(database)
 
 

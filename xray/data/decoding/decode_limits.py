@@ -1,4 +1,4 @@
-"""What a file may ask for before it is decoded: how many bytes it has, and how much work and memory its parts name.
+"""Limits that a file must meet before it is decoded: its bytes, and the work and memory that its parts need.
 
 Decoders believe a file: a JPEG of 300 KB may name 2,000 scans, a TIFF a tile of 2 GB. So its parts are counted first,
 without their content. docs/score-new-scans.md lists the limits, docs/decisions/0013-bounds.md has the measurements.

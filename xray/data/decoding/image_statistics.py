@@ -1,4 +1,4 @@
-"""What a scan looks like, in three numbers: whatever changes at the machine or on the way shows in one of them."""
+"""Image statistics: three numbers that show changes of the X-ray machine or of the processing."""
 
 from dataclasses import dataclass
 

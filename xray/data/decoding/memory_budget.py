@@ -1,4 +1,4 @@
-"""Room in memory that is shared by the threads of a process, so that large scans wait for each other."""
+"""A memory budget shared by the threads of a process, so that large scans wait for each other."""
 
 import threading
 from collections.abc import Iterator
@@ -6,17 +6,17 @@ from contextlib import contextmanager
 
 
 class MemoryBudget:
-    """So many bytes, lent out and given back."""
+    """A number of bytes that threads borrow and return."""
 
     def __init__(self, size: int) -> None:
-        """Have so many bytes to lend."""
+        """Start with a number of bytes."""
         self._size = size
         self._lent = 0
         self._change = threading.Condition()
 
     @contextmanager
     def lent(self, size: int) -> Iterator[None]:
-        """Have some of it for as long as the block lasts, waiting until it is there; more than all of it comes alone.
+        """Borrow bytes for the block, waiting until they are free; a request for more than all waits until it is alone.
 
         A block must not ask the same room again.
         """

@@ -78,7 +78,7 @@ def _one_by_one(promises: OrderedMap[Sequence[Scan], list[Outcome]], chunk: Sequ
         try:
             outcomes += promises.isolated([scan])
         except BrokenExecutor as error:
-            raise DataError(f"a scan must not end the worker that decodes it. Received: {scan[0]}: {error}") from error
+            raise DataError(f"a scan must not crash its decoding worker. Received: {scan[0]}: {error}") from error
     return outcomes
 
 
@@ -95,7 +95,7 @@ def _normalize_file(path: DataPath, digest: str, images: config.Images) -> Norma
         raise by_cause(DataError, f"every scan must be readable. Received: {path}: {error.strerror}", error) from error
     except ImageError:  # a pipe, or a larger file, where a scan was digested
         pass
-    raise ChangedError(f"scans must not change while they are prepared; prepare them again. Received: {path}")
+    raise ChangedError(f"scans must not change during preparation; prepare them again. Received: {path}")
 
 
 def _normalize(data: bytes, images: config.Images) -> Normalized | ImageError:

@@ -90,7 +90,7 @@ def read_coronahack(folder: DataPath) -> Metadata:
         raise DataError(f"data folder must be an existing folder. Received: {folder}")
     table = _read_table(folder / METADATA_NAME, COLUMNS)
     if table.empty:
-        raise DataError(f"{folder / METADATA_NAME} must hold at least one row. Received: a header alone")
+        raise DataError(f"{folder / METADATA_NAME} must contain at least one row. Received: only a header")
     scans = _find_scans(folder)
     rows, illegal = _legal_rows(table, folder / METADATA_NAME, scans)
     rows, conflicting, repeated = _one_row_per_file(rows)
@@ -115,7 +115,7 @@ def _read_table(path: DataPath, columns: Sequence[str]) -> pd.DataFrame:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError as error:
-        raise DataError(f"data folder must hold {path.name}. Received: {path.parent}") from error
+        raise DataError(f"data folder must contain {path.name}. Received: {path.parent}") from error
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise DataError(f"{path} must be UTF-8. Received: {error.reason} in line {line}") from error
@@ -157,7 +157,7 @@ def _find_scans(folder: DataPath) -> dict[str, str]:
     for prefix in ("", f"{NESTED}/", f"{NESTED}/{NESTED}/"):
         if any((folder / prefix / official).is_dir() for official in _OFFICIAL.values()):
             return {official: f"{prefix}{official}" for official in _OFFICIAL.values()}
-    raise DataError(f"data folder must hold train/ and test/, directly or below {NESTED}/. Received: {folder}")
+    raise DataError(f"data folder must contain train/ and test/, directly or below {NESTED}/. Received: {folder}")
 
 
 def _words(column: pd.Series) -> pd.Series:
@@ -236,7 +236,7 @@ def _rows_with_a_file(rows: pd.DataFrame, files: Listing) -> tuple[pd.DataFrame,
     reasons[[path in files.leaving for path in rows["path"]]] = "unsafe-name"
     reasons[[not stays_inside(name) for name in rows["image_id"]]] = "unsafe-name"
     reasons[[path in files.unreadable for path in rows["path"]]] = "unreadable"
-    details = {"no-file": "no such file", "unsafe-name": "the name or its link leads out of the folder"}
+    details = {"no-file": "no such file", "unsafe-name": "the name or its link points outside the folder"}
     words = [
         details.get(reason, files.unreadable.get(path, "")) for reason, path in zip(reasons, rows["path"], strict=True)
     ]

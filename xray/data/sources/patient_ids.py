@@ -1,4 +1,4 @@
-"""Who a scan belongs to, read from its file name.
+"""The patient of a scan, from its file name.
 
 Most names bear a patient: `person12_virus_44.jpeg`, `IM-0115-0001.jpeg`, `NORMAL2-IM-0421-0001.jpeg`. What a
 number means there is documented nowhere, so three rules are kept. On the full public metadata they put 0, 170

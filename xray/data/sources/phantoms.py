@@ -83,7 +83,7 @@ def write_phantoms(folder: Path, scans: int, seed: int = 0, size: tuple[int, int
     # Inside the folder, for a mount point cannot be renamed over. What a killed process left there is removed.
     unfinished = draft_of(folder / "phantoms")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DataError(f"phantoms need a new or an empty folder. Received: {folder}")
+        raise DataError(f"phantoms need a new or empty folder. Received: {folder}")
     try:
         _write_all(unfinished, scans, seed, size)
         for name in ("train", "test", SUMMARY_NAME, METADATA_NAME):

@@ -69,7 +69,7 @@ def fill(
     progress: Progress | None = None,
     shared: S3Path | None = None,
 ) -> Filled:
-    """Bring every scan into the store of this normalizer, decoding only those that it does not hold.
+    """Bring every scan into the store of this normalizer, decoding only those that missing scans.
 
     Every shard's digest is compared with the manifest, each time. A shard that is missing or differs is dropped and its
     scans decoded again, as far as they are among those given; the others return when a folder brings them.
@@ -117,7 +117,7 @@ def _whole_part(place: Path, images: config.Images) -> tuple[PixelStore, int]:
         store = PixelStore.read_manifest(place)
     except StoreError as error:
         if (place / MANIFEST).exists():
-            log.warning("every scan is decoded again: %s", error)
+            log.warning("all scans are decoded again: %s", error)
         return PixelStore(place, digest, images.height, images.width, (), ()), 0
     if store.digest != digest:
         raise StoreError(f"{place} must hold what normalizer {digest} made. Received: {store.digest}")
@@ -228,4 +228,4 @@ def _binary(pixels: NDArray[np.uint8]) -> pa.Array:
 
 
 def _tell_waiting(place: Path) -> None:
-    log.info("%s is being filled by another process; waiting for it", place)
+    log.info("another process is filling %s; waiting for it", place)

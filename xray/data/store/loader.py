@@ -156,7 +156,7 @@ def _reader(scans: Scans, batch_size: int) -> Callable[[np.random.Generator | No
         absent = len(places_of) - sum(group.rows for group in groups)
         if absent:
             raise StoreError(
-                f"{scans.store.folder} must hold every scan that is read. Received: {absent} it does not hold"
+                f"{scans.store.folder} must contain every scan that is read. Received: {absent} missing scans"
             )
         return lambda order: _streamed_epoch(scans.store, groups, places_of, batch_size, order)
     pixels = scans.store.view(scans.sha256)

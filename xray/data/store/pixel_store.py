@@ -138,7 +138,7 @@ class PixelStore:
         content = json.loads(manifest.decode("utf-8"))
         sealed = content.pop(SEAL, None)
         if sealed is not None and sealed != digest_of(content):
-            raise ValueError("what it lists is not what was written")
+            raise ValueError("its list of shards has changed since it was written")
         return cls(
             folder=folder,
             digest=content["normalizer"],
@@ -298,5 +298,5 @@ def _parquet(path: Path) -> Iterator[pq.ParquetFile]:
         with pq.ParquetFile(path, memory_map=True) as file:
             yield file
     except (OSError, pa.ArrowException) as error:
-        words = f"{path} must be a whole shard; prepare the data again. Received: {error}"
+        words = f"{path} must be an undamaged shard; prepare the data again. Received: {error}"
         raise by_cause(StoreError, words, error) from error

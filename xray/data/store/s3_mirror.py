@@ -1,4 +1,4 @@
-"""What is prepared, shared at an S3 server: the home's folders stay the working copy, the server has what lasts.
+"""Prepared data shared at an S3 server: the home's folders are the working copy, the server has the shared one.
 
 A pixel store lies there as it does on disk: shards, and a manifest that follows each, so that a reader never sees half.
 The manifest alone says what is there; nothing is ever deleted.
@@ -95,10 +95,10 @@ class Mirror:
         except (ValueError, TypeError, KeyError) as error:
             if isinstance(error, S3Error):
                 raise
-            log.warning("%s is no manifest and is made anew: %s", address, error)
+            log.warning("%s is not a manifest and is created again: %s", address, error)
             return empty
         if (listed.digest, listed.height, listed.width) != (store.digest, store.height, store.width):
-            log.warning("%s is of another normalizer and is made anew: %s", address, listed.digest)
+            log.warning("%s belongs to another normalizer and is created again: %s", address, listed.digest)
             return empty
         return listed
 
@@ -110,7 +110,7 @@ class Mirror:
         for shard, good in zip(wanted, whole, strict=True):
             if not good:
                 self._dropped.add(shard.name)
-                log.warning("%s is missing or has changed and is made again", self._folder / shard.name)
+                log.warning("%s is missing or has changed and is created again", self._folder / shard.name)
         return [shard for shard, good in zip(wanted, whole, strict=True) if good]
 
     def _fetch(self, shard: Shard, folder: Path) -> bool:

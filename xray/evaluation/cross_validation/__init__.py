@@ -1,1 +1,1 @@
-"""What the folds of a cross-validation come to."""
+"""Results of a cross-validation: out-of-fold scores and their summary."""

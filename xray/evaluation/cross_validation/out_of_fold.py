@@ -32,13 +32,13 @@ COLUMNS = [
     "image_id", "sha256", "patient_id", "label", "subtype", "source", "fold", "seed",
     "p_pneumonia", "threshold", "decision", "nested_threshold", "nested_decision",
 ]  # fmt: skip
-TABLE_COLUMNS = ("figure", "at the other folds' threshold", "at 0.5")
+TABLE_COLUMNS = ("metric", "at the other folds' threshold", "at 0.5")
 """What the columns of `OutOfFold.rows` hold."""
 
 
 @dataclass(frozen=True)
 class FoldScores:
-    """What the network of one fold made of its own validation scans.
+    """Scores of one fold's network on its own validation scans.
 
     Attributes:
         fold: The fold's number, from 0.
@@ -56,7 +56,7 @@ class FoldScores:
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """How well scans were told apart that the network had not been trained on.
+    """Metrics of out-of-fold scores.
 
     Attributes:
         scans: Number of scans. With several seeds each has as many rows, and its patient's draw brings them all.
@@ -132,7 +132,7 @@ def gather(folds: Iterable[FoldScores], evaluation: config.Evaluation) -> pd.Dat
 
 
 def evaluate_out_of_fold(table: pd.DataFrame, evaluation: config.Evaluation) -> OutOfFold:
-    """Judge out-of-fold scores, decisions at `nested_threshold`, with 95 % intervals by patient.
+    """Evaluate out-of-fold scores, decisions at `nested_threshold`, with 95 % intervals by patient.
 
     AUC of a subtype or source is that of its pneumonia scans against all normal scans; no normal scan bears a subtype.
 

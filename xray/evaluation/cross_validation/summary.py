@@ -1,4 +1,4 @@
-"""What the folds of a cross-validation come to: spread over the folds, out-of-fold scores, and tables in words."""
+"""Summary of a cross-validation: spread over the folds, out-of-fold scores, and tables as text."""
 
 import json
 from collections.abc import Sequence
@@ -94,7 +94,7 @@ class Summary:
             if name in found
         ]
         tables: dict[str, Table] = {
-            "folds": Table(("figure", "mean", "sd", "each fold"), rows),
+            "folds": Table(("metric", "mean", "sd", "each fold"), rows),
             "out-of-fold": Table(TABLE_COLUMNS, report["out_of_fold"]),
         }
         return tables | ({"classes-out-of-fold": Table(CLASS_COLUMNS, report["classes"])} if report["classes"] else {})

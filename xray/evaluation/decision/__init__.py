@@ -1,1 +1,1 @@
-"""From scores to decisions: calibration, threshold, referral, and what a decision is worth."""
+"""From scores to decisions: calibration, threshold, referral and predictive values."""

@@ -1,4 +1,4 @@
-"""What the decision rules promise, on validation scans, and whether TEST keeps it.
+"""The targets of the decision rules on validation scans, and whether TEST reaches them.
 
 A rule chooses threshold and band so that validation scans do what it asks for. TEST had no say in it, so it shows what
 the promise is worth.
@@ -18,7 +18,7 @@ OF_LABEL = {"sensitivity": "pneumonia scans are called pneumonia", "specificity"
 
 @dataclass(frozen=True)
 class OperatingTarget:
-    """What a rule asked for on validation scans, and what TEST shows.
+    """A rule's target on validation scans, and the result on TEST.
 
     Attributes:
         asked: In words, such as "at most 2.0% of the decided scans are wrong".
@@ -36,11 +36,11 @@ class OperatingTarget:
 
     @property
     def kept(self) -> bool | None:
-        """Whether TEST keeps it; None where there is nothing to measure."""
+        """Whether TEST reaches it; None if it cannot be measured."""
         return None if self.test is None else self._within(self.test.value)
 
     def __str__(self) -> str:
-        """Write what was asked for, what validation and TEST show, and whether it is kept."""
+        """Write the target, the results on validation and TEST, and whether it was reached."""
         first = f"chosen so that on validation scans {self.asked}"
         first += "" if self.validation is None else f" (there: {self.validation:.1%})"
         if self.test is None:
@@ -51,11 +51,11 @@ class OperatingTarget:
         nearer, farther = (found.low, found.high) if self.at_most else (found.high, found.low)
         if self.kept:
             if farther is None:
-                return "kept on these scans, too few to say how surely"
-            return "kept" if self._within(farther) else "kept, though only just: see the interval"
+                return "reached, but there are too few scans for an interval"
+            return "kept" if self._within(farther) else "reached, but within the uncertainty: see the interval"
         if nearer is None or self._within(nearer):
-            return "not kept on these scans, which may be chance: see the interval"
-        return "not kept"
+            return "missed, but within the uncertainty: see the interval"
+        return "missed"
 
     def _within(self, value: float) -> bool:
         return value <= self.bound if self.at_most else value >= self.bound
@@ -72,7 +72,7 @@ def operating_targets(report: Mapping[str, Any], evaluation: config.Evaluation) 
     found = []
     figure, _, bound = evaluation.threshold.partition(">=")
     if bound:
-        asked = f"at least {float(bound):.1%} of the {OF_LABEL[figure]}, were every scan decided"
+        asked = f"at least {float(bound):.1%} of the {OF_LABEL[figure]}, if every scan is decided"
         validation, test = metrics.get(f"validation.{figure}"), estimate_of(metrics, f"test.{figure}")
         found.append(OperatingTarget(asked, float(bound), False, validation, test))
     if reading.low < reading.high:

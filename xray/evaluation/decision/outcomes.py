@@ -1,4 +1,4 @@
-"""What became of each scan: called pneumonia, called normal or referred to a person."""
+"""The outcome of each scan: called pneumonia, called normal or referred to a person."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Outcomes:
 
     @property
     def referred(self) -> int:
-        """Scans that were left to a person, neither right nor wrong."""
+        """Scans that were referred, neither right nor wrong."""
         return sum(row[REFER] for row in self.counts.values())
 
     @property

@@ -1,4 +1,4 @@
-"""What an answer is worth: how many of the scans called pneumonia are (PPV), and how many called normal are (NPV).
+"""Predictive values: the share of correct answers among scans called pneumonia (PPV) and called normal (NPV).
 
 Both depend on how common pneumonia is among the scans, so they are carried to other shares of pneumonia by Bayes: among
 the sick and among the well scans, the same shares are called pneumonia, called normal and referred as here. That holds
@@ -26,18 +26,18 @@ def predictive_values(
     weights: NDArray[np.float64],
     prevalence: float | None = None,
 ) -> dict[str, NDArray[np.float64]]:
-    """Compute what each answer is worth; a referred scan is no answer.
+    """Compute the predictive values; referred scans do not count.
 
     Args:
         y: bool (n,), True is pneumonia.
         p: float64 (n,), the probability of pneumonia, 0 to 1.
-        band: The scores that are referred.
+        band: The referred scores.
         threshold: 0 to 1, within the band.
         weights: float64 (draws, n), 0 or more, with a positive sum in each draw.
         prevalence: Share of pneumonia where the model is used, 0 to 1; None takes that of the weighted scans.
 
     Returns:
-        `ppv` and `npv`, float64 (draws,), 0 to 1, NaN in draws where a label is missing or nothing is called so.
+        `ppv` and `npv`, float64 (draws,), 0 to 1, NaN in draws where a label is missing or no scan is called so.
 
     Raises:
         EvaluationError: The prevalence is out of bounds.

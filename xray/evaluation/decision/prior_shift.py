@@ -1,4 +1,4 @@
-"""What a probability of pneumonia means where another share of the scans is pneumonia than in training.
+"""Probabilities of pneumonia adjusted to another prevalence than in training (prior shift).
 
 Holds as far as a sick scan here looks like a sick scan there, and a normal one like a normal one (prior shift).
 
@@ -14,7 +14,7 @@ from xray.errors import EvaluationError
 
 
 def adjust_prior(p: NDArray[np.float64], prior: float, prevalence: float) -> NDArray[np.float64]:
-    """Carry probabilities from one share of pneumonia scans over to another, by Bayes (equation 4 of the source).
+    """Adjust probabilities from one prevalence to another, by Bayes (equation 4 of the source).
 
     The order of the scans stays. A scan of which the model is wholly sure, 0 or 1, stays where it is.
 

@@ -18,7 +18,7 @@ _LOWS_AT_ONCE = 256  # against 5,000 upper ends: 10 MB an array
 
 @dataclass(frozen=True)
 class Band:
-    """The scores that are referred: from `low` on and below `high`.
+    """The referred scores: from `low` on and below `high`.
 
     Attributes:
         low: 0 to 1; a scan below it is called normal. 0.0 calls no scan normal.
@@ -45,7 +45,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Coverage:
-    """How often the model errs on the scans it is surest of, from few of them to all.
+    """Error rates on the most confident scans, from a few of them to all.
 
     Attributes:
         coverage: float64 (cuts,), rising, share of the scans that are decided, above 0 and up to 1.
@@ -66,7 +66,7 @@ class _Ends:
 
 
 def choose_band(y: NDArray[np.bool_], p: NDArray[np.float64], threshold: float, most_error: float) -> Band:
-    """Choose the band that leaves most scans to the model and keeps the errors among those within a bound.
+    """Choose the band that refers fewest scans and limits the errors among the others.
 
     Errors are pneumonia scans below the band and normal scans above it. Of bands that decide as many scans, the one
     with fewer errors is taken, then the narrower, then the lower. A band's ends lie midway between two neighbouring
@@ -97,15 +97,15 @@ def choose_band(y: NDArray[np.bool_], p: NDArray[np.float64], threshold: float, 
     reached = [best for best in found if best is not None]
     if not reached:
         raise EvaluationError(
-            f"evaluation.most_error must be within reach of the scores. Received: {most_error}, "
-            f"and every band around the threshold {threshold:.3f} errs more often"
+            f"evaluation.most_error must be reachable with these scores. Received: {most_error}, "
+            f"and every band around the threshold {threshold:.3f} has more errors"
         )
     *_, low, high = min(reached)
     return Band(low, high)
 
 
 def confidence(p: NDArray[np.float64], threshold: float) -> NDArray[np.float64]:
-    """Measure how far scores are past the threshold, as a share of how far they could be.
+    """Measure the distance of scores from the threshold, as a share of the maximum distance.
 
     Args:
         p: float64 (n,), the probability of pneumonia, 0 to 1.
@@ -145,7 +145,7 @@ def band_figures(
     Args:
         y: bool (n,), True is pneumonia.
         p: float64 (n,), the probability of pneumonia, 0 to 1.
-        band: The scores that are referred.
+        band: The referred scores.
         threshold: 0 to 1, within the band.
         weights: float64 (draws, n), 0 or more, with a positive sum in each draw.
 

@@ -1,4 +1,4 @@
-"""How a network's outputs are read: calibrated, carried to the prevalence of use, decided or referred.
+"""The decision rule: outputs are calibrated, adjusted to the prevalence of use, and decided or referred.
 
 Everything here is chosen on validation scans, stored with the model, and used from then on by `predict`, `score` and
 serving alike.
@@ -62,7 +62,7 @@ class DecisionRule:
 
     @property
     def band(self) -> Band:
-        """The scores that are referred."""
+        """The referred scores."""
         return Band(self.low, self.high)
 
     def read(self, probabilities: NDArray[np.float64]) -> pd.DataFrame:
@@ -111,7 +111,7 @@ def fit_decision_rule(
     Args:
         probabilities: float64 (n, k), as the network gave them.
         rows: The n validation scans, with label and subtype.
-        scheme: What the network tells apart.
+        scheme: The classes of the network.
         evaluation: Names the rules.
 
     Raises:
@@ -134,5 +134,5 @@ def _band(y: NDArray[np.bool_], p: NDArray[np.float64], threshold: float, most_e
     try:
         return choose_band(y, p, threshold, most_error)
     except EvaluationError:
-        log.warning("no band keeps the errors on validation scans to %g: every score below 1 is referred", most_error)
+        log.warning("no band limits the errors on validation scans to %g: every score below 1 is referred", most_error)
         return Band(0.0, 1.0)

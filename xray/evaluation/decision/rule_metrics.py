@@ -1,4 +1,4 @@
-"""What a model is worth in use: calibrated, carried to another prevalence, with its doubtful scans referred."""
+"""Metrics of the decision rule: calibration, adjusted prevalence, referral and predictive values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ from xray.table import Table
 CALIBRATION = ("brier", "calibration_error")
 REFERRAL = {
     "referred": "referred, of all scans",
-    "error_decided": "decided wrongly, of the decided scans",
+    "error_decided": "wrong, of the decided scans",
     "sensitivity_decided": "called pneumonia, of the decided pneumonia scans",
     "specificity_decided": "called normal, of the decided normal scans",
 }
-WORTH = "What an answer is worth: the share of scans called pneumonia that are (PPV), and called normal that are (NPV)"
+WORTH = "Predictive values: share of correct answers among scans called pneumonia (PPV) and called normal (NPV)"
 _ELSEWHERE = "_where_"
 """Stands before a share of pneumonia that is not the split's own."""
 
@@ -57,7 +57,7 @@ class DeploymentMetrics:
 
 
 def deployment_metrics(scores: pd.DataFrame, reading: DecisionRule, evaluation: config.Evaluation) -> DeploymentMetrics:
-    """Judge calibration before and after, a corrected prevalence, and referral.
+    """Evaluate calibration before and after, an adjusted prevalence, and referral.
 
     The correction by the split's own share of pneumonia needs its labels, so it shows what the best guess would bring;
     the one by the estimated share needs none.
@@ -114,19 +114,19 @@ def _tables(
     drawn: Mapping[str, Estimate | None], reading: DecisionRule, estimated: float, own: float
 ) -> dict[str, Table]:
     words = {
-        "raw": "as the network gave it",
+        "raw": "uncalibrated",
         "calibrated": f"at temperature {reading.temperature:.3f}",
-        "at_estimated_prevalence": f"and corrected to {estimated:.1%} pneumonia, estimated without labels",
-        "at_own_prevalence": f"and corrected to {own:.1%} pneumonia, which its labels say",
+        "at_estimated_prevalence": f"and adjusted to {estimated:.1%} pneumonia, estimated without labels",
+        "at_own_prevalence": f"and adjusted to {own:.1%} pneumonia, the share in its labels",
     }
     columns = ("score", *(name.replace("_", " ") for name in CALIBRATION), "accuracy at 0.5")
     rows = [(said, *(str(drawn[key]) for key in _keys(name))) for name, said in words.items()]
     referral = [(said, str(drawn[name] or "no scans")) for name, said in REFERRAL.items()]
-    referral.insert(0, ("scores that are referred", f"{reading.low:.3f} to {reading.high:.3f}"))
+    referral.insert(0, ("referred scores", f"{reading.low:.3f} to {reading.high:.3f}"))
     return {
         "Calibration": Table(columns, rows),
         "Referral": Table(("share", "of the scans"), referral),
-        WORTH: Table(("where this share is pneumonia", "PPV", "NPV"), _worth(drawn, own)),
+        WORTH: Table(("at this share of pneumonia", "PPV", "NPV"), _worth(drawn, own)),
     }
 
 
@@ -134,7 +134,7 @@ def _worth(drawn: Mapping[str, Estimate | None], own: float) -> list[tuple[str, 
     shares = {f"{own:.1%}, as here": ""} | {f"{share:.0%}": f"{_ELSEWHERE}{share}" for share in PREVALENCES}
     rows = []
     for words, place in shares.items():
-        ppv, npv = (str(drawn[f"{name}{place}"] or "nothing is called so") for name in VALUES)
+        ppv, npv = (str(drawn[f"{name}{place}"] or "no scan is called so") for name in VALUES)
         rows.append((words, ppv, npv))
     return rows
 

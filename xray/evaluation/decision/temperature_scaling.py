@@ -1,4 +1,4 @@
-"""Temperature scaling: one number, fitted on validation scans, that takes back a network's over- or underconfidence.
+"""Temperature scaling: one number, fitted on validation scans, that corrects a network's over- or underconfidence.
 
 It divides the logits, so it changes how sure a model is of a scan and never which class it holds for likeliest.
 With two classes it keeps the order of the scans too, and with it AUC, as long as rounding makes no scores equal.
@@ -45,7 +45,7 @@ def apply_temperature(probabilities: NDArray[np.floating], temperature: float) -
 
 
 def fit_temperature(probabilities: NDArray[np.floating], class_index: NDArray[np.int64]) -> float:
-    """Find the temperature under which what came true was likeliest: the least negative log likelihood.
+    """Find the temperature with the least negative log likelihood of the labels.
 
     Args:
         probabilities: float (n, k), 0 to 1, each row adding up to 1.

@@ -16,7 +16,7 @@ from xray.evaluation.metrics.binary import check, ranking, unit_weights
 
 @dataclass(frozen=True)
 class Cuts:
-    """What each threshold would do, from the one that calls least pneumonia down to the one that calls all of it.
+    """The results of each threshold, from the one that calls fewest scans pneumonia to the one that calls all so.
 
     Attributes:
         tp: float64 (cuts,), pneumonia scans that are called pneumonia, whole numbers.
@@ -63,7 +63,7 @@ def choose_threshold(y: NDArray[np.bool_], p: NDArray[np.float64], evaluation: c
     merit = _rule(evaluation)(Cuts(found.tp[0], found.fp[0], found.tp[0, -1], found.fp[0, -1]))
     if np.isneginf(merit).all():
         raise EvaluationError(
-            f"evaluation.threshold must be within reach of the scores. Received: {evaluation.threshold}, "
+            f"evaluation.threshold must be reachable with these scores. Received: {evaluation.threshold}, "
             f"and the highest score alone calls {int(found.fp[0, 0])} of {int(found.fp[0, -1])} normal scans pneumonia"
         )
     best = int(np.flatnonzero(merit == merit.max())[-1])

@@ -1,4 +1,4 @@
-"""The plot of drift: each feature of new scans over the same of the scans that the model was made from."""
+"""The drift plot: each feature of new scans over the same feature of the reference scans."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,10 +20,10 @@ def drift_distributions(drift: Drift, values: Mapping[str, Sequence[NDArray[np.f
     """
     rows = -(-len(values) // 2)
     told = any(shift.alarm is not None for shift in drift.current.values())
-    calm = "no alarm" if told else "too few scans to tell"
+    calm = "no alarm" if told else "too few scans"
     alarms = f"alarm: {', '.join(drift.alarms).replace('_', ' ')}" if drift.alarms else calm
     scans = max(len(now) for _, now in values.values())
-    figure = canvas(0.9 + 2.2 * rows, "New scans and the model's own", f"{scans:,} new scans · {alarms}")
+    figure = canvas(0.9 + 2.2 * rows, "New scans and the model's reference", f"{scans:,} new scans · {alarms}")
     panels = figure.subplots(rows, 2, squeeze=False).ravel()
     for axes in panels[len(values) :]:
         axes.axis("off")

@@ -1,4 +1,4 @@
-"""What a model's own scans look like and score: kept with its run, so that new scans can be compared anywhere.
+"""The drift reference: image statistics and scores of the scans a model was made from, stored with its run.
 
 A row bears no name and no digest: which split it is from, how it looks, and its score where the model did not learn
 from it.
@@ -87,9 +87,7 @@ def write_reference(
     measured = _measured(set(rows["sha256"]), store)
     absent = set(rows["sha256"]) - set(measured)
     if absent:
-        raise StoreError(
-            f"{store.folder} must hold every scan of the catalog. Received: {len(absent)} it does not hold"
-        )
+        raise StoreError(f"{store.folder} must hold every scan of the catalog. Received: {len(absent)} missing scans")
     looks = pd.DataFrame([measured[digest] for digest in rows["sha256"]])
     score = scores.drop_duplicates("sha256").set_index("sha256")["p_pneumonia"]
     table = rows[["split", "width", "height"]].reset_index(drop=True).join(looks)

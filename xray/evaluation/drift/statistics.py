@@ -37,7 +37,7 @@ class Shift:
         ks: Kolmogorov-Smirnov statistic, 0 to 1: the largest gap between both cumulative shares.
         p_value: Of that statistic, two-sided: how often chance alone makes it as large.
         psi: Population stability index, 0 for equal shares.
-        alarm: Whether it has reached the limit; None where there are too few scans to tell.
+        alarm: Whether it has reached the limit; None where there are too few scans.
     """
 
     reference_scans: int
@@ -90,7 +90,7 @@ class Drift:
         return [
             {
                 "feature": feature.replace("_", " "),
-                "own median": f"{shift.reference_median:.4g}",
+                "reference median": f"{shift.reference_median:.4g}",
                 "median": f"{shift.median:.4g}",
                 "PSI": f"{shift.psi:.3f}",
                 "KS": f"{shift.ks:.3f}",

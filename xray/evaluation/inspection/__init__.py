@@ -1,1 +1,1 @@
-"""A look inside an evaluated network: saliency maps, changed scans, shortcuts, parts of the scans."""
+"""Inspection of an evaluated network: saliency maps, changed scans, shortcuts, slices of the scans."""

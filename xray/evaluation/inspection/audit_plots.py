@@ -1,4 +1,4 @@
-"""Pictures of the audits: what changed scans cost a model, and how it does on parts of the scans."""
+"""Plots of the inspection: losses on changed scans, and metrics on slices of the scans."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -32,10 +32,10 @@ def robustness_picture(robustness: Robustness) -> Figure:
     """
     words = (
         f"{_subtitle(robustness)}, threshold {robustness.threshold:.3f}\n"
-        "Loss: the figure on the scans as they are, less the figure on the changed scans.\n"
+        "Loss: the metric on unchanged scans minus the metric on changed scans.\n"
         "Lines are 95 % intervals. Orange: the whole interval lies above 0."
     )
-    figure = canvas(1.8 + ROW * len(robustness.changes), "What a changed scan costs", words)
+    figure = canvas(1.8 + ROW * len(robustness.changes), "Loss of each metric on changed scans", words)
     losses = {change: robustness.losses(change) for change in robustness.changes}
     panels = figure.subplots(1, len(changed.METRICS), sharey=True, sharex=True)
     for axes, name in zip(panels, changed.METRICS, strict=True):
@@ -59,10 +59,10 @@ def slices_picture(slices: Slices) -> Figure:
     """
     words = (
         f"{_subtitle(slices)}, threshold {slices.threshold:.3f}\n"
-        "Lines are 95 % intervals. Orange: the worst of the parts, which is low partly by chance."
+        "Lines are 95 % intervals. Orange: the worst slice, which is low partly by chance."
     )
     places = _places(slices)
-    figure = canvas(1.9 + ROW * places[-1], "How the model does on parts of the scans", words)
+    figure = canvas(1.9 + ROW * places[-1], "Metrics on slices of the scans", words)
     panels = figure.subplots(1, len(sliced.METRICS), sharey=True, sharex=True)
     for axes, name in zip(panels, sliced.METRICS, strict=True):
         plain_axes(axes, name, "")

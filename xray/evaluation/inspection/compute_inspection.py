@@ -1,4 +1,4 @@
-"""A look inside a judged network: parts of the scans, changed scans, shortcuts, and maps."""
+"""Inspection of an evaluated network: slices, changed scans, shortcuts, and maps."""
 
 import json
 from collections.abc import Callable
@@ -78,7 +78,7 @@ def write_inspection(
 
 @dataclass(frozen=True)
 class _Subject:
-    """A network and the TEST scans that it is looked at with, pixels in the order of `scores`."""
+    """A network and the TEST scans of its inspection, pixels in the order of `scores`."""
 
     network: keras.Model
     reading: DecisionRule
@@ -95,22 +95,22 @@ def _look(
     seen: _Subject, catalog: Catalog, store: PixelStore, config: Config, said: Callable[[str], None]
 ) -> tuple[dict[str, Any], dict[str, Figure]]:
     threshold, evaluation = seen.reading.threshold, config.evaluation
-    said("parts of the scans")
+    said("slices of the scans")
     parts = slices.slices(seen.scores, threshold, _image_features(seen, catalog), evaluation)
     said("changed scans")
     changed = robustness.robustness(seen.predict, seen.pixels, seen.scores, threshold, evaluation)
     said("sources")
     probed = linear_probe.probe(*_features(seen.network, catalog, store), evaluation)
-    said("without the lungs")
+    said("without lungs")
     short = shortcuts.shortcuts(seen.predict, seen.pixels, seen.scores, threshold, probed, evaluation)
     said("maps")
     sane, maps = _maps(seen, config)
     spots = _focus(seen)
     tables: dict[str, Table] = {
-        "Parts of the scans": Table(slices.COLUMNS, parts.rows()),
-        "Changed scans: the loss of each figure": Table(robustness.COLUMNS, changed.rows()),
-        "Without the lungs": Table(shortcuts.COLUMNS, short.rows()),
-        "The source read from the features": Table(linear_probe.COLUMNS, probed.rows()),
+        "Slices of the scans": Table(slices.COLUMNS, parts.rows()),
+        "Changed scans: loss of each metric": Table(robustness.COLUMNS, changed.rows()),
+        "Without lungs": Table(shortcuts.COLUMNS, short.rows()),
+        "Source predicted from the features": Table(linear_probe.COLUMNS, probed.rows()),
     }
     metrics = parts.flat("slices") | changed.flat("robustness") | short.flat("shortcut")
     if sane.similarity is not None:
@@ -146,7 +146,7 @@ def _features(network: keras.Model, catalog: Catalog, store: PixelStore) -> tupl
 
 
 def _focus(seen: _Subject) -> Focus:
-    """Compare the maps of TEST scans drawn by lot: the same ones on every machine."""
+    """Compare the maps of a random sample of TEST scans, the same on every machine."""
     places = np.argsort(seen.scores["sha256"].to_numpy(dtype=str), kind="stable")[:MAPS_BY_LOT]
     return focus(pneumonia_maps(seen.network, seen.pixels[places]))
 

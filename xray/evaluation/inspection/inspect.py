@@ -1,4 +1,4 @@
-"""Look into a judged network, or find what was seen, which takes no TensorFlow; kept beside its evaluation."""
+"""Inspect an evaluated network, or find its inspection, which needs no TensorFlow; stored with its evaluation."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Inspected:
     reused: bool
 
     def report(self) -> dict[str, Any]:
-        """Read what was found.
+        """Read the report.
 
         Returns:
             `metrics`, name to number; `tables` by title, each with its columns and rows; `verdicts`, sentences.
@@ -50,7 +50,7 @@ def inspect(
     config: Config,
     said: Callable[[str], None] | None = None,
 ) -> Inspected:
-    """Look into a judged network, or find what was seen.
+    """Inspect an evaluated network, or find its inspection.
 
     Args:
         trained: The training.
@@ -76,7 +76,7 @@ def inspect(
 
 
 def inspection_of(trained: Trained, evaluated: Evaluated) -> Inspected | None:
-    """Find what was seen on looking into a judged network; None where nobody did."""
+    """Find the inspection of an evaluated network; None if there is none."""
     folder = _folder(trained, evaluated)
     return Inspected(folder, reused=True) if is_whole(folder, then="it is left out") else None
 

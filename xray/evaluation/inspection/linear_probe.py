@@ -1,4 +1,4 @@
-"""Whether a network's features hold where a scan comes from.
+"""Whether a network's features contain the source of a scan.
 
 A linear probe (Alain and Bengio, "Understanding intermediate layers using linear classifier probes", 2016) predicts the
 source of a scan from the features of the network's last layer but one. Each source is held against the others among
@@ -25,7 +25,7 @@ from xray.evaluation.metrics import binary as metrics
 from xray.evaluation.metrics.bootstrap import Estimate, bootstrap, flat_estimates
 from xray.evaluation.metrics.multiclass import LEAST_SCANS
 
-COLUMNS = ("source", "scans", "auc against the label's other sources")
+COLUMNS = ("source", "scans", "auc against other sources of this label")
 """What the columns of `Probe.rows` hold."""
 
 FOLDS = 5
@@ -34,7 +34,7 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class Probe:
-    """How well sources are told apart by a network's features.
+    """How well sources can be predicted from a network's features.
 
     Attributes:
         figures: AUC of `LABEL.SOURCE` against the other sources of the same label, 0 to 1; 0.5 is guessing.
@@ -133,6 +133,6 @@ def _told_apart(
 def _folds(
     here: NDArray[np.bool_], patients: list[str], seed: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Deal patients out so that each fold has about the same share of the source."""
+    """Distribute patients so that each fold has about the same share of the source."""
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     yield from folds.split(np.zeros(len(here)), here, patients)

@@ -24,7 +24,7 @@ nearer to the edge. Side markers, the film's edge, arms and the neck are left; i
 
 
 def rotated(pixels: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
-    """Turn scans about their centre, against the clock; what comes in from outside is the scan mirrored."""
+    """Rotate scans about their centre, counter-clockwise; the border is filled with the mirrored scan."""
     turned: NDArray[np.uint8] = ndimage.rotate(
         pixels, degrees, axes=(2, 1), reshape=False, order=1, mode="reflect", output=np.uint8
     )
@@ -89,7 +89,7 @@ def half_resolution(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def inverted(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Exchange black and white, as where a DICOM file's MONOCHROME1 is taken for MONOCHROME2."""
+    """Invert gray, as when a DICOM file's MONOCHROME1 is read as MONOCHROME2."""
     return 255 - pixels
 
 

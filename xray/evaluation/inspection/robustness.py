@@ -1,4 +1,4 @@
-"""What a model loses on changed scans: every figure before and after, on the same scans with the same draws."""
+"""What a model loses on changed scans: every metric before and after, on the same scans with the same draws."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -160,7 +160,7 @@ def _predicted(predict: Predict, change: Perturbation, pixels: NDArray[np.uint8]
 
 def _check_the_same(predict: Predict, pixels: NDArray[np.uint8], p: NDArray[np.float64]) -> None:
     if len(pixels) != len(p):
-        raise EvaluationError(f"pixels must be one picture a scan. Received: {len(pixels)} for {len(p)} scans")
+        raise EvaluationError(f"pixels must be one image per scan. Received: {len(pixels)} for {len(p)} scans")
     apart = np.abs(predict(np.asarray(pixels[:_SCANS_TRIED])) - p[:_SCANS_TRIED])
     if apart.max() > _SCORES_DIFFER:
         raise EvaluationError(

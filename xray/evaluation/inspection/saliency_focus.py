@@ -1,4 +1,4 @@
-"""Where maps are brightest: at places that differ from patient to patient, as disease does, or always at one."""
+"""Where maps are brightest: at different places in different patients, as disease is, or always at the same place."""
 
 from dataclasses import dataclass
 
@@ -45,13 +45,13 @@ class Focus:
     def __str__(self) -> str:
         """Write what was found."""
         if not self.maps:
-            return "no map shows any evidence"
+            return "no map shows evidence"
         count, place = f"{round(self.together * self.maps):,} of {self.maps:,} maps", self._place()
-        edge = f"; {self.outside:.0%} of all spots lie at the picture's edge, where there is hardly any lung"
+        edge = f"; {self.outside:.0%} of all spots are at the image's edge, where there is hardly any lung"
         edge = edge if self.outside else ""
         if self.coincide:
-            return f"{count} are brightest at one and the same place, {place}, whoever the patient is{edge}"
-        return f"the brightest spots differ from scan to scan: at most {count} share a place, {place}{edge}"
+            return f"{count} are brightest at the same place, {place}, in different patients{edge}"
+        return f"the brightest spots differ between scans: at most {count} share a place, {place}{edge}"
 
     def _place(self) -> str:
         return f"{self.right:.0%} of the width from the left and {self.down:.0%} of the height from above"

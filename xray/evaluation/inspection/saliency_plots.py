@@ -18,7 +18,7 @@ PAIRS = 2
 
 COLORS = "inferno"  # even in lightness, so that no step of colour looks like a border
 MOST_COVER = 0.7  # of the strongest evidence; the scan stays visible under it
-READ = "Bright colour: evidence for pneumonia, on each scan's own scale. A map is no outline and no proof."
+READ = "Bright colour: evidence for pneumonia, scaled per scan. A map is neither an outline nor a proof."
 _LINE, _TITLE = 100, 60  # characters that fit
 
 
@@ -111,7 +111,7 @@ def _scale(part: SubFigure) -> None:
     axes = part.subplots()
     steps = np.linspace(0, 1, 256, dtype=np.float32)[np.newaxis]
     axes.imshow(overlay(np.full(steps.shape, 128, np.uint8), steps), aspect="auto", extent=(0, 1, 0, 1))
-    for place, words, side in ((0, "none", "left"), (1, "strongest of the scan", "right")):
+    for place, words, side in ((0, "none", "left"), (1, "maximum of this scan", "right")):
         axes.annotate(
             words, (place, 0), (0, -4), textcoords="offset points", ha=side, va="top", fontsize=SMALL, color=FAINT
         )

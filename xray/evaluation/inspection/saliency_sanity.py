@@ -1,4 +1,4 @@
-"""Whether a map shows what a network has learnt: with the last layers' weights redrawn, it must change.
+"""The sanity check of maps: with the last layers' weights randomized, they must change.
 
 Some maps look right whatever the network: they find edges, or follow brightness. Adebayo et al. redraw weights from the
 output back and look whether the map changes with them.
@@ -46,10 +46,10 @@ class Sanity:
     def __str__(self) -> str:
         """Write what was found."""
         if self.similarity is None:
-            return "they could not be tested: on no scan did anything speak for pneumonia"
-        verdict = "they depend on what was learnt" if self.passed else "they hardly depend on what was learnt"
+            return "they could not be tested: no scan has evidence for pneumonia"
+        verdict = "they depend on the learned weights" if self.passed else "they hardly depend on the learned weights"
         bound = "below" if self.passed else "not below"
-        return f"{verdict}: with the last layers redrawn, their similarity is {self.similarity:.2f}, {bound} {LIMIT:g}"
+        return f"{verdict}: with random last layers, their similarity is {self.similarity:.2f}, {bound} {LIMIT:g}"
 
 
 def sanity_check(network: keras.Model, pixels: NDArray[np.uint8], seed: int, maps: Maps = pneumonia_maps) -> Sanity:

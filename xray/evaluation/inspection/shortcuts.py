@@ -1,4 +1,4 @@
-"""Whether a model needs the lungs: its figures without them, and whether its features hold where a scan comes from.
+"""Whether a model needs the lungs: its metrics without them, and whether its features contain the source.
 
 Networks told COVID-19 from other scans with the lungs painted black (Maguolo and Nanni, "A critic evaluation of methods
 for COVID-19 automatic detection from X-ray images", Information Fusion 2021): what they had learnt was the source. A
@@ -21,7 +21,7 @@ LUNGLESS_MARGIN = 0.05
 """A model must be shown to lose at least this much AUC without the lungs. It is what the promotion policy allows one
 model to be worse than another: a model that loses less is, by that rule, as good without lungs as with them."""
 
-COLUMNS = ("what the model sees", "auc", "loss of auc")
+COLUMNS = ("visible part", "auc", "loss of auc")
 """What the columns of `Shortcuts.rows` hold."""
 
 _LUNGLESS = "centre_masked"
@@ -35,7 +35,7 @@ class Verdict:
     why: str
 
     def __str__(self) -> str:
-        """Write the reason, which says the verdict, too."""
+        """Write the reason, which includes the result."""
         return self.why
 
 
@@ -58,13 +58,13 @@ class Shortcuts:
         auc, loss = figures[f"{_LUNGLESS}.auc"], figures[f"{_LUNGLESS}.auc_loss"]
         marked = loss.low is None or loss.low < LUNGLESS_MARGIN
         words = (
-            f"with the middle of each scan painted gray, and the lungs with it, the AUC goes from "
+            f"with the middle of each scan, and so the lungs, painted gray, the AUC changes from "
             f"{figures[f'{UNCHANGED}.auc'].value:.3f} to {auc.value:.3f}, a loss of {loss}; a loss of at least "
             f"{LUNGLESS_MARGIN:g}, at 95 %, "
         )
-        words += "is not shown, so it may answer without the lungs" if marked else "is shown, so it needs the lungs"
+        words += "is not shown, so it may not need the lungs" if marked else "is shown, so it needs the lungs"
         if auc.low is not None and auc.low > 0.5:
-            words += f"; what is left, {auc}, is better than guessing (0.5): the picture's border tells it something"
+            words += f"; what is left, {auc}, is better than guessing (0.5): the image's border is informative"
         return Verdict(marked, words)
 
     def flat(self, prefix: str) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Sensitivity and specificity of parts of the scans, and the part that each is worst on.
+"""Sensitivity and specificity of slices of the scans, and the worst slice of each.
 
 The worst of many parts is low by chance alone, and the more so the smaller the parts are: its interval, like the
 others, is not widened for that.
@@ -97,11 +97,11 @@ class Slices:
             rows.append((part.words, f"{sum(part.counts.values()):,}", cells[0], cells[1]))
         worst = [self.worst(figure) for figure in METRICS]
         names = ["none" if part is None else part.words for part in worst]
-        return [*rows, ("worst of the parts", "", names[0], names[1])]
+        return [*rows, ("worst slice", "", names[0], names[1])]
 
 
 def slices(scores: pd.DataFrame, threshold: float, looks: pd.DataFrame, evaluation: config.Evaluation) -> Slices:
-    """Judge a model on parts of the scans, with 95 % intervals by patient.
+    """Evaluate a model on slices of the scans, with 95 % intervals by patient.
 
     Parts are subtypes, sources, thirds by brightness and thirds by image size (left out where all scans have one).
 
@@ -154,7 +154,7 @@ def _thirds(kind: str, values: NDArray[np.float64]) -> Iterator[Part]:
 
 
 def _looks_of(scores: pd.DataFrame, looks: pd.DataFrame) -> pd.DataFrame:
-    """Put the looks in the order of the scores; copies of a scan share a row."""
+    """Put the image statistics in the order of the scores; copies of a scan share a row."""
     found = looks.drop_duplicates("sha256").set_index("sha256")
     unknown = set(scores["sha256"]) - set(found.index)
     if unknown:

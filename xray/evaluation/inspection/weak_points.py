@@ -1,4 +1,4 @@
-"""Where a model is weak, a sentence each, for a reader who reads nothing else."""
+"""A model's weak points, one sentence each."""
 
 from xray.evaluation.inspection.robustness import UNCHANGED, Robustness, spoken
 from xray.evaluation.inspection.saliency_focus import Focus
@@ -22,11 +22,11 @@ def weak_points(parts: Slices, changed: Robustness, short: Shortcuts, spots: Foc
     Returns:
         Sentences without a full stop, by topic. What is no weak point is not there.
     """
-    found = {"Weakest part": _weakest_part(parts), "Worst change": _worst_change(changed)}
+    found = {"Weakest slice": _weakest_part(parts), "Worst change": _worst_change(changed)}
     if short.verdict.marked:
         found["Lungs"] = str(short.verdict)
     if spots.coincide:
-        found["Where it looks"] = str(spots)
+        found["Evidence maps"] = str(spots)
     return {topic: words for topic, words in found.items() if words}
 
 
@@ -37,7 +37,7 @@ def _weakest_part(parts: Slices) -> str:
         if part is not None:
             of = f'{part.counts[figure]:,} {label} scans in the part "{part.words}"'
             said.append(f"{part.figures[figure].percent()} of the {of} are called {label}")
-    return f"{'; '.join(said)}; the worst of many parts is low partly by chance" if said else ""
+    return f"{'; '.join(said)}; the worst of many slices is low partly by chance" if said else ""
 
 
 def _worst_change(changed: Robustness) -> str:
@@ -62,15 +62,15 @@ def _of(changed: Robustness, change: str, figure: str) -> Estimate:
 
 
 CHANGED = {
-    "rotated_5_degrees": "turned by 5 degrees",
-    "rotated_10_degrees": "turned by 10 degrees",
-    "cut_above_and_below": "with a tenth cut off above and below",
-    "cut_at_the_sides": "with a tenth cut off at each side",
-    "noise": "with grain added",
+    "rotated_5_degrees": "rotated by 5 degrees",
+    "rotated_10_degrees": "rotated by 10 degrees",
+    "cut_above_and_below": "with a tenth cropped above and below",
+    "cut_at_the_sides": "with a tenth cropped at each side",
+    "noise": "with noise added",
     "gamma_0.7": "made brighter",
     "gamma_1.4": "made darker",
-    "jpeg_30": "stored as a poor JPEG",
+    "jpeg_30": "stored as a low-quality JPEG",
     "half_resolution": "at half the resolution",
-    "inverted": "with black and white exchanged",
+    "inverted": "with inverted gray",
 }
 """Each of `perturbations.ROBUSTNESS` in words, after "the same scans"."""

@@ -1,4 +1,4 @@
-"""The figures a classifier is judged by. Positive always means pneumonia.
+"""The metrics of a binary classifier. Positive always means pneumonia.
 
 Every figure has one implementation, from weights (how often each scan counts): unit weights give the point
 estimate, bootstrap weights the draws behind its interval, and the curves of the pictures.
@@ -50,7 +50,7 @@ def compute_metrics(y: NDArray[np.bool_], p: NDArray[np.float64], threshold: flo
         y: bool (n,), True is pneumonia. Both classes must be there.
         p: float64 (n,), the probability of pneumonia, 0 to 1.
         threshold: 0 to 1; a scan is called pneumonia from there on.
-        bins: Equal-width bins of the calibration error.
+        bins: Number of equal-width bins for the calibration error.
 
     Returns:
         accuracy, auc, average_precision, sensitivity, specificity, f1, brier, calibration_error, each 0 to 1,
@@ -67,7 +67,7 @@ def compute_metrics(y: NDArray[np.bool_], p: NDArray[np.float64], threshold: flo
 
 
 def check(y: NDArray[np.bool_], p: NDArray[np.float64], threshold: float = 0.5) -> None:
-    """Refuse what no figure can be computed from.
+    """Refuse scores from which no metric can be computed.
 
     Raises:
         EvaluationError: Lengths differ, a value is out of bounds or NaN, or a class is missing.
@@ -82,7 +82,7 @@ def check(y: NDArray[np.bool_], p: NDArray[np.float64], threshold: float = 0.5) 
     positives = int(np.count_nonzero(y))
     if positives in (0, len(y)):
         raise EvaluationError(
-            f"scans must be of both labels. Received: {positives} pneumonia, {len(y) - positives} normal"
+            f"scans must have both labels. Received: {positives} pneumonia, {len(y) - positives} normal"
         )
 
 
@@ -113,7 +113,7 @@ def ranking_figures(
     Args:
         y: bool (n,), True is pneumonia.
         p: float64 (n,), the probability of pneumonia, 0 to 1.
-        bins: Equal-width bins of the calibration error.
+        bins: Number of equal-width bins for the calibration error.
         weights: float64 (draws, n), 0 or more, with a positive sum in each draw.
 
     Returns:

@@ -57,7 +57,7 @@ class Estimate:
 
 
 def estimate_of(metrics: Mapping[str, float], name: str) -> Estimate | None:
-    """Read an estimate back from what `flat_estimates` gave, by its whole name; None where it is not there."""
+    """Read an estimate back from what `flat_estimates` gave, by its whole name; None where it does not exist."""
     if name not in metrics:
         return None
     return Estimate(metrics[name], metrics.get(f"{name}_low"), metrics.get(f"{name}_high"))

@@ -1,4 +1,4 @@
-"""How far a probability can be taken at its word: reliability bins and the expected calibration error."""
+"""Calibration: reliability bins and the expected calibration error."""
 
 from dataclasses import dataclass
 

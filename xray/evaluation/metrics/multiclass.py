@@ -1,4 +1,4 @@
-"""The figures of a model that knows several classes: each class against the rest, and their means.
+"""The metrics of a model with several classes: each class against the rest, and their means.
 
 A scan is called the class of the highest probability, the first of equal ones. A class with few scans still counts
 among the rest of the others, and in the accuracy.
@@ -24,13 +24,13 @@ METRICS = ("auc", "sensitivity", "specificity", "precision", "f1")
 MACRO = ("auc", "f1", "sensitivity")
 """Figures whose mean over the classes is given."""
 
-COLUMNS = ("figure", "of the likeliest class")
+COLUMNS = ("metric", "of the most likely class")
 """What the columns of `ClassEvaluation.rows` hold."""
 
 
 @dataclass(frozen=True)
 class ClassScores:
-    """What a model made of the scans of one split.
+    """A model's scores of one split.
 
     Attributes:
         split: "train", "validation", "test" or "out_of_fold".
@@ -49,7 +49,7 @@ class ClassScores:
 
 @dataclass(frozen=True)
 class ClassEvaluation:
-    """How well a model tells its classes apart.
+    """Metrics of a model with several classes.
 
     Attributes:
         split: As in `ClassScores`.
@@ -152,7 +152,7 @@ def too_few(classes: Sequence[str], class_index: NDArray[np.int64]) -> dict[str,
 
 
 def evaluate_classes(scores: ClassScores, evaluation: config.Evaluation) -> ClassEvaluation:
-    """Judge a model's classes on one split, with 95 % intervals by patient.
+    """Evaluate a model's classes on one split, with 95 % intervals by patient.
 
     Args:
         scores: The scans, what they are, and what the model made of them.

@@ -1,4 +1,4 @@
-"""Whether one model does better than another on the same scans: paired differences, and McNemar's test.
+"""Two models compared on the same scans: paired differences, and McNemar's test.
 
 Both models are drawn with the same patients, so what makes a scan hard for both cancels out. Several figures are tested
 at once and none of the intervals is widened for that.
@@ -19,13 +19,13 @@ from xray.evaluation.metrics.bootstrap import Estimate, bootstrap
 from xray.evaluation.metrics.names import ALL
 from xray.evaluation.metrics.split_metrics import labels_and_scores
 
-COLUMNS = ("figure", "first", "second", "difference (95 % interval)", "verdict")
+COLUMNS = ("metric", "first", "second", "difference (95 % interval)", "result")
 """What the columns of `Comparison.rows` hold."""
 
 CAUTION = (
-    "Of brier and calibration error, less is better. A scan is right alone where the other decides it wrongly. Several "
-    "figures are tested at once, without correction: of twenty that are alike in truth, about one is called real. "
-    "McNemar's test takes a patient's scans for independent."
+    "Lower brier and calibration error are better. The last row counts scans that only one decides correctly. Several "
+    "metrics are tested at once, without correction: of twenty without a true difference, about one is significant. "
+    "McNemar's test treats a patient's scans as independent."
 )
 SIGNIFICANT = 0.05
 SCAN = ("sha256", "patient_id", "label")
@@ -48,7 +48,7 @@ class Difference:
 
     @property
     def is_real(self) -> bool:
-        """Whether the interval excludes 0; without an interval nothing is known to be real."""
+        """Whether the interval excludes 0; without an interval nothing is significant."""
         low, high = self.difference.low, self.difference.high
         return low is not None and high is not None and (low > 0 or high < 0)
 
@@ -108,7 +108,7 @@ class Comparison:
             )
         test = self.mcnemar
         alone = (str(test.only_first_right), str(test.only_second_right))
-        return [*rows, ("scans right alone", *alone, f"McNemar's p = {test.p_value:.3g}", _verdict(test))]
+        return [*rows, ("scans only it decides correctly", *alone, f"McNemar's p = {test.p_value:.3g}", _verdict(test))]
 
 
 def compare(
@@ -130,7 +130,7 @@ def compare(
     ours, theirs = shared(first, second)
     if not len(ours) == len(first) == len(second):
         raise EvaluationError(
-            "models are compared on the same scans, with the same patients and labels. "
+            "models must be compared on the same scans, with the same patients and labels. "
             f"Received: {len(first)} and {len(second)} scans, {len(ours)} of them shared"
         )
     y, p = labels_and_scores(ours)
@@ -186,7 +186,7 @@ def _signed(difference: Estimate) -> str:
 
 
 def _verdict(found: Difference | McNemar) -> str:
-    return "real" if found.is_real else "may be chance"
+    return "significant" if found.is_real else "not significant"
 
 
 def _differences(
@@ -217,7 +217,7 @@ def _differences(
 def _split(first: pd.DataFrame, second: pd.DataFrame) -> str:
     splits = sorted({str(split) for table in (first, second) for split in table.get("split", ())})
     if len(splits) != 1:
-        raise EvaluationError(f"models are compared on scans of one split. Received: {splits}")
+        raise EvaluationError(f"models must be compared on scans of one split. Received: {splits}")
     return splits[0]
 
 

@@ -1,4 +1,4 @@
-"""The whole judgement of one split: every figure with its interval, at the chosen threshold and at 0.5."""
+"""The evaluation of one split: every metric with its interval, at the chosen threshold and at 0.5."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ HALF = 0.5
 CAUSES = ("bacterial", "viral")
 """Causes of pneumonia whose sensitivity is reported apart."""
 
-COLUMNS = ("figure", "at the chosen threshold", "at 0.5")
+COLUMNS = ("metric", "at the chosen threshold", "at 0.5")
 """What the columns of `Evaluation.rows` hold."""
 
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """What the scores are worth at one threshold.
+    """The metrics of the scores at one threshold.
 
     Attributes:
         threshold: 0 to 1; a scan is called pneumonia from there on.
@@ -41,7 +41,7 @@ class OperatingPoint:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a model did on the scans of one split.
+    """The evaluation of a model on one split.
 
     Attributes:
         split: "train", "validation" or "test".
@@ -107,7 +107,7 @@ class Evaluation:
 
 
 def evaluate_split(scores: pd.DataFrame, threshold: float, evaluation: config.Evaluation) -> Evaluation:
-    """Judge the scores of one split.
+    """Evaluate the scores of one split.
 
     Args:
         scores: A row a scan: patient_id, label, subtype, split (one and the same), p_pneumonia (0 to 1).

@@ -93,7 +93,7 @@ def precision_recall(scores: pd.DataFrame, evaluation: Evaluation) -> Figure:
     tp, fp = cuts.tp[0], cuts.fp[0]
     precision, recall = tp / (tp + fp), tp / tp[-1]
     figure = canvas(6.6, "Precision and recall", subtitle_of(evaluation))
-    axes = plain_axes(figure.subplots(), "recall (sensitivity)", "precision (called pneumonia that is)")
+    axes = plain_axes(figure.subplots(), "recall (sensitivity)", "precision (of scans called pneumonia, share that is)")
     share = evaluation.prevalence
     axes.axhline(share, color=GRAY, linewidth=1, linestyle=(0, (4, 3)), label=f"all called pneumonia: {share:.3f}")
     words = f"average precision {_words(evaluation, 'average_precision')}"
@@ -129,9 +129,7 @@ def calibration(scores: pd.DataFrame, evaluation: Evaluation) -> Figure:
     above.vlines(bins.predicted, bins.predicted, bins.observed, color=ACCENT, linewidth=1.4, label="gap")
     held = bins.scans[bins.filled]
     sizes = 25 + 250 * held / held.max()  # few scans, small dot: a wide gap there means little
-    above.scatter(
-        bins.predicted, bins.observed, sizes, BLUE, clip_on=False, zorder=3, label="bin, larger with more scans"
-    )
+    above.scatter(bins.predicted, bins.observed, sizes, BLUE, clip_on=False, zorder=3, label="bin (larger: more scans)")
     above.legend(loc="best", fontsize=SMALL, frameon=False, markerscale=0.6)
     above.set(xlim=(0, 1), ylim=(0, 1))
     plain_axes(below, "predicted probability of pneumonia", "scans")
@@ -187,14 +185,14 @@ def confusion_matrix(outcomes: Outcomes, evaluation: Evaluation) -> Figure:
         outcomes: What became of the scans.
         evaluation: Of the same scans.
     """
-    figure = canvas(4.1, "What the model answers, by what a scan is", subtitle_of(evaluation))
+    figure = canvas(4.1, "Decision by label", subtitle_of(evaluation))
     counts = evaluation.chosen.confusion
     alone = ((counts["tp"], counts["fn"]), (counts["fp"], counts["tn"]))
     panels = {
-        f"as it answers: {outcomes.referred:,} of {outcomes.scans:,} referred": [
+        f"with referral: {outcomes.referred:,} of {outcomes.scans:,} referred": [
             [outcomes.counts[label][decision] for decision in DECISIONS] for label in LABELS
         ],
-        f"were every scan decided, at {evaluation.chosen.threshold:.3f}": alone,
+        f"if every scan is decided, at {evaluation.chosen.threshold:.3f}": alone,
     }
     axes_of = figure.subplots(1, len(panels), width_ratios=[len(table[0]) for table in panels.values()])
     for axes, (heading, table) in zip(axes_of, panels.items(), strict=True):
@@ -235,7 +233,7 @@ def score_distribution(scores: pd.DataFrame, evaluation: Evaluation) -> Figure:
     panels = figure.subplots(2, 1, sharex=True)
     for axes, label, mask in zip(panels, LABELS, (y, ~y), strict=True):
         plain_axes(axes, "predicted probability of pneumonia" if label == NORMAL else "", f"{label} scans")
-        parts = {f"called {label}": right, "referred": refer, "called wrongly": ~right & ~refer}
+        parts = {f"called {label}": right, "referred": refer, "wrong": ~right & ~refer}
         colors = (BLUE, GRAY, ACCENT)
         names = [f"{(mask & part).sum():,} {words}" for words, part in parts.items()]
         values = [p[mask & part] for part in parts.values()]

@@ -33,9 +33,9 @@ DOT: dict[str, Any] = {"marker": "o", "markersize": 7, "markeredgecolor": "white
 
 
 def class_confusion(evaluation: ClassEvaluation) -> Figure:
-    """Show what the likeliest class is of the scans of each class, with their share of the row; it is no decision."""
+    """Show what the most likely class is of the scans of each class, with their share of the row; it is no decision."""
     classes, k = evaluation.classes, len(evaluation.classes)
-    accuracy = f"the likeliest class, {_words('accuracy', evaluation.figures['accuracy'])}"
+    accuracy = f"the most likely class, {_words('accuracy', evaluation.figures['accuracy'])}"
     figure = canvas(1.5 + 0.95 * k, "Confusion matrix of the classes", f"{_scans(evaluation)}\n{accuracy}")
     axes = figure.subplots()
     for row, cells in enumerate(evaluation.confusion):
@@ -58,7 +58,7 @@ def class_confusion(evaluation: ClassEvaluation) -> Figure:
 
 
 def class_rocs(scores: ClassScores, evaluation: ClassEvaluation) -> Figure:
-    """Show each class against the rest, sensitivity over false alarms, with the decision for the likeliest class.
+    """Show each class against the rest, sensitivity over false alarms, with the decision for the most likely class.
 
     Args:
         scores: What `evaluation` was made from.
@@ -69,7 +69,7 @@ def class_rocs(scores: ClassScores, evaluation: ClassEvaluation) -> Figure:
     axes = plain_axes(
         figure.subplots(),
         "1 - specificity (scans of other classes, called so)",
-        "sensitivity (scans of the class found)",
+        "sensitivity (scans of the class, called so)",
     )
     axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=(0, (1, 3)), label="chance")
     for place, (name, style) in enumerate(zip(scores.classes, cycle(STYLES), strict=False)):
@@ -77,7 +77,7 @@ def class_rocs(scores: ClassScores, evaluation: ClassEvaluation) -> Figure:
             axes.plot([], [], " ", label=f"{name}: {evaluation.confusion[place].sum()} scans, too few for a curve")
         else:
             _curve(axes, scores, evaluation, place, style)
-    axes.plot([], [], " ", color=INK, label="the likeliest class", **DOT)
+    axes.plot([], [], " ", color=INK, label="the most likely class", **DOT)
     unit_square(axes)
     axes.legend(loc="lower right", fontsize=SMALL, frameon=False, handlelength=3)
     return figure

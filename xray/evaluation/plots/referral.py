@@ -1,4 +1,4 @@
-"""The picture of referral: what the model errs on, the more scans it is left to decide."""
+"""The referral plot: errors against the share of scans that the model decides."""
 
 from typing import Any
 
@@ -33,8 +33,8 @@ def coverage_picture(scores: pd.DataFrame, band: Band, evaluation: Evaluation) -
     words = f"scores from {band.low:.3f} to {band.high:.3f} are referred, {at['referred']:.1%} of the scans"
     subtitle = words if band.low < band.high else "no scan is referred"
     figure = canvas(5.2, "Errors among the scans that are decided", f"{subtitle_of(evaluation)}\n{subtitle}")
-    axes = plain_axes(figure.subplots(), "decided by the model, the rest referred", "decided wrongly")
-    axes.plot(curve.coverage, curve.error, color=BLUE, linewidth=2, label="the surest scans decided")
+    axes = plain_axes(figure.subplots(), "share decided by the model", "decided wrongly")
+    axes.plot(curve.coverage, curve.error, color=BLUE, linewidth=2, label="only the most confident decided")
     dot: dict[str, Any] = {"linestyle": "none", "marker": "o", "markeredgewidth": 1.8, "zorder": 4, "clip_on": False}
     ring = dot | {"markersize": 11, "markeredgecolor": BLUE, "markerfacecolor": "white"}
     axes.plot(1, curve.error[-1], label=f"all scans decided: {curve.error[-1]:.1%} wrong", **ring)

@@ -16,9 +16,9 @@ from xray.labels import REFER
 COLUMNS = 5
 RIGHT, WRONG, REFERRED = "Right", "Wrong", "Referred"
 BANDS = {
-    RIGHT: ("drawn by lot", INK),
-    WRONG: ("the most confident first", ACCENT),
-    REFERRED: ("left to a person, drawn by lot", FAINT),
+    RIGHT: ("random sample", INK),
+    WRONG: ("most confident first", ACCENT),
+    REFERRED: ("referred to a person, random sample", FAINT),
 }
 """What can become of a scan, with how those shown are chosen and the colour of their heading."""
 
@@ -28,7 +28,7 @@ def choose_scans(scores: pd.DataFrame, threshold: float, most: int = 10) -> pd.D
 
     Right ones are half normal, half pneumonia where there are enough, in the order of their digests: a draw by
     lot that is the same on every machine. Wrong ones are ordered by how far they are past the threshold, as a
-    share of how far they could be. Referred ones are drawn by lot, in the order of their digests.
+    share of how far they could be. Referred ones are random sample, in the order of their digests.
 
     Args:
         scores: A row a scan: image_id, sha256, label, p_pneumonia, decision.
@@ -80,14 +80,14 @@ def scan_grid(pixels: NDArray[np.uint8], scans: pd.DataFrame, outcomes: Outcomes
         EvaluationError: There is not one picture for each row.
     """
     if len(pixels) != len(scans):
-        raise EvaluationError(f"pixels must be one picture a scan. Received: {len(pixels)} for {len(scans)} scans")
+        raise EvaluationError(f"pixels must be one image per scan. Received: {len(pixels)} for {len(scans)} scans")
     counts = {RIGHT: outcomes.right, WRONG: outcomes.wrong, REFERRED: outcomes.referred}
     places = {band: np.flatnonzero(scans["band"] == band) for band in BANDS}
     aspect = float(np.clip(pixels.shape[1] / max(1, pixels.shape[2]), 0.3, 3))
     row, head = 0.4 + WIDTH / COLUMNS * aspect, 0.36
     heights = [head + (row * -(-len(each) // COLUMNS) or 0.1) for each in places.values()]
     words = f"{subtitle_of(evaluation)}\nThe number is the predicted probability of pneumonia."
-    figure = canvas(0.95 + sum(heights), "Scans with what they are and what the model answers", words)
+    figure = canvas(0.95 + sum(heights), "Scans with label and decision", words)
     parts = figure.subfigures(len(BANDS), 1, height_ratios=heights, squeeze=False)[:, 0]
     for part, (band, (how, color)) in zip(parts, BANDS.items(), strict=True):
         heading = f"{band} ({counts[band]:,} of {evaluation.scans:,}){f', {how}' if len(places[band]) else ''}"

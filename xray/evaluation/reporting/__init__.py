@@ -1,1 +1,1 @@
-"""What is written for people: the report page and the model card."""
+"""Reports for people: the report page and the model card."""

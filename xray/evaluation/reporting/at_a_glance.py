@@ -1,4 +1,4 @@
-"""What a reader must know at a first glance: what TEST shows, and what speaks against trusting it."""
+"""The top of the report: results on TEST, and reasons to doubt them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,18 +11,18 @@ from xray.evaluation.reporting.page import Headline, Point
 from xray.labels import NORMAL, PNEUMONIA, REFER
 
 CARDS = {
-    "sensitivity": ("Sensitivity", "of the pneumonia scans, called pneumonia, were every scan decided"),
-    "specificity": ("Specificity", "of the normal scans, called normal, were every scan decided"),
-    "referred": ("Referred", "of the scans, left to a person"),
-    "error_decided": ("Wrong", "of the scans that are decided"),
-    "ppv": ("PPV", "of the {called} scans called pneumonia, are"),
-    "npv": ("NPV", "of the {cleared} scans called normal, are"),
-    "auc": ("AUC", "pneumonia scores above normal; 0.5 is guessing"),
-    "calibration_error": ("Calibration error", "from score to truth, on average; 0 is best"),
+    "sensitivity": ("Sensitivity", "of the pneumonia scans are called pneumonia, if every scan is decided"),
+    "specificity": ("Specificity", "of the normal scans are called normal, if every scan is decided"),
+    "referred": ("Referred", "of the scans are referred to a person"),
+    "error_decided": ("Wrong", "of the decided scans are wrong"),
+    "ppv": ("PPV", "of the {called} scans called pneumonia are pneumonia"),
+    "npv": ("NPV", "of the {cleared} scans called normal are normal"),
+    "auc": ("AUC", "probability that pneumonia scores above normal; 0.5 is guessing"),
+    "calibration_error": ("Calibration error", "average difference of score and actual share; 0 is best"),
 }
 """Figures on TEST that stand on top of the page, with their names and what each says."""
 
-PROMISE = "Promise"
+PROMISE = "Target"
 RARE = 0.1
 """The share of pneumonia that a reader is told of beside TEST's own; one of `predictive_values.PREVALENCES`."""
 
@@ -53,15 +53,15 @@ def headlines(report: Mapping[str, Any]) -> list[Headline]:
 
 
 def answers(report: Mapping[str, Any]) -> str:
-    """Say in a sentence what became of the TEST scans.
+    """Describe the outcome of the TEST scans in a sentence.
 
     Args:
         report: What `evaluate.Evaluated.report` gives.
     """
     found = Outcomes(report["outcomes"]["test"])
-    decided = f"{found.right:,} are decided rightly and {found.wrong:,} wrongly" if found.decided else "none is decided"
+    decided = f"{found.right:,} are right and {found.wrong:,} wrong" if found.decided else "none is decided"
     return (
-        f"Of {found.scans:,} official TEST scans, which it has not learnt from, {decided}; {found.referred:,} are "
+        f"Of {found.scans:,} official TEST scans, which were not used for training, {decided}; {found.referred:,} are "
         "referred to a person."
     )
 
@@ -69,7 +69,7 @@ def answers(report: Mapping[str, Any]) -> str:
 def points(
     report: Mapping[str, Any], weak: Mapping[str, str], evaluation: config.Evaluation, looked: str
 ) -> list[Point]:
-    """List what speaks against trusting the figures, and whether the rules' promises hold on TEST.
+    """List the reasons to doubt the metrics, and whether TEST reaches the rules' targets.
 
     Args:
         report: What `evaluate.Evaluated.report` gives.
@@ -79,16 +79,16 @@ def points(
     """
     metrics = report["metrics"]
     kept = [
-        Point(f"{PROMISE} not kept" if each.kept is False else PROMISE, sentence(str(each)), each.kept is False)
+        Point(f"{PROMISE} missed" if each.kept is False else PROMISE, sentence(str(each)), each.kept is False)
         for each in operating_targets(report, evaluation)
     ]
     found = {
         "Normal scans": _alarms(metrics, Outcomes(report["outcomes"]["test"])),
         **{topic: sentence(words) for topic, words in weak.items()},
-        "Where pneumonia is rarer": _rarer(metrics, report["elsewhere"]),
+        "If pneumonia is rarer": _rarer(metrics, report["elsewhere"]),
         "Scores": _scores(metrics),
         "Few scans": _uncertainty(metrics, Outcomes(report["outcomes"]["test"])),
-        "Seen before": looked,
+        "Repeated test-set evaluation": looked,
     }
     spoken_against = [Point(*each, True) for each in found.items() if each[1]]
     return sorted([*kept, *spoken_against], key=lambda point: (not point.weak, not point.topic.startswith(PROMISE)))
@@ -102,19 +102,19 @@ def _alarms(metrics: Mapping[str, float], found: Outcomes) -> str:
     alarms = Estimate(1 - specificity.value, low, high)
     row = found.counts[NORMAL]
     called = f"{row[PNEUMONIA]:,} of {found.of_label(NORMAL):,} are called pneumonia and {row[REFER]:,} are referred"
-    return f"{called}; were every scan decided, {alarms.percent()} would be called pneumonia."
+    return f"{called}; if every scan were decided, {alarms.percent()} would be called pneumonia."
 
 
 def _rarer(metrics: Mapping[str, float], elsewhere: Mapping[str, float]) -> str:
-    """Say what a call of pneumonia is worth where a tenth is, unless TEST has no more."""
+    """Give the PPV at a prevalence of a tenth, unless TEST's is lower."""
     there, here = estimate_of(elsewhere, f"test.ppv_where_{RARE}"), estimate_of(metrics, "test.ppv")
     if there is None or here is None or metrics["test.prevalence"] <= RARE:
         return ""
     if there.value >= here.value:  # where no call of pneumonia was wrong, nothing is known of another share
         return ""
     return (
-        f"{metrics['test.prevalence']:.1%} of TEST is pneumonia; where it is {RARE:.0%}, of the scans called pneumonia "
-        f"{there.percent()} would be, and not {here.value:.1%}."
+        f"{metrics['test.prevalence']:.1%} of TEST is pneumonia. At a prevalence of {RARE:.0%} the PPV would be "
+        f"{there.percent()}, not {here.value:.1%}."
     )
 
 
@@ -124,7 +124,7 @@ def _scores(metrics: Mapping[str, float]) -> str:
         return ""
     ends = "" if found.low is None or found.high is None else f" ({100 * found.low:.1f} to {100 * found.high:.1f})"
     return (
-        f"A score is no certainty: on average it lies {100 * found.value:.1f}{ends} points of 100 from the share of "
+        f"A score is not exact: on average it is {100 * found.value:.1f}{ends} percentage points off the share of "
         "such scans that is pneumonia."
     )
 
@@ -135,8 +135,8 @@ def _uncertainty(metrics: Mapping[str, float], found: Outcomes) -> str:
     for name in ("sensitivity", "specificity"):
         each = estimate_of(metrics, f"test.{name}")
         if each is not None and each.low is not None and each.high is not None and each.high > each.low:
-            widths.append(f"{name} to about {50 * (each.high - each.low):.1f} points up and down")
-    known = f"They tell {' and '.join(widths)}: smaller differences mean nothing." if widths else ""
+            widths.append(f"{name} ±{50 * (each.high - each.low):.1f} points")
+    known = f"Their uncertainty: {' and '.join(widths)}; smaller differences mean nothing." if widths else ""
     patients = f"{int(metrics['test.patients']):,} patients"
     return f"TEST has {scans} of {patients}. {known}".strip()
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 from xray.table import Table
 
-SAFETY = "It supports a doctor's judgement and never replaces it. It is no medical device."
+SAFETY = "It supports a doctor's judgement and never replaces it. It is not a medical device."
 LIMITS = (
-    "A probability here is a score of this model on scans like its own; it is no diagnosis.",
+    "A probability is this model's score on scans like those it was trained on; it is not a diagnosis.",
     "Scans of other machines, ages, countries or file formats may score differently; nothing here measures that.",
-    "All COVID-19 and other foreign-source scans are pneumonia, so the model may have learnt their source.",
-    "Patients are known only as far as file names tell; the official split may hold one patient on both sides.",
+    "All COVID-19 and other foreign-source scans are pneumonia, so the model may have learned their source.",
+    "Patients are known only from file names; the official split may have the same patient on both sides.",
 )
 """What holds for every model of this pipeline."""
 
@@ -59,13 +59,13 @@ def model_card(facts: CardFacts) -> str:
         "## Model details\n\n" + _bullets(f"{name}: {value}" for name, value in details.items()),
         "## Intended use\n\nTelling pneumonia from normal on frontal chest X-rays, for teaching, research and as a "
         f"second look. {SAFETY}",
-        "## Factors\n\nSensitivity is given apart for bacterial and viral pneumonia. Age, sex, machine and hospital "
+        "## Factors\n\nBacterial and viral pneumonia have their own sensitivity. Age, sex, machine and hospital "
         "are not known for these scans.",
         "## Metrics\n\n" + _bullets(rules),
         "## Data\n\n" + Table(("scans", "number"), counts).markdown(),
         "## Quantitative analyses\n\n" + "\n\n".join(filter(None, [_figures(facts.figures), findings])),
-        "## Ethical considerations\n\nA missed pneumonia harms; so does a treatment that nobody needed. No decision "
-        "about a person may rest on this model alone.",
+        "## Ethical considerations\n\nA missed pneumonia harms, and so does an unnecessary treatment. No decision "
+        "about a person may be based on this model alone.",
         "## Caveats and limits\n\n" + _bullets((*facts.limits, *LIMITS)),
     ]) + "\n"  # fmt: skip
 
@@ -75,7 +75,7 @@ def _figures(figures: Mapping[str, Figure]) -> str:
         (name.replace("_", " "), "no scans" if value is None else _number(value), _interval(low, high))
         for name, (value, low, high) in figures.items()
     ]
-    return Table(("figure", "TEST", "95 % interval"), rows).markdown()
+    return Table(("metric", "TEST", "95 % interval"), rows).markdown()
 
 
 def _interval(low: float | None, high: float | None) -> str:

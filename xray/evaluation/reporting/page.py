@@ -179,7 +179,7 @@ def _glance(page: Page) -> str:
     blocks = [
         f'<section class="{kind}-part" aria-labelledby="{kind}-title">\n<h2 id="{kind}-title">{title}</h2>\n{body}\n'
         "</section>"
-        for kind, title, body in (("points", "Before you trust it", points), ("cards", "What TEST shows", cards))
+        for kind, title, body in (("points", "Limits of this evaluation", points), ("cards", "Results on TEST", cards))
         if body
     ]
     return '<div class="glance">\n' + "\n".join(blocks) + "\n</div>" if blocks else ""
@@ -232,7 +232,7 @@ def _facts(facts: Mapping[str, str | Link]) -> str:
 
 def _picture(picture: Picture) -> str:
     if not picture.alt.strip():
-        raise EvaluationError(f"a picture must have alternative text. Received: alt={picture.alt!r}")
+        raise EvaluationError(f"an image must have alternative text. Received: alt={picture.alt!r}")
     embedded, alt = embed(picture.png), escape(picture.alt)
     size = f'width="{embedded.width}" height="{embedded.height}"'
     caption = f"\n<figcaption>{escape(picture.caption)}</figcaption>" if picture.caption.strip() else ""

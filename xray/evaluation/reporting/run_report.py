@@ -1,4 +1,4 @@
-"""What a run says of itself in words: the facts of its model card and the parts of its report page."""
+"""The contents of a run's model card and report page."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,24 +24,22 @@ from xray.training.fit import Trained
 HEADLINE = {
     "auc": "a pneumonia scan scores above a normal one",
     "average_precision": "mean precision over all thresholds",
-    "accuracy": "decided rightly at the chosen threshold",
+    "accuracy": "decided correctly at the chosen threshold",
     "sensitivity": "of the pneumonia scans called pneumonia",
     "specificity": "of the normal scans called normal",
     "f1": "sensitivity and precision in one number",
     "brier": "mean squared error of the scores, 0 is best",
-    "calibration_error": "mean gap between score and truth, 0 is best",
+    "calibration_error": "mean difference between score and actual share, 0 is best",
     "sensitivity_bacterial": "of the bacterial pneumonias called pneumonia",
     "sensitivity_viral": "of the viral pneumonias called pneumonia",
-    "referred": "of the scans handed to a person",
+    "referred": "of the scans referred to a person",
     "error_decided": "wrong among the scans that are decided",
     "ppv": "of the scans called pneumonia, those that are",
     "npv": "of the scans called normal, those that are",
 }
 """Figures on TEST that card and page show, with what each is."""
 
-PHANTOMS = (
-    "These are phantoms: scans drawn by a program, of nobody. Nothing on this page says how the model does on people."
-)
+PHANTOMS = "These are phantoms: synthetic scans drawn by a program. Nothing on this page applies to people."
 
 
 COUNT_METRIC = "looks"
@@ -80,7 +78,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class RunReport:
-    """A finished training, and all that is told of it.
+    """A finished training with everything that its report says.
 
     Attributes:
         trained: The training.
@@ -153,10 +151,10 @@ class RunReport:
             headline=headlines(report),
             points=self._points(self._looked() if self.count.total > 1 else ""),
             sections=[
-                Part("How it answers", ["Positive means pneumonia.", *self._rules()]),
-                Part("Figures on TEST", [], self._judged_tables(), self._plots(JUDGED)),
+                Part("Decision rule", ["Positive means pneumonia.", *self._rules()]),
+                Part("Metrics on TEST", [], self._judged_tables(), self._plots(JUDGED)),
                 Part(
-                    "A look inside",
+                    "Inspection",
                     [f"{topic.capitalize()}: {words}." for topic, words in self._findings().items()],
                     self._seen_tables(),
                     self._plots(SEEN),
@@ -172,7 +170,7 @@ class RunReport:
         return points(self.evaluated.report(), weak, self.config.evaluation, looked)
 
     def _against(self) -> list[str]:
-        """Say what speaks against the model; how often TEST was seen is among the rules."""
+        """List the reasons to doubt the model; the number of test-set evaluations is among the rules."""
         return [f"{point.topic}. {point.words}" for point in self._points("") if point.weak]
 
     @property
@@ -186,7 +184,7 @@ class RunReport:
             "Recipe": self.config.recipe,
             "Model": self.config.registered_name,
             "Version": origin.version or "not registered",
-            "MLflow run": f"{run}, which xray ui shows" if origin.address is None else Link(run, origin.address),
+            "MLflow run": f"{run}, shown by xray ui" if origin.address is None else Link(run, origin.address),
         }
         return about
 
@@ -195,7 +193,7 @@ class RunReport:
         return f"Trained on {learnt:,} scans of {self.catalog.data.name}, {self._training()}."
 
     def _rules(self) -> list[str]:
-        """Say how the outputs are read and how often TEST was looked at, a sentence each."""
+        """Describe the decision rule and the number of test-set evaluations, a sentence each."""
         reading, evaluation = self.evaluated.reading(), self.config.evaluation
         rules = [
             f"The threshold, {reading.threshold:.4f}, was chosen on validation scans by the rule "
@@ -203,18 +201,18 @@ class RunReport:
             f"Scores are calibrated by a temperature of {reading.temperature:.3f}, fitted on validation scans.",
             "Every scan is decided; none is referred."
             if reading.low == reading.high
-            else f"Scores from {reading.low:.4f} up to {reading.high:.4f} are referred to a person and not decided, "
+            else f"Scores from {reading.low:.4f} up to {reading.high:.4f} are referred to a person, "
             f"so that on validation scans at most {evaluation.most_error:.1%} of the others are decided wrongly.",
-            *(f"Promise: {each}." for each in operating_targets(self.evaluated.report(), evaluation)),
+            *(f"Target: {each}." for each in operating_targets(self.evaluated.report(), evaluation)),
         ]
         if reading.prevalence is not None:
-            rules.append(f"Scores are meant for scans of which {reading.prevalence:.1%} are pneumonia.")
+            rules.append(f"Scores are adjusted to scans of which {reading.prevalence:.1%} are pneumonia.")
         return [*rules, self._looked()]
 
     def _looked(self) -> str:
         times = f"{self.count.total} time{'' if self.count.total == 1 else 's'}"
         versions = f"{len(self.count.by_code)} version{'' if len(self.count.by_code) == 1 else 's'}"
-        return f"These TEST scans have been looked at {times}, this look included, by {versions} of the code."
+        return f"These TEST scans have been used for evaluation {times}, this one included, by {versions} of the code."
 
     def _findings(self) -> dict[str, str]:
         return {} if self.inspected is None else dict(self.inspected.report()["verdicts"])
@@ -242,7 +240,7 @@ class RunReport:
 
     def _judged_tables(self) -> dict[str, Table]:
         report = self.evaluated.report()
-        first = "TEST, were every scan decided, with 95 % intervals over patients"
+        first = "TEST, as if every scan were decided, with 95 % intervals over patients"
         further = {title: Table(*table) for title, table in report["tables"].items() if table[1] != report["rows"]}
         return {first: Table(COLUMNS, report["rows"]), **further}
 
@@ -251,7 +249,7 @@ class RunReport:
         return {title: Table(*table) for title, table in tables.items()}
 
     def _audit(self) -> dict[str, Table]:
-        return {"What the audit of the scans found": Table(("finding", "value"), lines(self.catalog.findings()))}
+        return {"Findings of the audit of the scans": Table(("finding", "value"), lines(self.catalog.findings()))}
 
     def plots(self) -> list[Path]:
         """List every picture of the run, PNG files."""

@@ -61,7 +61,7 @@ def require_whole(path: Path) -> None:
         state = _settled(path)
         if state is State.UNFINISHED:
             aside = set_aside(path, "unfinished")
-            logger.warning("%s was never finished and held no run; it is made anew. The old one: %s", path, aside.name)
+            logger.warning("%s was incomplete and had no runs; it is created again. The old one: %s", path, aside.name)
         if state is not State.WHOLE:
             make_whole(path, _fill)
 
@@ -122,7 +122,7 @@ def _read(path: Path, database: sqlite3.Connection) -> State:
     if revision is not None and utils.Base.metadata.tables.keys() <= tables:
         upgrade = shlex.join(["mlflow", "db", "upgrade", f"sqlite:///{path.absolute()}"])
         raise RegistryError(
-            f"{path} is of an older MLflow, and must be upgraded: keep a copy of it, then {upgrade}. "
+            f"{path} comes from an older MLflow and must be upgraded: make a copy, then {upgrade}. "
             f"Received: tables of revision {revision}"
         )
     return State.WHOLE
@@ -149,7 +149,7 @@ def _settled(path: Path) -> State:
             return state_of(path) if state is State.UNFINISHED else state
         if time.monotonic() > deadline:
             raise RegistryError(
-                f"{path} must be finished by the process that is making it, or left by it. Received: process "
+                f"{path} must be finished or released by the process that is creating it. Received: process "
                 f"{others[0]} has it open, and no end in {CREATION_SECONDS:g} s"
             )
         time.sleep(LOOK_SECONDS)

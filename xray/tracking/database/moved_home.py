@@ -55,10 +55,10 @@ def bring_home(database: Path, artifacts: str) -> None:
                     _rewrite(connection, old, artifacts)
                 except sqlite3.OperationalError as error:
                     raise RegistryError(
-                        f"{database} must be writable once, for this home was moved or copied here from "
-                        f"{_home_of(old)} and its paths must say so. Received: {error}"
+                        f"{database} must be writable once, because this home was moved or copied here from "
+                        f"{_home_of(old)} and its paths must be updated. Received: {error}"
                     ) from None
-                logger.warning("This home was moved or copied here from %s; its paths now say so", _home_of(old))
+                logger.warning("This home was moved or copied here from %s; its paths were updated", _home_of(old))
     _seen.add((database, artifacts))
 
 

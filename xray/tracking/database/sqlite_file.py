@@ -53,7 +53,7 @@ def held(path: Path) -> Iterator[None]:
         RegistryError: Another process has it for too long, or the folder cannot be written.
     """
     taken = RegistryError(
-        f"{path} is being made by another command; give this one again. Received: no end in {CREATION_SECONDS:g} s"
+        f"{path} is being created by another command; repeat this one. Received: no end in {CREATION_SECONDS:g} s"
     )
     with ExitStack() as held:
         try:
@@ -127,7 +127,7 @@ def damaged(path: Path, then: str) -> RegistryError:
     """
     aside = shlex.join(["mv", str(path), f"{path}.damaged"])
     return RegistryError(
-        f"{path} must be a whole database: put a copy of it back, or set it aside, and {then}: {aside}. "
+        f"{path} must be an undamaged database: restore a copy, or move it away, and {then}: {aside}. "
         f"Received: a damaged file"
     )
 

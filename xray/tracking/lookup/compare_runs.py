@@ -1,4 +1,4 @@
-"""Runs fetched from MLflow and compared on the TEST scans they were judged on."""
+"""Runs from MLflow, compared on the TEST scans of their evaluation."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -117,7 +117,7 @@ def compare_runs(workspace: Workspace, runs: Sequence[str], on_shared: bool = Fa
     with reached(store):
         found = [_found(store, client, word) for word in runs]
         if len({run.info.run_id for run in found}) < len(found):
-            raise RegistryError(f"a run is not compared with itself. Received: {', '.join(map(shown, found))}")
+            raise RegistryError(f"runs must differ to be compared. Received: {', '.join(map(shown, found))}")
         sides = [_side(client, run) for run in found]
     first, *others = sides
     compared = tuple(_compared(first, other, on_shared) for other in others)
@@ -128,8 +128,8 @@ def _found(store: Store, client: MlflowClient, word: str) -> Run:
     run, version = find_run(client, word), find_version(client, word)
     if version is not None and is_overwritten(store, run, version):
         raise RegistryError(
-            "a version must have its own figures to be compared: an older xray wrote another evaluation's over them, "
-            f"in run {shown(run)}; given again, the same xray run keeps them in a run of its own. Received: {word}"
+            "a version must have its own metrics to be compared: an older xray overwrote them with others, "
+            f"in run {shown(run)}; the same xray run again gives them their own run. Received: {word}"
         )
     return run
 
@@ -139,7 +139,7 @@ def _side(client: MlflowClient, run: Run) -> Side:
     files = {each.path for each in client.list_artifacts(run.info.run_id)}
     if SCORES_FILE not in files or THRESHOLD not in run.data.metrics:
         raise RegistryError(
-            f"a run must have been judged on TEST scans to be compared. Received: {name}, {run.info.status.lower()}, "
+            f"a run must be evaluated on TEST scans to be compared. Received: {name}, {run.info.status.lower()}, "
             f"without {SCORES_FILE if SCORES_FILE not in files else THRESHOLD}"
         )
     with tempfile.TemporaryDirectory() as scratch:
@@ -167,8 +167,8 @@ def _compared(first: Side, second: Side, on_shared: bool) -> Compared:
         counts = f"{first.name} on {own[0]:,}, {second.name} on {own[1]:,}, {len(both[0]):,} of them shared"
         if not on_shared:
             raise EvaluationError(
-                "runs must be judged on the same TEST scans, with the same patients and labels; --shared compares "
-                f"them on those that both have. Received: {counts}"
+                "runs must be evaluated on the same TEST scans, with the same patients and labels; --shared compares "
+                f"them on the scans that both have. Received: {counts}"
             )
         if both[0]["label"].nunique() < 2:
             raise EvaluationError(f"runs must share TEST scans of both labels. Received: {counts}")

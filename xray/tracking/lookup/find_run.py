@@ -1,4 +1,4 @@
-"""Which run a person means: by id, by the beginning of an id, by name, or by a registered version."""
+"""Find a run by its id, the first digits of it, its name, or a registered version."""
 
 import re
 
@@ -40,12 +40,12 @@ def find_run(client: MlflowClient, word: str) -> Run:
         return found[0]
     if not found:
         raise RegistryError(
-            "a run is named by its id or at least 4 digits of it, its name, or a registered version such as NAME/3; "
+            "name a run by its id (at least 4 digits), its name, or a registered version such as NAME/3; "
             f"xray runs lists the last ones. Received: {word}"
         )
     named = ", ".join(shown(run) for run in found[:MOST_NAMED])
     more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
-    raise RegistryError(f"{word} must name one run: give more of its id. Received: {named}{more}")
+    raise RegistryError(f"{word} must name one run: give more digits of its id. Received: {named}{more}")
 
 
 def find_version(client: MlflowClient, word: str) -> ModelVersion | None:

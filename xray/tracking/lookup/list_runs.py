@@ -1,4 +1,4 @@
-"""The last runs of an experiment, with the figures that matter.
+"""The last runs of an experiment, with their main metrics.
 
 Runs that are part of another one, as a search's trials and a cross-validation's folds, are counted in the line of that
 one, so that ten trials push no other run out of the list. One that a version comes from has a line of its own.

@@ -1,4 +1,4 @@
-"""Versions whose run has the figures of another one.
+"""Versions whose run has the metrics of another version.
 
 Until a run was kept for each evaluation, every evaluation of a training wrote into the training's one run, and so over
 the figures of the version before. Such homes are still read, and what is not a version's own is not told as if it were.

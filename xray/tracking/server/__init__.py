@@ -1,1 +1,1 @@
-"""MLflow's own server on a home's store, and who may enter it."""
+"""MLflow's server for a home's store, and its access control."""

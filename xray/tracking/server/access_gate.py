@@ -1,4 +1,4 @@
-"""What stands before MLflow's server: it lets in whoever has the home's password, and no page of another origin.
+"""Access control of MLflow's server: the home's password, and no page of another origin.
 
 MLflow itself takes requests from every page of this machine, whatever its port, and its API can start programs. A
 browser sends a password that it knows along with any page's requests, so the origin is looked at besides.
@@ -54,9 +54,9 @@ class Gate:
         """Say why a request is refused; None where it is not."""
         host = headers.get("host", "")
         if urlsplit(f"//{host}").hostname not in LOOPBACK:
-            return 403, "This server answers under this machine's own name alone."
+            return 403, "This server answers only under this machine's own name."
         if not _own_page(scope, headers, host):
-            return 403, "This server answers to its own pages alone."
+            return 403, "This server answers only to its own pages."
         if scope.get("path") in OPEN and scope.get("method") == "GET":
             return None
         if not self._knows(headers.get("authorization", "")):

@@ -118,7 +118,7 @@ def _fetched(published: Published) -> Path:
         except (OSError, ValueError, http.client.HTTPException) as error:
             reason = " ".join(str(error).split())
             raise TrainingError(
-                f"model.weights=imagenet needs {published.name}: bring it to {folder}, or set model.weights=FILE. "
+                f"model.weights=imagenet needs {published.name}: copy it to {folder}, or set model.weights=FILE. "
                 f"Received: {reason} from {PUBLISHED}{published.path}"
             ) from error
     return file

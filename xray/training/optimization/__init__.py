@@ -1,1 +1,1 @@
-"""What a training minimizes, and the optimizer that does."""
+"""The loss and the optimizer."""

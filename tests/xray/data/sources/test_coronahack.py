@@ -172,7 +172,7 @@ def test_no_metadata(tmp_path: Path) -> None:
 
 def test_no_image_folders(tmp_path: Path) -> None:
     (tmp_path / METADATA_NAME).write_text(f"{HEADER}\n{normal('a.jpeg')}\n")
-    with pytest.raises(DataError, match="must hold train/ and test/"):
+    with pytest.raises(DataError, match="must contain train/ and test/"):
         read_coronahack(tmp_path)
 
 
@@ -181,7 +181,7 @@ def test_no_image_folders(tmp_path: Path) -> None:
     [
         (b"", "must be a CSV with a header. Received: an empty file"),
         (b" \n\n", "must be a CSV with a header. Received: an empty file"),
-        (f"{HEADER}\n".encode(), "must hold at least one row. Received: a header alone"),
+        (f"{HEADER}\n".encode(), "must contain at least one row. Received: only a header"),
         (f"{HEADER}\n0,r\u00f6ntgen.jpeg,Normal,TRAIN,,\n".encode("latin-1"), "must be UTF-8. Received: .* in line 2"),
         (f"{HEADER}\n".encode("utf-16"), "must be UTF-8. Received: .* in line 1"),
         (b"\x89PNG\r\n\x1a\n\0\0", "must be UTF-8. Received: .* in line 1"),

@@ -309,7 +309,7 @@ class TestTrouble:
             check=True,
         )
         assert done.stdout.count("\n") == 1
-        assert "must be writable and have room" in done.stdout
+        assert "must be writable and have free space" in done.stdout
         assert done.stderr == ""
         store = PixelStore.open(root / normalizer_digest(SMALL))
         assert contents(store) == before

@@ -171,7 +171,7 @@ class TestErrors:
         last = copy.folder / copy.shards[-1].name
         last.write_bytes(b"no longer a shard")
         seen: list[int] = []
-        with pytest.raises(StoreError, match=f"{last.name} must be a whole shard"), store_errors():
+        with pytest.raises(StoreError, match=f"{last.name} must be an undamaged shard"), store_errors():
             for pixels, _ in dataset.as_numpy_iterator():
                 seen += pixels[:, 0, 0, 0].tolist()
         assert 0 < len(seen) < len(EVERY)

@@ -107,7 +107,7 @@ def test_no_band_is_better_than_the_chosen_one(both: Scans, threshold: float, mo
     y, p = both
     best = best_of_all(y, p, threshold, most_error)
     if best is None:
-        with pytest.raises(EvaluationError, match=r"^evaluation\.most_error must be within reach of the scores\. Rec"):
+        with pytest.raises(EvaluationError, match=r"^evaluation\.most_error must be reachable with these scores\. Rec"):
             choose_band(y, p, threshold, most_error)
         return
     found = choose_band(y, p, threshold, most_error)

@@ -75,9 +75,9 @@ def test_referral_is_counted_by_hand() -> None:
 def test_its_tables_say_all_that_in_words(found: DeploymentMetrics) -> None:
     columns, rows = found.tables["Calibration"]
     assert columns == ("score", "brier", "calibration error", "accuracy at 0.5")
-    assert [row[0] for row in rows][:2] == ["as the network gave it", "at temperature 1.000"]
+    assert [row[0] for row in rows][:2] == ["uncalibrated", "at temperature 1.000"]
     assert "estimated without labels" in rows[2][0]
-    assert found.tables["Referral"][1][0] == ("scores that are referred", "0.250 to 0.750")
+    assert found.tables["Referral"][1][0] == ("referred scores", "0.250 to 0.750")
 
 
 def test_what_an_answer_is_worth_stands_there_for_several_shares_and_in_no_metric(found: DeploymentMetrics) -> None:

@@ -77,7 +77,7 @@ def test_scores_with_no_number_in_between_are_kept_apart() -> None:
 
 def test_a_specificity_out_of_reach_is_refused() -> None:
     y, p = np.array([True, False, False]), np.array([0.2, 0.9, 0.9])
-    with pytest.raises(EvaluationError, match=r"within reach .* Received: specificity>=0.9, .* calls 2 of 2 normal"):
+    with pytest.raises(EvaluationError, match=r"reachable .* Received: specificity>=0.9, .* calls 2 of 2 normal"):
         choose_threshold(y, p, by("specificity>=0.9"))
 
 

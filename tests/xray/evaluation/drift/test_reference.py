@@ -52,5 +52,5 @@ def test_it_says_how_its_scans_were_made(path: Path, prepared: Learned) -> None:
 
 def test_another_file_is_named(tmp_path: Path) -> None:
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "other.parquet")
-    with pytest.raises(StoreError, match=r"other\.parquet must be as it was written"):
+    with pytest.raises(StoreError, match=r"other\.parquet must be unchanged since it was written"):
         Reference.read(tmp_path / "other.parquet")

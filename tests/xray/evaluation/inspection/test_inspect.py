@@ -21,7 +21,7 @@ def test_it_finds_parts_changes_shortcuts_and_maps(inspected: Inspected) -> None
     assert {name.split(".")[0] for name in report["metrics"]} == {"slices", "robustness", "shortcut", "maps"}
     assert report["metrics"]["shortcut.marked"] in (0.0, 1.0)
     assert set(report["verdicts"]) == {"shortcuts", "brightest spots", "maps"}
-    assert {"Weakest part", "Worst change"} <= set(report["weak"])
+    assert {"Weakest slice", "Worst change"} <= set(report["weak"])
     for columns, rows in report["tables"].values():
         assert rows and all(len(row) == len(columns) for row in rows)
 

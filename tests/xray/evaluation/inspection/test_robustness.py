@@ -119,7 +119,7 @@ def test_pixels_in_another_order_are_refused() -> None:
 
 
 def test_another_number_of_pictures_is_refused() -> None:
-    with pytest.raises(EvaluationError, match="one picture a scan. Received: 3 for 4 scans"):
+    with pytest.raises(EvaluationError, match="one image per scan. Received: 3 for 4 scans"):
         robustness(brightness, PIXELS[:3], SCORES, 0.5, FEW)
 
 

@@ -45,4 +45,4 @@ def test_maps_without_evidence_do_not_count() -> None:
     maps = np.concatenate([lit(*LUNGS), np.zeros((4, 100, 50), np.float32)])
     assert focus(maps).maps == 6
     none = focus(np.zeros((4, 100, 50), np.float32))
-    assert (none.maps, none.coincide, str(none)) == (0, False, "no map shows any evidence")
+    assert (none.maps, none.coincide, str(none)) == (0, False, "no map shows evidence")

@@ -28,7 +28,7 @@ def test_a_trained_network_passes() -> None:
     assert found.passed
     assert found.similarity is not None and 0 < found.similarity < LIMIT
     assert str(found) == (
-        "they depend on what was learnt: with the last layers redrawn, "
+        "they depend on the learned weights: with the last layers redrawn, "
         f"their similarity is {found.similarity:.2f}, below 0.5"
     )
 
@@ -63,7 +63,7 @@ def test_maps_without_evidence_cannot_be_tested() -> None:
 
     found = sanity_check(trained(), SCANS, 0, maps=empty)
     assert (found.similarity, found.passed) == (None, None)
-    assert str(found) == "they could not be tested: on no scan did anything speak for pneumonia"
+    assert str(found) == "they could not be tested: no scan has evidence for pneumonia"
 
 
 class TestRandomizeTop:

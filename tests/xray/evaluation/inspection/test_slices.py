@@ -1,4 +1,4 @@
-"""Parts of the scans: figures by hand, too few said so, and the worst one named."""
+"""Slices of the scans: figures by hand, too few said so, and the worst one named."""
 
 import numpy as np
 import pandas as pd
@@ -88,14 +88,14 @@ def test_the_worst_part_is_the_lowest_of_those_with_enough_scans(by_hand: Slices
     sensitivity, specificity = by_hand.worst("sensitivity"), by_hand.worst("specificity")
     assert sensitivity is not None and specificity is not None
     assert (sensitivity.name, specificity.name) == ("viral", "NORMAL2")
-    assert by_hand.rows()[-1] == ("worst of the parts", "", "subtype viral", "source NORMAL2")
+    assert by_hand.rows()[-1] == ("worst slice", "", "subtype viral", "source NORMAL2")
 
 
 def test_a_part_that_holds_all_scans_is_not_the_worst() -> None:
     scores = scans((20, "viral", "person", 15), (20, "normal", "IM", 3))
     found = slices(scores, 0.5, looks_of(scores), FEW)
     assert found.worst("sensitivity") is None
-    assert found.rows()[-1] == ("worst of the parts", "", "none", "none")
+    assert found.rows()[-1] == ("worst slice", "", "none", "none")
     assert not [name for name in found.flat("slices") if "worst" in name]
 
 

@@ -213,8 +213,8 @@ def test_the_table_says_in_words_what_is_real(scored: pd.DataFrame) -> None:
     assert {len(row) for row in rows} == {len(COLUMNS)}
     assert len(rows) == len(ALL) + 1
     assert {row[-1] for row in rows} == {"real"}
-    assert {row[-1] for row in compare(scored, scored, (0.5, 0.5), FEW).rows()} == {"may be chance"}
+    assert {row[-1] for row in compare(scored, scored, (0.5, 0.5), FEW).rows()} == {"not significant"}
     _, _, brier, *_, decisions = compare(FIRST, SECOND, (0.5, 0.5), FEW).rows()
     assert brier[:3] == ("brier", "0.185", "0.025")
     assert brier[3].startswith("-0.160 (-0.3")
-    assert decisions == ("scans right alone", "0", "2", "McNemar's p = 0.5", "may be chance")
+    assert decisions == ("scans only it decides correctly", "0", "2", "McNemar's p = 0.5", "not significant")

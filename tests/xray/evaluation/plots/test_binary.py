@@ -59,7 +59,7 @@ def test_the_curves_state_interval_and_both_thresholds(scored: pd.DataFrame) -> 
 def test_the_confusion_matrix_counts_referred_scans_as_referred(decided: pd.DataFrame) -> None:
     evaluated, outcomes = evaluate_split(decided, 0.6, FEW), Outcomes.of(decided)
     text = words(figures.confusion_matrix(outcomes, evaluated))
-    assert f"as it answers: {outcomes.referred} of 60 referred" in text
+    assert f"with referral: {outcomes.referred} of 60 referred" in text
     for label, row in outcomes.counts.items():
         for decision, count in row.items():
             assert count == ((decided["label"] == label) & (decided["decision"] == decision)).sum()
@@ -76,7 +76,7 @@ def test_the_scores_tell_referred_scans_from_wrong_ones(decided: pd.DataFrame) -
         for said in (
             f"{counts[label]} called {label}",
             f"{counts['refer']} referred",
-            f"{counts[other]} called wrongly",
+            f"{counts[other]} wrong",
         ):
             assert said in text
 

@@ -71,8 +71,8 @@ class TestGrid:
         referred = (decided["decision"] == "refer").sum()
         right = (decided["decision"] == decided["label"]).sum()
         assert referred > 0
-        assert f"Right ({right} of 60), drawn by lot" in text
-        assert f"Wrong ({60 - right - referred} of 60), the most confident first" in text
+        assert f"Right ({right} of 60), random sample" in text
+        assert f"Wrong ({60 - right - referred} of 60), most confident first" in text
         assert f"Referred ({referred} of 60), left to a person" in text
         for scan in chosen.itertuples():
             called = "referred" if scan.decision == "refer" else f"called {scan.decision}"
@@ -87,5 +87,5 @@ class TestGrid:
 
     def test_it_refuses_pixels_that_are_not_one_a_scan(self, decided: pd.DataFrame) -> None:
         chosen = choose_scans(decided, 0.6)
-        with pytest.raises(EvaluationError, match="one picture a scan"):
+        with pytest.raises(EvaluationError, match="one image per scan"):
             scan_grid(gray(chosen)[:1], chosen, Outcomes.of(decided), evaluate_split(decided, 0.6, FEW))

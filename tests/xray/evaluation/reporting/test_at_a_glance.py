@@ -53,12 +53,12 @@ def test_a_figure_says_its_interval_in_the_same_unit_and_what_it_is_a_share_of(r
 
 
 def test_what_speaks_against_the_model_stands_there_and_the_broken_promise_first(report: dict[str, Any]) -> None:
-    weak = {"Weakest part": "41.0% of the 17 normal scans of dark are called normal"}
+    weak = {"Weakest slice": "41.0% of the 17 normal scans of dark are called normal"}
     evaluation = config.Evaluation(threshold="sensitivity>=0.85", most_error=0.02)
     found = points(report, weak, evaluation, LOOKED)
     assert [point.topic for point in found] == [
-        "Promise not kept", "Normal scans", "Weakest part", "Where pneumonia is rarer",
-        "Scores", "Few scans", "Seen before", "Promise",
+        "Promise not kept", "Normal scans", "Weakest slice", "If pneumonia is rarer",
+        "Scores", "Few scans", "Repeated test-set evaluation", "Promise",
     ]  # fmt: skip
     said = {point.topic: point.words for point in found}
     assert "at most 2.0%" in said["Promise not kept"] and "27.3% (17.0 to 39.0%): not kept" in said["Promise not kept"]
@@ -66,12 +66,12 @@ def test_what_speaks_against_the_model_stands_there_and_the_broken_promise_first
         "8 of 30 are called pneumonia and 20 are referred; were every scan decided, 40.0% (20.0 to 60.0%) would be "
         "called pneumonia."
     )
-    assert said["Where pneumonia is rarer"] == (
+    assert said["If pneumonia is rarer"] == (
         "62.5% of TEST is pneumonia; where it is 10%, of the scans called pneumonia 31.0% (20.0 to 50.0%) would be, "
         "and not 78.9%."
     )
-    assert "11.2 (7.0 to 15.0) points of 100" in said["Scores"]
+    assert "11.2 (7.0 to 15.0) percentage points" in said["Scores"]
     assert said["Few scans"].startswith("TEST has 50 pneumonia and 30 normal scans of 61 patients.")
     assert "sensitivity to about 8.0 points up and down and specificity to about 20.0 points" in said["Few scans"]
-    assert said["Seen before"] == LOOKED
+    assert said["Repeated test-set evaluation"] == LOOKED
     assert [point.weak for point in found] == [True] * 7 + [False]

@@ -37,7 +37,7 @@ def test_its_headings_are_those_of_mitchell_et_al(card: str) -> None:
 
 def test_it_says_what_it_is_no_substitute_for(card: str) -> None:
     assert SAFETY in card
-    assert "never replaces" in SAFETY and "no medical device" in SAFETY
+    assert "never replaces" in SAFETY and "not a medical device" in SAFETY
 
 
 def test_it_gives_counts_figures_with_intervals_and_no_figure_where_there_are_no_scans(card: str) -> None:

@@ -45,14 +45,14 @@ def png() -> bytes:
 
 PAGE = Page(
     title=f"xray-classifier {EVIL}",
-    safety=f"It is no medical device. {EVIL}",
+    safety=f"It is not a medical device. {EVIL}",
     lead=["Trained on phantoms.", EVIL],
     about={"Recipe": EVIL, "MLflow run": Link(EVIL, RUN)},
     notice=f"These are phantoms. {EVIL}",
-    points=[Point("Promise not kept", EVIL, weak=True), Point("Seen before", "Once.")],
+    points=[Point("Promise not kept", EVIL, weak=True), Point("Repeated test-set evaluation", "Once.")],
     headline=[Headline("auc", "0.958", "0.934 to 0.978", EVIL)],
     sections=[
-        Part("Figures on TEST", ["Words."], {EVIL: Table(("figure", "value"), [(EVIL, "0.750")])}, []),
+        Part("Metrics on TEST", ["Words."], {EVIL: Table(("figure", "value"), [(EVIL, "0.750")])}, []),
         Part("Pictures", [], {}, [Picture(png(), f"A blue ground. {EVIL}", "Blue.")]),
         Part("Nothing was seen"),
     ],
@@ -97,7 +97,9 @@ def test_what_comes_from_data_is_escaped(text: str, seen: Seen) -> None:
 
 
 def test_what_must_be_known_first_stands_before_the_contents_and_what_is_weak_is_marked(text: str, seen: Seen) -> None:
-    places = [text.index(words) for words in ("It is no medical", "Before you trust it", "What TEST shows", "<nav")]
+    places = [
+        text.index(words) for words in ("It is not a medical", "Limits of this evaluation", "Results on TEST", "<nav")
+    ]
     assert places == sorted(places)
     assert [words.get("class") for words in seen.all("p")].count("weak") == 1
 
@@ -128,7 +130,7 @@ def test_links_lead_to_places_on_the_page(seen: Seen) -> None:
 
 
 def test_a_part_without_anything_in_it_is_left_out(text: str) -> None:
-    assert "Figures on TEST" in text
+    assert "Metrics on TEST" in text
     assert "Nothing was seen" not in text
 
 

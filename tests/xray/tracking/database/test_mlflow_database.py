@@ -90,7 +90,7 @@ def test_one_that_died_before_is_set_aside_and_made_anew(
         makes_a_run(workspace)
     kept, made = names(database)[1], names(database)[0]
     assert made == "mlflow.db" and kept.startswith("mlflow.db.unfinished-")
-    assert caplog.messages == [f"{database} was never finished and held no run; it is made anew. The old one: {kept}"]
+    assert caplog.messages == [f"{database} was incomplete and had no runs; it is created again. The old one: {kept}"]
 
 
 def test_a_journal_of_another_file_is_not_played_into_the_new_one(workspace: Workspace, database: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_locked_one_is_left_alone(database: Path, migrated: Path, monkeypatch:
 def test_an_older_one_with_a_model_is_left_to_be_upgraded(database: Path, migrated: Path) -> None:
     changed(database, migrated, ROW, OLDER)
     with pytest.raises(
-        RegistryError, match=rf"{database} is of an older MLflow.*mlflow db upgrade sqlite:///{database}"
+        RegistryError, match=rf"{database} comes from an older MLflow.*mlflow db upgrade sqlite:///{database}"
     ):
         require_whole(database)
     changed(database, migrated, ROW, OLDER, "DROP TABLE inputs")
@@ -157,7 +157,7 @@ def test_a_newer_one_is_refused_in_one_line(database: Path, migrated: Path) -> N
 
 def test_a_damaged_one_is_refused_in_one_line_and_the_command_in_it_helps(workspace: Workspace, database: Path) -> None:
     database.write_bytes(b"no database at all" * 1000)
-    with pytest.raises(RegistryError, match=rf"{database} must be a whole database.*mv {database} ") as error:
+    with pytest.raises(RegistryError, match=rf"{database} must be an undamaged database.*mv {database} ") as error:
         store_of(workspace).client()
     command = str(error.value).partition("training it again: ")[2].partition(". Received")[0]
     subprocess.run(command, shell=True, check=True)  # as a person pastes it

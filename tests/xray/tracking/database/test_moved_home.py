@@ -58,7 +58,7 @@ def test_a_copy_is_used_without_a_touch_to_what_it_is_a_copy_of(
     before = listing(original.home)
     with caplog.at_level(logging.WARNING, "xray"):
         used(copy, tmp_path)
-    assert caplog.messages == [f"This home was moved or copied here from {original.home}; its paths now say so"]
+    assert caplog.messages == [f"This home was moved or copied here from {original.home}; its paths were updated"]
     assert listing(original.home) == before
 
 

@@ -91,7 +91,7 @@ def test_settings_that_this_version_does_not_know_are_no_error(workspace: Worksp
 def test_a_version_that_an_older_xray_wrote_over_is_refused_in_one_line(workspace: Workspace, network: Path) -> None:
     run_id = written_over(workspace, network, kept=(0.4, 0.6), now=0.6)
     judged_run(workspace, "other", scores_of(0.3))
-    with pytest.raises(RegistryError, match=rf"its own figures[^\n]+{run_id[:8]}[^\n]+Received: xray-test/1$"):
+    with pytest.raises(RegistryError, match=rf"its own metrics[^\n]+{run_id[:8]}[^\n]+Received: xray-test/1$"):
         compare_runs(workspace, ["xray-test/1", "xray-test/2"])
     assert compare_runs(workspace, ["xray-test/2", "other"]).compared[0].comparison.scans == 40
 
@@ -142,5 +142,5 @@ def test_a_run_that_was_not_judged_is_refused(workspace: Workspace) -> None:
 
 def test_a_run_is_not_compared_with_itself(workspace: Workspace) -> None:
     run_id = judged_run(workspace, "one", scores_of(0.2))
-    with pytest.raises(RegistryError, match="not compared with itself"):
+    with pytest.raises(RegistryError, match="runs must differ to be compared"):
         compare_runs(workspace, ["one", run_id[:8]])

@@ -66,7 +66,7 @@ def test_a_version_that_is_not_there_is_one_line(client: MlflowClient, word: str
 @pytest.mark.parametrize("word", ["nobody", "0123abcd", "abc", "", "%", "it's"])
 def test_no_run_is_one_line(client: MlflowClient, word: str) -> None:
     new_run(client, "somebody")
-    with pytest.raises(RegistryError, match="^a run is named by its id.*xray runs lists the last ones. Received: "):
+    with pytest.raises(RegistryError, match="^name a run by its id.*xray runs lists the last ones. Received: "):
         found(client, word)
 
 

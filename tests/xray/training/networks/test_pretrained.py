@@ -147,7 +147,7 @@ class TestImagenet:
         with pytest.raises(TrainingError) as refused:
             weights_file(model_of(name, "imagenet"))
         said, published = str(refused.value), IMAGENET[name]
-        assert said.startswith(f"model.weights=imagenet needs {published.name}: bring it to {folder}, or set model.")
+        assert said.startswith(f"model.weights=imagenet needs {published.name}: copy it to {folder}, or set model.")
         assert "model.weights=FILE. Received: " in said
         assert "Connection refused" in said
         assert said.endswith(f"from {PUBLISHED}{published.path}")
