@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tasks.extras import require_dask
 from xray.config import Config, Promotion, Request, Workspace, at_server, load_config
 from xray.errors import XrayError
 from xray.files.s3 import DataPath, S3Path, data_path
@@ -100,10 +101,6 @@ def require_cluster(dask: str | None) -> None:
     """
     if not dask:
         return
-    from tasks.cluster import (
-        require_dask,
-    )  # Prefect reads the environment when it is imported: not before it is settled
-
     require_dask()
     if dask == "local":
         return

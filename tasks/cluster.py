@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import os
 from collections import Counter
@@ -17,6 +16,7 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.task_runners import TaskRunner
 
+from tasks.extras import require_dask
 from xray.errors import XrayError
 
 if TYPE_CHECKING:
@@ -30,18 +30,6 @@ LOCAL = "local"
 """In place of a scheduler's address: processes on this machine."""
 
 log = logging.getLogger("xray.cluster")  # below `xray`, whose lines the screen and Prefect's UI show
-
-
-def require_dask() -> None:
-    """Refuse a cluster where the library for it is not installed. Nothing is imported.
-
-    Raises:
-        XrayError: `prefect-dask` is missing.
-    """
-    if importlib.util.find_spec("prefect_dask") is None:
-        raise XrayError(
-            "--dask needs the extra dask: pip install -e '.[dask]'. Received: prefect-dask is not installed"
-        )
 
 
 @contextmanager

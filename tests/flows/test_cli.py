@@ -157,7 +157,7 @@ MISTAKES = {
     "setting without a value": Mistake(["run", "good", "--set", "training.epochs"], ["KEY=VALUE"]),
     "no such folder": Mistake(["run", "nowhere"], ["an existing folder", "Received: nowhere"]),
     "a file for a folder": Mistake(["prepare", "a file"], ["an existing folder", "Received: a file"]),
-    "no metadata": spoilt([f"must hold {METADATA}"], lambda text: None),
+    "no metadata": spoilt([f"must contain {METADATA}"], lambda text: None),
     "empty metadata": spoilt([METADATA, "an empty file"], lambda text: b""),
     "only a header": spoilt([METADATA, "only a header"], lambda text: text.splitlines()[0].encode()),
     "not CSV": spoilt([METADATA, "must be CSV", "line 42"], added('1,"a"b"')),
@@ -257,7 +257,7 @@ MISTAKES = {
     "a size that is none": Mistake(["phantom", "new", "--size", "224"], ["WxH", "Received: 224"]),
     "a size out of bounds": Mistake(["phantom", "new", "--size", "8x8"], ["32 to 4096", "Received: 8x8"]),
     "too few phantoms": Mistake(["phantom", "new", "--scans", "3"], ["at least 40", "scans=3"]),
-    "phantoms among files": Mistake(["phantom", "good"], ["an empty folder", "Received: good"]),
+    "phantoms among files": Mistake(["phantom", "good"], ["or empty folder", "Received: good"]),
 }  # fmt: skip
 
 

@@ -212,7 +212,7 @@ class TestBackbone:
             ([*NAMED, "model.backbone=vgg"], "model.backbone: must be 'none', .* Received: 'vgg'"),
             (
                 ["training.keep=last"],
-                "training.keep: must be best where .* Received: 'last'",
+                "training.keep: must be best if .* Received: 'last'",
             ),
             ([*NAMED, "model.standardize=true"], "model.standardize: must be false for a backbone.* Received: True"),
         ],

@@ -53,7 +53,7 @@ class TestExtends:
     def test_a_file_named_like_a_shipped_recipe_says_what_it_is(self, tmp_path: Path) -> None:
         path = tmp_path / "default.toml"
         path.write_text("[training]\nepochs = 2\n")
-        with pytest.raises(ConfigError, match=r'must say extends = "default", or what it is in \[about\]'):
+        with pytest.raises(ConfigError, match=r'must have extends = "default", or an \[about\]'):
             load_config(str(path))
         path.write_text('extends = "default"\n[training]\nepochs = 2\n')
         assert load_config(str(path)).model == load_config("default").model

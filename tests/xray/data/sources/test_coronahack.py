@@ -166,7 +166,7 @@ def test_no_such_folder(tmp_path: Path) -> None:
 
 
 def test_no_metadata(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=f"must hold {METADATA_NAME}. Received: "):
+    with pytest.raises(DataError, match=f"must contain {METADATA_NAME}. Received: "):
         read_coronahack(tmp_path)
 
 

@@ -110,9 +110,9 @@ def test_numbers_out_of_bounds_are_refused_and_nothing_is_written(
 
 def test_a_folder_that_holds_something_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").touch()
-    with pytest.raises(DataError, match="need a new or an empty folder. Received: "):
+    with pytest.raises(DataError, match="need a new or empty folder. Received: "):
         write_phantoms(tmp_path, 40, size=(32, 32))
-    with pytest.raises(DataError, match="need a new or an empty folder. Received: "):
+    with pytest.raises(DataError, match="need a new or empty folder. Received: "):
         write_phantoms(tmp_path / "mine.txt", 40, size=(32, 32))
 
 

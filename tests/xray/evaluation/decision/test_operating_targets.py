@@ -17,14 +17,14 @@ def promise(value: float, low: float | None, high: float | None, at_most: bool =
 @pytest.mark.parametrize(
     ("found", "kept", "words"),
     [
-        (promise(0.273, 0.17, 0.39), False, "on TEST it is 27.3% (17.0 to 39.0%): not kept"),
+        (promise(0.273, 0.17, 0.39), False, "on TEST it is 27.3% (17.0 to 39.0%): missed"),
         (promise(0.04, 0.01, 0.08), False, "missed, but within the uncertainty"),
         (promise(0.01, 0.0, 0.04), True, "reached, but within the uncertainty"),
         (promise(0.01, 0.005, 0.02), True, "on TEST it is 1.0% (0.5 to 2.0%): kept"),
         (promise(0.0, None, None), True, "0.0% (no interval): reached, but there are too few scans for an interval"),
-        (promise(0.3, None, None), False, "30.0% (no interval): not kept"),
+        (promise(0.3, None, None), False, "30.0% (no interval): missed"),
         (promise(0.3, 0.2, 0.4, at_most=False), True, "(20.0 to 40.0%): kept"),
-        (promise(0.01, 0.005, 0.019, at_most=False), False, "(0.5 to 1.9%): not kept"),
+        (promise(0.01, 0.005, 0.019, at_most=False), False, "(0.5 to 1.9%): missed"),
     ],
 )
 def test_test_says_whether_it_is_kept(found: OperatingTarget, kept: bool, words: str) -> None:

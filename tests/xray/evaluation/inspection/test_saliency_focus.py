@@ -24,7 +24,7 @@ def test_maps_that_are_brightest_at_one_place_are_found_and_the_place_is_told() 
     assert found.coincide
     assert (found.maps, found.together, found.outside) == (13, 9 / 13, 9 / 13)
     assert [found.right, found.down] == pytest.approx([0.03, 0.975])
-    assert str(found).startswith("9 of 13 maps are brightest at one and the same place, 3% of the width from the left")
+    assert str(found).startswith("9 of 13 maps are brightest at the same place, 3% of the width from the left")
     assert "69% of all spots lie at the picture's edge" in str(found)
 
 
@@ -33,7 +33,7 @@ def test_maps_that_are_brightest_at_many_places_are_not_said_to_coincide() -> No
     assert found.together == 0.5 and found.coincide, "half is the limit"
     found = focus(lit(*LUNGS, (20, 25), *CORNER[:5]))
     assert not found.coincide
-    assert str(found).startswith("the brightest spots differ from scan to scan: at most 5 of 12 maps share a place")
+    assert str(found).startswith("the brightest spots differ between scans: at most 5 of 12 maps share a place")
 
 
 def test_few_maps_may_come_together_by_chance() -> None:

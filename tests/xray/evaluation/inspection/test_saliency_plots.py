@@ -33,7 +33,7 @@ class TestGrid:
     def test_each_scan_is_titled_with_what_it_is_and_what_it_was_called(self, decided: pd.DataFrame) -> None:
         chosen = choose_scans(decided, 0.6, most=4)
         text = words(explanation_grid(*plots(chosen), chosen))
-        for heading in ("Right, random sample", "Wrong, most confident first", "Referred, left to a person"):
+        for heading in ("Right, random sample", "Wrong, most confident first", "Referred, referred to a person"):
             assert heading in text
         assert "evidence for pneumonia" in text
         assert text.count("no evidence") == 1
@@ -95,7 +95,7 @@ class TestOneScan:
         for part in (
             "scan.jpeg",
             "p_pneumonia 0.9000\nmodel xray/3\nBright colour",
-            "no proof",
+            "nor a proof",
             "evidence for pneumonia",
         ):
             assert part in text

@@ -212,7 +212,7 @@ def test_the_table_says_in_words_what_is_real(scored: pd.DataFrame) -> None:
     rows = compare(scored, turned, (0.5, 0.5), FEW).rows()
     assert {len(row) for row in rows} == {len(COLUMNS)}
     assert len(rows) == len(ALL) + 1
-    assert {row[-1] for row in rows} == {"real"}
+    assert {row[-1] for row in rows} == {"significant"}
     assert {row[-1] for row in compare(scored, scored, (0.5, 0.5), FEW).rows()} == {"not significant"}
     _, _, brier, *_, decisions = compare(FIRST, SECOND, (0.5, 0.5), FEW).rows()
     assert brier[:3] == ("brier", "0.185", "0.025")

@@ -65,7 +65,7 @@ def test_the_confusion_matrix_counts_referred_scans_as_referred(decided: pd.Data
             assert count == ((decided["label"] == label) & (decided["decision"] == decision)).sum()
             assert f"{count}\n{count / outcomes.of_label(label):.1%} of row" in text
     alone = evaluated.chosen.figures["sensitivity"].value
-    assert "were every scan decided" in text
+    assert "if every scan is decided" in text
     assert f"{evaluated.chosen.confusion['tp']}\n{alone:.1%} of row" in text
 
 

@@ -73,7 +73,7 @@ class TestGrid:
         assert referred > 0
         assert f"Right ({right} of 60), random sample" in text
         assert f"Wrong ({60 - right - referred} of 60), most confident first" in text
-        assert f"Referred ({referred} of 60), left to a person" in text
+        assert f"Referred ({referred} of 60), referred to a person" in text
         for scan in chosen.itertuples():
             called = "referred" if scan.decision == "refer" else f"called {scan.decision}"
             assert f"actual {scan.label}\n{called} {scan.p_pneumonia:.2f}" in text

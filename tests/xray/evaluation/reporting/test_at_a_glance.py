@@ -39,7 +39,7 @@ def report() -> dict[str, Any]:
 
 def test_referred_scans_are_neither_right_nor_wrong(report: dict[str, Any]) -> None:
     assert answers(report) == (
-        "Of 80 official TEST scans, which it has not learnt from, 32 are decided rightly and 12 wrongly; "
+        "Of 80 official TEST scans, which were not used for training, 32 are right and 12 wrong; "
         "36 are referred to a person."
     )
 
@@ -48,7 +48,7 @@ def test_a_figure_says_its_interval_in_the_same_unit_and_what_it_is_a_share_of(r
     cards = {card.name: card for card in headlines(report)}
     assert (cards["Wrong"].value, cards["Wrong"].interval) == ("27.3%", "17.0 to 39.0%")
     assert (cards["AUC"].value, cards["AUC"].interval) == ("0.900", "no interval")
-    assert cards["PPV"].meaning == "of the 38 scans called pneumonia, are"
+    assert cards["PPV"].meaning == "of the 38 scans called pneumonia are pneumonia"
     assert "NPV" not in cards, "where nothing is called normal there is none"
 
 
@@ -57,21 +57,20 @@ def test_what_speaks_against_the_model_stands_there_and_the_broken_promise_first
     evaluation = config.Evaluation(threshold="sensitivity>=0.85", most_error=0.02)
     found = points(report, weak, evaluation, LOOKED)
     assert [point.topic for point in found] == [
-        "Promise not kept", "Normal scans", "Weakest slice", "If pneumonia is rarer",
-        "Scores", "Few scans", "Repeated test-set evaluation", "Promise",
+        "Target missed", "Normal scans", "Weakest slice", "If pneumonia is rarer",
+        "Scores", "Few scans", "Repeated test-set evaluation", "Target",
     ]  # fmt: skip
     said = {point.topic: point.words for point in found}
-    assert "at most 2.0%" in said["Promise not kept"] and "27.3% (17.0 to 39.0%): not kept" in said["Promise not kept"]
+    assert "at most 2.0%" in said["Target missed"] and "27.3% (17.0 to 39.0%): missed" in said["Target missed"]
     assert said["Normal scans"] == (
-        "8 of 30 are called pneumonia and 20 are referred; were every scan decided, 40.0% (20.0 to 60.0%) would be "
+        "8 of 30 are called pneumonia and 20 are referred; if every scan were decided, 40.0% (20.0 to 60.0%) would be "
         "called pneumonia."
     )
     assert said["If pneumonia is rarer"] == (
-        "62.5% of TEST is pneumonia; where it is 10%, of the scans called pneumonia 31.0% (20.0 to 50.0%) would be, "
-        "and not 78.9%."
+        "62.5% of TEST is pneumonia. At a prevalence of 10% the PPV would be 31.0% (20.0 to 50.0%), not 78.9%."
     )
     assert "11.2 (7.0 to 15.0) percentage points" in said["Scores"]
     assert said["Few scans"].startswith("TEST has 50 pneumonia and 30 normal scans of 61 patients.")
-    assert "sensitivity to about 8.0 points up and down and specificity to about 20.0 points" in said["Few scans"]
+    assert "sensitivity ±8.0 points and specificity ±20.0 points" in said["Few scans"]
     assert said["Repeated test-set evaluation"] == LOOKED
     assert [point.weak for point in found] == [True] * 7 + [False]
