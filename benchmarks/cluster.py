@@ -67,7 +67,7 @@ def _row(question: str, work: Callable[[Cluster], float], two: Cluster, one: Clu
 @contextmanager
 def _workers(count: int, work: Path) -> Iterator[Cluster]:
     """Have a cluster of so many workers."""
-    from tasks.cluster import LOCAL, dask_workers
+    from tasks.cluster.dask_cluster import LOCAL, dask_workers
 
     taken = work / f"cores-{count}"
     shutil.rmtree(taken, ignore_errors=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tasks.extras import require_dask
+from tasks.cluster.extra import require_dask
 from xray.config import Config, Promotion, Request, Workspace, at_server, load_config
 from xray.errors import XrayError
 from xray.files.s3 import DataPath, S3Path, data_path

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tasks.artifacts import show_table
-from tasks.fan_out import train_all
+from tasks.cluster.fan_out import train_all
 from tasks.mlflow_run_context import context
 from tasks.prefect_task import Outcome, flow_run_page, step
 from tasks.progress import doing, progress_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.artifacts import show_table
-from tasks.cluster import cluster_at
+from tasks.cluster.dask_cluster import cluster_at
 from tasks.prefect_task import Outcome, step
 from tasks.progress import doing, progress_of
 from xray.config import Request

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.artifacts import show_rows
-from tasks.cluster import cluster_at
+from tasks.cluster.dask_cluster import cluster_at
 from tasks.prefect_task import Outcome, flow_run_id, step
 from tasks.progress import doing, progress_of
 from xray.config import Drift, Workspace

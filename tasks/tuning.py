@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from tasks.artifacts import show_table
+from tasks.cluster.fan_out import train_all
 from tasks.data import audit_and_split, normalize
-from tasks.fan_out import train_all
 from tasks.mlflow_run_context import context
 from tasks.prefect_task import Outcome, flow_run_page, step
 from tasks.progress import doing, progress_of

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from tasks.cluster import cluster_at, dask_workers
+from tasks.cluster.dask_cluster import cluster_at, dask_workers
 from tests.system.conftest import PROJECT, Command
 from tests.system.started import Started, free_ports, settings_of, started
 from tests.system.typed import Documented

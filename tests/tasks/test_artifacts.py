@@ -39,5 +39,5 @@ def test_a_server_that_is_away_costs_what_it_would_have_shown(
     artifacts.show_text("text", "A text.", "**told**")
     assert artifacts.make_bar("epochs") is None
     assert [record.message for record in caplog.records] == [
-        "Prefect's server does not answer, the work goes on: connection refused"
+        "Prefect's server does not answer, the work continues: connection refused"
     ] * 3

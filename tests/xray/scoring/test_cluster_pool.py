@@ -11,7 +11,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from tasks.cluster import dask_workers
+from tasks.cluster.dask_cluster import dask_workers
 from xray import config
 from xray.config import Workspace
 from xray.errors import RegistryError

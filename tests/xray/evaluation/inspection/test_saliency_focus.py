@@ -25,7 +25,7 @@ def test_maps_that_are_brightest_at_one_place_are_found_and_the_place_is_told() 
     assert (found.maps, found.together, found.outside) == (13, 9 / 13, 9 / 13)
     assert [found.right, found.down] == pytest.approx([0.03, 0.975])
     assert str(found).startswith("9 of 13 maps are brightest at the same place, 3% of the width from the left")
-    assert "69% of all spots lie at the picture's edge" in str(found)
+    assert "69% of all spots are at the image's edge" in str(found)
 
 
 def test_maps_that_are_brightest_at_many_places_are_not_said_to_coincide() -> None:

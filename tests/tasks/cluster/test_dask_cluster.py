@@ -8,7 +8,7 @@ from concurrent.futures import BrokenExecutor
 import pytest
 from prefect import flow
 
-from tasks.cluster import cluster_at, dask_runner, dask_workers
+from tasks.cluster.dask_cluster import cluster_at, dask_runner, dask_workers
 from tasks.prefect_task import Outcome, step
 from xray.errors import XrayError
 

@@ -16,7 +16,7 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.task_runners import TaskRunner
 
-from tasks.extras import require_dask
+from tasks.cluster.extra import require_dask
 from xray.errors import XrayError
 
 if TYPE_CHECKING:

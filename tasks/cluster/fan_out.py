@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
-from tasks.cluster import dask_runner
+from tasks.cluster.dask_cluster import dask_runner
 from tasks.prefect_task import Call
 from tasks.progress import doing
 from tasks.training_slot import training_turn
