@@ -189,8 +189,8 @@ def _run(name: str, work: Path) -> dict[str, Any]:
     from xray.data.sources.phantoms import write_phantoms
     from xray.evaluation.evaluate import evaluate
     from xray.evaluation.inspection.inspect import inspect
-    from xray.training.fit import StoppedTraining, train
-    from xray.training.history import History
+    from xray.training.fit import train
+    from xray.training.history import History, StoppedTraining
     from xray.training.training_digest import training_digest
 
     if not (work / "scans").exists():

@@ -91,8 +91,8 @@ def _steps(recipe: str, folder: Path, home: Path, settings: list[str]) -> float:
 
     def steps() -> None:
         cleaned = clean(folder, workspace)
-        store = normalize(cleaned, config, RunContext(workspace)).store
-        catalog = write_prepared(cleaned, store, config, RunContext(workspace))
+        store = normalize(cleaned, config, workspace).store
+        catalog = write_prepared(cleaned, store, config, workspace)
         trained = train_and_track(catalog, store, config, RunContext(workspace))
         evaluated = evaluate(trained, catalog, store, config)
         inspect(trained, evaluated, catalog, store, config)

@@ -98,7 +98,8 @@ def _trained(recipe: str, scans: Path, home: Path, settings: list[str]) -> Reach
     """Prepare the scans, which is not counted, and train until the AUC is reached or the epochs are over."""
     from xray.config import Workspace, load_config
     from xray.data.prepare import clean, normalize, write_prepared
-    from xray.training.fit import StoppedTraining, train
+    from xray.training.fit import train
+    from xray.training.history import StoppedTraining
 
     config, workspace = load_config(recipe, settings), Workspace(home=home)
     cleaned = clean(scans, workspace)
@@ -132,7 +133,7 @@ class _Watch:
 
     def __call__(self, history: Any) -> None:
         """Stop the clock, score, and end the training where the AUC is reached."""
-        from xray.training.fit import StoppedTraining
+        from xray.training.history import StoppedTraining
 
         self.seconds += time.perf_counter() - self.since
         self.aucs.append(self._auc())
