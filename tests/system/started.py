@@ -15,7 +15,7 @@ import pytest
 
 from flows.servers.server_registry import MLFLOW_PASSWORD, MLFLOW_USER
 from tests.system.conftest import OUTSIDE, PROJECT
-from tests.system.waiting import SECONDS
+from tests.system.waiting import SECONDS, until
 from xray.password import password_file
 
 CLIENT = httpx.Client(trust_env=False, verify=False, limits=httpx.Limits(max_keepalive_connections=0))
@@ -151,11 +151,20 @@ class Prefect:
         self._api = f"{address}/api"
         self._home = home
 
-    def ask(self, path: str, **body: Any) -> Any:
-        """Post a question."""
-        answer = CLIENT.post(f"{self._api}/{path}", json=body, auth=credentials(self._home), timeout=60)
+    def _answer(self, method: str, path: str, **sent: Any) -> Any:
+        """Ask, and like Prefect's own clients again after a 503: so it answers a write that met another."""
+
+        def answered() -> httpx.Response | None:
+            answer = CLIENT.request(method, f"{self._api}/{path}", auth=credentials(self._home), timeout=60, **sent)
+            return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
+
+        answer = until(answered, f"Prefect's server serves {path}")
         assert answer.is_success, answer.text
         return answer.json()
+
+    def ask(self, path: str, **body: Any) -> Any:
+        """Post a question."""
+        return self._answer("POST", path, json=body)
 
     def deployments(self) -> dict[str, dict[str, Any]]:
         """Give the deployments by FLOW/NAME."""
@@ -170,9 +179,7 @@ class Prefect:
 
     def run(self, run: str) -> dict[str, Any]:
         """Read one flow run."""
-        found: dict[str, Any] = CLIENT.get(
-            f"{self._api}/flow_runs/{run}", auth=credentials(self._home), timeout=60
-        ).json()
+        found: dict[str, Any] = self._answer("GET", f"flow_runs/{run}")
         return found
 
     def pause(self, deployment: str) -> None:
