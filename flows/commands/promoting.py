@@ -159,7 +159,7 @@ def require_challenger(home: Path, model_name: str, version: int | None) -> None
             newest = command("promote", found[0].version, *_named(model_name), home=home)
             raise XrayError(
                 f"name a version, such as {newest}, because none has the alias challenger. "
-                f"Received: no version of {model_name}"
+                f"Received: no version of {model_name} has it"
             )
         find_challenge(workspace, model_name, version)
 

@@ -23,7 +23,7 @@ SETTINGS = [
     "registry.experiment=a-test",
     "labels.scheme=cause",  # it has every table that the binary scheme has, and one more
 ]
-TASKS = ["clean", "normalize", "split into folds", "fold 0, seed 0", "fold 1, seed 0", "sum up"]
+TASKS = ["clean", "normalize", "split into folds", "fold 0, seed 0", "fold 1, seed 0", "summarize"]
 
 pytestmark = [pytest.mark.usefixtures("prefect_server"), pytest.mark.timeout(600)]
 

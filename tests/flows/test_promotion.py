@@ -56,13 +56,13 @@ def test_a_refusal_is_a_normal_end_that_says_why(refused: State[Any]) -> None:
 def test_prefect_shows_the_rules_as_an_artifact(refused: State[Any]) -> None:
     text = artifact(refused)
     assert "| specificity must be at least 0.5 | 0.000 (0.000 to 0.000) | no |" in text
-    assert "look 1 at them" in text and "Previous: none" in text
+    assert "test-set evaluation 1" in text and "Previous: none" in text
 
 
 def test_force_promotes_what_cannot_be_judged_and_says_so(forced: State[Any]) -> None:
     assert forced.name == "Promoted"
-    assert "a test (forced; not judged: every scan of the evaluation must be there unchanged" in str(forced.message)
-    assert "not judged" in artifact(forced)
+    assert "a test (forced; not evaluated: every scan of the evaluation must be there unchanged" in str(forced.message)
+    assert "not evaluated" in artifact(forced)
 
 
 def test_the_record_names_the_flow_run(forced: State[Any]) -> None:
@@ -81,7 +81,7 @@ def test_a_rollback_without_one_before_fails_in_one_line_and_with_one_returns(
 ) -> None:
     state = ended(rollback, model_name=NAME, home=home.home)
     assert state.is_failed()
-    with pytest.raises(RegistryError, match="Received: version 1 is the first$"):
+    with pytest.raises(RegistryError, match="Received: version 1, which is the first$"):
         state.result()
     ended(promote, version=2, force=True, reason="a test", data=tmp_path, model_name=NAME, home=home.home)
     state = ended(rollback, reason="it was no better", model_name=NAME, home=home.home)
@@ -91,7 +91,9 @@ def test_a_rollback_without_one_before_fails_in_one_line_and_with_one_returns(
 def test_a_command_that_names_no_version_is_told_what_to_type(forced: State[Any], home: Workspace) -> None:
     DecisionLog(home, NAME).end_challenge("2")
     typed = f"promote 2 --model-name {NAME} --home {home.home}"
-    with pytest.raises(XrayError, match=f"be named, such as .*xray {typed}. Received: none of {NAME} does$"):
+    with pytest.raises(
+        XrayError, match=f"name a version, such as .*xray {typed}, because .* Received: no version of {NAME} has it$"
+    ):
         require_challenger(home.home, NAME, None)
     with pytest.raises(RegistryError, match="a version must be registered. Received: .* version 9"):
         require_challenger(home.home, NAME, 9)

@@ -24,7 +24,7 @@ SEARCH = Search(
     trials=2,
 )
 PREPARED = ["normalize", "audit and split"] * 2
-TASKS = sorted(["clean", *PREPARED, "open study", "trial 1 of 2", "trial 2 of 2", "sum up"])
+TASKS = sorted(["clean", *PREPARED, "open study", "trial 1 of 2", "trial 2 of 2", "summarize"])
 PASSWORD = "opensesame"
 
 pytestmark = [pytest.mark.usefixtures("prefect_server"), pytest.mark.timeout(600)]

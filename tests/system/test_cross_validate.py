@@ -22,7 +22,7 @@ from xray.errors import StoreError
 SECONDS = 300
 PATIENCE = 60.0
 FOLDS = ["fold 0, seed 0", "fold 1, seed 0", "fold 2, seed 0"]
-TASKS = ["clean", "normalize", "split into folds", *FOLDS, "sum up"]
+TASKS = ["clean", "normalize", "split into folds", *FOLDS, "summarize"]
 SETTINGS = [
     "images.height=32",
     "images.width=32",

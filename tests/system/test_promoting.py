@@ -42,7 +42,7 @@ def test_models_promote_history_and_rollback(xray: Command, home: Workspace, doc
     assert xray(*strict, *where).code == 1
     refused = xray(*promote, *where)
     assert refused.code == 1, refused
-    assert "specificity must be at least 0.5" in refused.out and "look 2 at them" in refused.out
+    assert "specificity must be at least 0.5" in refused.out and "test-set evaluation 2" in refused.out
     assert f"{NAME} version 2 refused: specificity must be at least 0.5. Received: 0.000" in refused.out
     policy = ("--set", "promotion.min_specificity=0", "--set", "promotion.max_calibration_error=1")
     promoted = xray(*_version(named, "1"), *policy, *where)
@@ -57,7 +57,11 @@ def test_models_promote_history_and_rollback(xray: Command, home: Workspace, doc
     returned = xray(*rollback, *where)
     assert returned.code == 0 and f"{NAME} version 1 returned: {rollback[-1]}" in returned.out
     again = xray("rollback", *where)
-    assert again.code == 2 and again.err.endswith("Received: version 1 is the first\n") and again.err.count("\n") == 1
+    assert (
+        again.code == 2
+        and again.err.endswith("Received: version 1, which is the first\n")
+        and again.err.count("\n") == 1
+    )
     told = json.loads(xray(*history, "--json", *where).out)
     assert [(each["verdict"], each["before"], each["after"]) for each in told] == [
         ("returned", "2", "1"), ("promoted", "1", "2"), ("promoted", None, "1"), ("refused", None, "2"),

@@ -43,7 +43,7 @@ def find_challenge(workspace: Workspace, model_name: str, version: int | None = 
     challenger = aliases.get(CHALLENGER) if version is None else str(version)
     if challenger is None:
         raise RegistryError(
-            f"name a version, because none has the alias `{CHALLENGER}`. Received: no version of {model_name}"
+            f"name a version, because none has the alias `{CHALLENGER}`. Received: no version of {model_name} has it"
         )
     if challenger == aliases.get(CHAMPION):
         raise RegistryError(f"the version must not be champion already. Received: {model_name} version {challenger}")

@@ -79,7 +79,7 @@ def rollback(workspace: Workspace, name: str, reason: str = "") -> PromotionOutc
 def test_the_challenger_is_the_one_that_bears_the_alias_or_is_named(
     decision_log: DecisionLog, workspace: Workspace
 ) -> None:
-    with pytest.raises(RegistryError, match="must bear the alias `challenger`, or be named"):
+    with pytest.raises(RegistryError, match="name a version, because none has the alias `challenger`"):
         find_challenge(workspace, NAME)
     decision_log.client.set_registered_model_alias(NAME, "challenger", "2")
     assert find_challenge(workspace, NAME) == Challenge(NAME, "2", None, 1)
@@ -148,7 +148,7 @@ def test_whoever_has_looked_at_the_scans_counts(decision_log: DecisionLog, works
     asked = find_challenge(workspace, NAME, 1)
     decision = decide(workspace, asked, evaluated(asked, scans="these"))
     assert decision.looks == 3
-    assert "look 3 at them" in decision.scans()
+    assert "test-set evaluation 3" in decision.scans()
     assert decision_log.client.get_run(decision.record.run_id).data.tags["git_commit"] == code_version()
 
 
@@ -161,7 +161,7 @@ def test_a_challenger_below_a_floor_is_refused_with_the_reason(decision_log: Dec
     assert decision_log.aliases() == {"challenger": "2"}, "it may be judged again"
     assert decision_log.client.get_model_version(NAME, "2").tags["promotion.verdict"] == REFUSED
     assert "| sensitivity must be at least 0.9 | 0." in decision.markdown()
-    assert "look 1 at them" in decision.markdown()
+    assert "test-set evaluation 1" in decision.markdown()
 
 
 def test_a_challenger_that_loses_against_the_champion_is_refused(
@@ -189,11 +189,11 @@ def test_what_cannot_be_judged_is_promoted_by_force_alone_and_says_why(
     decision_log: DecisionLog, workspace: Workspace
 ) -> None:
     asked = find_challenge(workspace, NAME, 2)
-    with pytest.raises(RegistryError, match="must be judged, or forced. Received: the scans are gone"):
+    with pytest.raises(RegistryError, match="must be evaluated, or forced. Received: the scans are gone"):
         decide(workspace, asked, NotCompared("the scans are gone"))
     decision = decide(workspace, asked, NotCompared("the scans are gone"), force=True, reason="needed today")
     assert decision.moved and decision.rows() == [] and decision.scans() == "without an evaluation"
-    assert decision.record.draft.reason == "needed today (forced; not judged: the scans are gone)"
+    assert decision.record.draft.reason == "needed today (forced; not evaluated: the scans are gone)"
     assert decision_log.champion() == "2"
 
 
@@ -204,7 +204,7 @@ def test_two_rollbacks_go_two_back_and_a_third_is_refused(decision_log: Decision
     assert first.message == f"{NAME} version 2 returned: too many false alarms"
     assert decision_log.client.get_model_version(NAME, "3").tags["promotion.verdict"] == "rolled back"
     assert (rollback(workspace, NAME).record.verdict, decision_log.champion()) == (RETURNED, "1")
-    with pytest.raises(RegistryError, match="a champion before this one. Received: version 1 is the first$"):
+    with pytest.raises(RegistryError, match="a previous champion. Received: version 1, which is the first$"):
         rollback(workspace, NAME)
     assert [record.verdict for record in decision_log.records()] == [PROMOTED] * 3 + [RETURNED] * 2
 

@@ -105,7 +105,7 @@ def test_of_promotions_at_once_exactly_one_wins_and_the_others_say_so(
     lost = [record for record in records if record.verdict == WITHDRAWN]
     assert (len(won), len(lost)) == (1, 2)
     assert decision_log.champion() == won[0].draft.after
-    assert all("was first" in record.outcome or "has changed since" in record.outcome for record in lost)
+    assert all("came first" in record.outcome or "has changed since" in record.outcome for record in lost)
 
 
 def test_two_commands_that_notice_a_move_by_hand_record_it_once(
@@ -117,7 +117,7 @@ def test_two_commands_that_notice_a_move_by_hand_record_it_once(
     reconcile(workspace, NAME)
     assert verdicts(decision_log) == [(PROMOTE, "2", PROMOTED), (EXTERNAL, "3", EXTERNAL)]
     (record,) = decision_log.records()[1:]
-    assert record.draft.before == "2" and "without an evaluation" in record.draft.reason
+    assert record.draft.before == "2" and "there was no evaluation" in record.draft.reason
     assert decision_log.client.get_model_version(NAME, "3").tags["promotion.verdict"] == EXTERNAL
 
 
@@ -230,7 +230,7 @@ def test_an_intent_of_a_living_process_is_left_alone_and_goes_first(
     assert decision_log.reread(rival).verdict is None, "neither settled nor taken for a change outside xray"
     mine = carry_out(decision_log, FIRST)
     assert mine.verdict == WITHDRAWN
-    assert mine.outcome == f"another promotion to version 1 by {rival.by} was first"
+    assert mine.outcome == f"another promotion to version 1 by {rival.by} came first"
 
 
 def test_a_later_intent_is_waited_for(another: Any, decision_log: DecisionLog) -> None:
