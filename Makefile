@@ -24,6 +24,7 @@ help:
 	@echo "make up           Prefect, MLflow and a worker until Ctrl-C (PREFECT_PORT=4201 MLFLOW_PORT=5001)"
 	@echo "make test         the tests, without the system tests"
 	@echo "make test-fast    those that need no TensorFlow, no MLflow and no server"
+	@echo "make coverage     make test, and which lines it ran"
 	@echo "make test-system  the tests that need servers, a browser or several processes"
 	@echo "make lint         ruff, mypy, import-linter, repeated code, rooms, the commands and links of the pages"
 	@echo "make bench        ours against a rival, question by question (SIZE=tiny DATA=FOLDER ROUNDS=3)"
@@ -45,6 +46,11 @@ test: $(READY)
 .PHONY: test-fast
 test-fast: $(READY)
 	$(PYTEST) --fast
+
+# Of the tests without the system tests; what runs in a process of its own, as a kept model does, is not counted.
+.PHONY: coverage
+coverage: $(READY)
+	$(PYTEST) -m "not system" --cov --cov-report term:skip-covered
 
 # pytest ends with 5 where there is no such test, which is no failure. The files come in the order of tests/system/conftest.py.
 .PHONY: test-system
