@@ -91,7 +91,7 @@ def test_a_name_of_any_bytes_is_drawn_scored_and_shown_escaped(ended: Called) ->
 def test_of_several_the_one_that_is_no_scan_is_said_and_the_others_are_scored(ended: Called) -> None:
     answer = ended.answers["predicted"]
     assert answer.code == 2
-    assert answer.err == "xray: each file must be a scan; the answer above says why not. Received: 1 that are none\n"
+    assert answer.err == "xray: each file must be a scan; the table says why not. Received: 1 that are not scans\n"
     rows = json.loads(answer.out)
     assert [row["file"] for row in rows] == [SHOWN, "pipe", "other.jpeg"]
     assert [row["p_pneumonia"] is None for row in rows] == [False, True, False]

@@ -37,7 +37,7 @@ def test_beside_a_version_of_real_scans_it_takes_none(prepared: Learned, real: C
     client = store_of(workspace).client()
     registry, words = without_alias(client, REGISTRY, prepared.catalog, workspace)
     assert not registry.challenger and registry.model_name == NAME
-    assert words.startswith("it learnt from phantoms and takes no alias beside version 1, ")
+    assert words.startswith("it was trained on phantoms, and version 1 on real scans; ")
     assert without_alias(client, REGISTRY, real, workspace) == (REGISTRY, "")
     with pytest.raises(RegistryError, match=f"version 1. Received: {NAME} version 2"):
         find_challenge(workspace, NAME, 2)

@@ -191,7 +191,7 @@ def test_the_table_in_words_has_the_ensemble_beside_its_members(learnt: Learnt) 
     metrics = learnt.metrics(learnt.repeated.run_id)
     (auc,) = [row for row in rows if row[0] == "test auc"]
     values = " ".join(f"{learnt.metrics(run.run_id)['test.auc']:.3f}" for run in learnt.runs)
-    assert columns == ("figure", "registered", "mean", "sd", "each seed")
+    assert columns == ("metric", "registered", "mean", "sd", "each seed")
     assert auc[1:] == (
         f"{metrics['test.auc']:.3f}", f"{metrics['seeds.test.auc']:.3f}", f"{metrics['seeds.test.auc_sd']:.3f}", values
     )  # fmt: skip

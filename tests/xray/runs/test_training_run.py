@@ -96,7 +96,7 @@ def test_every_figure_of_the_card_is_the_runs(recorded: Recorded, home: Workspac
         assert said == [f"{metrics[key + end]:.3f}" for end in ("", "_low", "_high")]
     assert f"The threshold, {metrics['test.threshold']:.4f}," in card
     assert f"a temperature of {metrics['temperature']:.3f}" in card
-    assert "looked at 1 time, this look included" in card
+    assert "used for evaluation 1 time, this one included" in card
 
 
 def test_every_headline_figure_of_the_page_is_the_runs(recorded: Recorded, home: Workspace, tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_the_page_says_what_it_is_of_and_that_phantoms_are_nobody(
     page = Path(client.download_artifacts(recorded.run_id, "report.html", str(tmp_path))).read_text(encoding="utf-8")
     name, version = recorded.registered.name, recorded.registered.version
     assert f"<h1>{name} version {version}, recipe quick</h1>" in page
-    for words in (recorded.run_id, "xray ui", PHANTOMS, "looked at 1 time, this look included"):
+    for words in (recorded.run_id, "xray ui", PHANTOMS, "used for evaluation 1 time, this one included"):
         assert escape(words) in page
 
 

@@ -112,7 +112,7 @@ def test_whatever_a_home_is_called_its_store_lies_in_it(tmp_path: Path, migrated
 
 
 def test_a_home_that_no_address_can_name_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RegistryError, match=r"must not hold a \?.*Received: .*/x\?y/mlruns/mlflow.db"):
+    with pytest.raises(RegistryError, match=r"must not contain a \?.*Received: .*/x\?y/mlruns/mlflow.db"):
         store_of(Workspace(home=tmp_path / "x?y"))
 
 

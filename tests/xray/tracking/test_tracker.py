@@ -98,7 +98,7 @@ def test_a_store_that_is_away_stops_no_training_and_loses_nothing(
     with tracker.system_metrics():
         assert tracker.log_epochs(epochs(2)) == [1, 2]
     assert not tracker.finish("FAILED")
-    assert "Not tracked now, epochs are kept and sent later: tracking store sqlite:///" in caplog.text
+    assert "MLflow does not answer, epochs are kept and sent later: tracking store sqlite:///" in caplog.text
     with pytest.raises(RegistryError, match="must answer"):
         tracker.require()
 

@@ -154,7 +154,7 @@ class TestDamaged:
         assert names(training) == ["epoch-0001", "epoch-0002.damaged"]
         (told,) = caplog.messages
         assert told.startswith(
-            f"{second.folder} is damaged and was renamed to epoch-0002.damaged; training goes on from "
+            f"{second.folder} is damaged and was renamed to epoch-0002.damaged; training continues from "
         )
         assert f"epoch-0001: {name}: " in told
         save_checkpoint(training, mark(compiled, 3), history(0.6, 0.5))
@@ -173,7 +173,7 @@ class TestDamaged:
             flip(save_checkpoint(training, mark(compiled, number), history(*[0.6, 0.5][:number])).state)
         assert newest_checkpoint(training) is None
         assert (
-            "training goes on from the beginning, without an earlier checkpoint: state.keras: " in caplog.messages[-1]
+            "training continues from the beginning, without an earlier checkpoint: state.keras: " in caplog.messages[-1]
         )
 
     def test_a_best_network_that_changed_is_not_carried_on(self, training: Path, compiled: keras.Model) -> None:

@@ -214,8 +214,8 @@ class TestDamaged:
         aside = ["evaluation-0123", "history.json", "manifest.json", "model.keras", "run.json"]
         assert names(again.folder / "lost.damaged") == aside
         (told,) = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
-        lost = f"{again.folder / 'model.keras'} is damaged and set aside in lost.damaged"
-        assert told.startswith(f"{lost}; the training is done again: SHA-256 ")
+        lost = f"{again.folder / 'model.keras'} is damaged and was moved to lost.damaged"
+        assert told.startswith(f"{lost}; the training is repeated: SHA-256 ")
 
     @pytest.mark.parametrize("damage", [flip, lambda path: path.write_bytes(path.read_bytes()[:5000]), Path.unlink])
     def test_one_of_an_earlier_version_is_proved_by_its_archive(

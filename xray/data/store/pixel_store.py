@@ -254,7 +254,7 @@ class PixelStore:
         wanted: dict[RowGroup, list[tuple[int, int]]] = {}
         for at, digest in enumerate(sha256s):
             if digest not in self._place:
-                raise StoreError(f"{self.folder} must hold every scan that is read. Received: sha256 {digest}")
+                raise StoreError(f"{self.folder} must contain every scan that is read. Received: sha256 {digest}")
             shard, group, row = self._place[digest]
             wanted.setdefault(RowGroup(shard, group, 0), []).append((at, row))
         return wanted

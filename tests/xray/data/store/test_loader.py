@@ -159,7 +159,7 @@ class TestErrors:
         self, scans: Scans, batches: Callable[[Scans, int], tf.data.Dataset]
     ) -> None:
         more = Scans(scans.store, (*scans.sha256, "f" * 64), np.append(scans.targets, [[0]], axis=0), scans.in_memory)
-        with pytest.raises(StoreError, match="must hold every scan that is read. Received: "):
+        with pytest.raises(StoreError, match="must contain every scan that is read. Received: "):
             batches(more, 8)
 
     def test_a_shard_that_breaks_while_streaming_is_named(

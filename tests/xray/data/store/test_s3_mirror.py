@@ -102,7 +102,7 @@ def test_a_broken_shard_is_made_again_with_one_warning(
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert warnings == [
         f"{bucket / DIGEST / (name if damage == 'changed' else 'shard-0.parquet')} is missing or has changed "
-        "and is made again"
+        "and is created again"
     ]
     assert second.decoded == (16 if damage == "changed" else 0)
     assert shared_contents(bucket) == whole == contents(tmp_path / "second")

@@ -28,7 +28,7 @@ def test_a_trained_network_passes() -> None:
     assert found.passed
     assert found.similarity is not None and 0 < found.similarity < LIMIT
     assert str(found) == (
-        "they depend on the learned weights: with the last layers redrawn, "
+        "they depend on the learned weights: with random last layers, "
         f"their similarity is {found.similarity:.2f}, below 0.5"
     )
 

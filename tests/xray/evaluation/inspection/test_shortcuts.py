@@ -60,7 +60,7 @@ def test_a_model_that_reads_a_corner_is_marked() -> None:
     assert figures["centre_masked.auc"] == figures["unchanged.auc"]
     assert figures["border_masked.auc"].value == pytest.approx(0.5, abs=0.2)
     assert found.verdict.marked
-    assert "the AUC goes from 1.000 to 1.000, a loss of 0.000 (0.000 to 0.000)" in str(found.verdict)
+    assert "the AUC changes from 1.000 to 1.000, a loss of 0.000 (0.000 to 0.000)" in str(found.verdict)
     assert "is not shown, so it may not need the lungs" in str(found.verdict)
     assert "better than guessing" in found.verdict.why
 

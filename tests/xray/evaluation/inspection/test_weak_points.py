@@ -44,7 +44,7 @@ def test_the_worst_part_of_each_label_and_the_worst_change_are_named() -> None:
     assert list(found) == ["Weakest slice", "Worst change"]
     assert found["Weakest slice"] == (
         '70.0% (60.0 to 80.0%) of the 20 pneumonia scans in the part "viral" are called pneumonia; 40.0% (30.0 to '
-        '50.0%) of the 12 normal scans in the part "dark" are called normal; the worst of many parts is low partly by '
+        '50.0%) of the 12 normal scans in the part "dark" are called normal; the worst of many slices is low partly by '
         "chance"
     )
     assert found["Worst change"].startswith("on the same scans with inverted gray, 10.0%")
@@ -55,7 +55,7 @@ def test_maps_that_coincide_and_lungs_that_are_not_needed_are_weak() -> None:
     found = weak_points(parts(), changed(unchanged=0.8), without_lungs(0.01), TOGETHER)
     assert list(found) == ["Lungs", "Evidence maps"]
     assert "may not need the lungs" in found["Lungs"]
-    assert "36 of 40 maps are brightest at one and the same place" in found["Evidence maps"]
+    assert "36 of 40 maps are brightest at the same place" in found["Evidence maps"]
 
 
 def test_every_change_has_words() -> None:
