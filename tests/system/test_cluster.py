@@ -183,13 +183,14 @@ def test_workers_that_come_later_and_go_are_no_matter(
     ("file", "text", "said"),
     [
         ("labels.py", "# changed", "code [0-9a-f]{12}, numpy"),
-        ("data/decoding/executors.py", "# older", "attribute 'version'"),
+        ("executors.py", "# older", "attribute 'version'"),
     ],
 )
 def test_a_worker_of_another_version_is_refused_in_one_line(
     file: str, text: str, said: str, scheduler: tuple[Started, str], tmp_path: Path
 ) -> None:
     copy = Path(shutil.copytree(PROJECT / "xray", tmp_path / "xray", ignore=shutil.ignore_patterns("__pycache__")))
+    assert (copy / file).is_file(), "it has moved"
     (copy / file).write_text(text)
     settings = settings_of(tmp_path / "user", PYTHONPATH=str(tmp_path))
     with started(tmp_path, "worker", [*WORKER, scheduler[1], "--no-nanny"], settings) as worker:

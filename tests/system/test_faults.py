@@ -350,7 +350,7 @@ class TestMlflowGoneForGood:
         assert "\n" not in gone.message
 
     def test_the_command_that_it_names_registers_the_model(self, gone: Training, house: House, xray: Command) -> None:
-        found = re.search(r"this registers it later: xray (.*)", gone.message)
+        found = re.search(r"to register it later: xray (.*)", gone.message)
         assert found is not None
         alone = xray(*shlex.split(found[1]))
         assert alone.code == 0, alone.err

@@ -250,6 +250,6 @@ def test_a_server_that_dies_ends_all_and_is_named_with_its_last_lines(
     with started(xray.folder, "broken", command, settings) as process:
         assert process.ended() == 1
         lines = process.log.read_text().splitlines()
-    assert lines[1].startswith("xray: mlflow ended by itself")
+    assert lines[1].startswith("xray: mlflow stopped, so all were stopped")
     assert "nonsense" in "".join(lines[2:])
     assert marked_processes() == []
