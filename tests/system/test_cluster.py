@@ -146,7 +146,7 @@ def test_a_scan_that_ends_each_worker_is_named_in_one_line_and_what_is_finished_
         dask.config.set({"distributed.worker.preload": [str(preload)]}),
         pytest.raises(
             DataError,
-            match=r"^a scan must not crash its decoding worker .* Received: deadly\.png: 4 workers crashed on it$",
+            match=r"^a scan must not crash its decoding worker\. Received: deadly\.png: 4 workers crashed on it$",
         ),
     ):
         fill(tmp_path / "scans", digests(tmp_path / "scans"), SMALL, tmp_path / "store", workers=cluster_at("local"))
