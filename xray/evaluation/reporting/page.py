@@ -179,7 +179,7 @@ def _glance(page: Page) -> str:
     blocks = [
         f'<section class="{kind}-part" aria-labelledby="{kind}-title">\n<h2 id="{kind}-title">{title}</h2>\n{body}\n'
         "</section>"
-        for kind, title, body in (("points", "Limits of this evaluation", points), ("cards", "Results on TEST", cards))
+        for kind, title, body in (("points", "Reasons for caution", points), ("cards", "Results on TEST", cards))
         if body
     ]
     return '<div class="glance">\n' + "\n".join(blocks) + "\n</div>" if blocks else ""
