@@ -47,7 +47,7 @@ def explain(
         for (name, each), picture in zip(explained.items(), plots, strict=True)
     ]
     show_table(f"{choice.uri} ({choice.how})", ("file", "p_pneumonia", "decision", "map"), rows)
-    console.print(SAFETY, style="dim")
+    console.print(SAFETY, style="dim", soft_wrap=True)
 
 
 def _plots(files: list[Path], output: Path) -> list[Path]:

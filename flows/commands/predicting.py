@@ -54,7 +54,7 @@ def _show(rows: list[dict[str, Any]], title: str, as_json: bool) -> None:
             for row in rows
         ]  # fmt: skip
         show_table(title, ("file", "p_pneumonia", "decision", "threshold"), cells)
-        console.print(SAFETY, style="dim")
+        console.print(SAFETY, style="dim", soft_wrap=True)
 
 
 def require_model(model: str | None, home: Path) -> None:

@@ -58,7 +58,7 @@ def score(
     show_next_steps(ends)
     for run_id in ended.run_ids:
         show_next_steps({"run": run_id, **pages(Workspace(home=home.resolve()), run_id, home)})
-    console.print(SAFETY, style="dim")
+    console.print(SAFETY, style="dim", soft_wrap=True)
 
 
 def _imports() -> None:

@@ -76,7 +76,7 @@ def cross_validate(
         "register": command(*request.arguments),
     }
     show_next_steps(ends)
-    console.print(SAFETY, style="dim")
+    console.print(SAFETY, style="dim", soft_wrap=True)
 
 
 @app.command(epilog="Example: [bold]xray prepare ../coronahack --set images.height=224 --set images.width=224[/bold]")
@@ -153,7 +153,7 @@ def _run(
     if isinstance(recorded, RecordedEnsemble):
         show_table(f"{request.config.recipe}, {len(recorded.seeds)} seeds, run {recorded.parent}", *recorded.table())
     show_next_steps(_ends(request, recorded, home))
-    console.print(SAFETY, style="dim")
+    console.print(SAFETY, style="dim", soft_wrap=True)
 
 
 def _ends(request: "Request", recorded: "Recorded", home: Path) -> dict[str, str]:

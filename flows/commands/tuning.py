@@ -99,7 +99,7 @@ def _show(searched: "StudyResult", request: "Request", home: Path) -> None:
     if best is not None:
         chosen = request.model_copy(update={"config": best.config})
         show_next_steps({"": command(*chosen.arguments)})
-    console.print(SAFETY, style="dim")
+    console.print(SAFETY, style="dim", soft_wrap=True)
 
 
 def _imports() -> None:

@@ -23,7 +23,7 @@ RUN = ["run", "phantoms", "--recipe", "quick", "--home", "home"]
 RUN += [part for key, value in SETTINGS.items() for part in ("--set", f"{key}={value}")]
 
 OURS = re.compile(
-    r"\d\d:\d\d:\d\d  (\d+ digests, |pixel store \w+: \d+ decoded, |train: |validation: "
+    r"\d\d:\d\d:\d\d  (\d+ file digests, |pixel store \w+: \d+ decoded, |train: |validation: "
     r"|training continues after epoch |epoch \d+/\d+  loss "
     r"|[a-z][A-Za-z' :]*(, for \d+ s|: [\d,]+ of [\d,]+)?$)"
 )
