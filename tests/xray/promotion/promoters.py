@@ -46,6 +46,8 @@ def dying(name, when):
 def promote(plan):
     decisions = DecisionLog(Workspace(home=Path(plan["home"])), plan["name"])
     decisions.champion()  # connected
+    if plan["gate"]:
+        Path(f"{plan['gate']}-{os.getpid()}").touch()
     if plan["kill"]:
         dying(*plan["kill"])
     while plan["gate"] and not Path(plan["gate"]).exists():
@@ -72,7 +74,8 @@ for plan in json.load(sys.stdin):
     else:
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 if children:
-    time.sleep(plan["seconds"])
+    while not all(Path(f"{plan['gate']}-{child}").exists() for child in children):
+        time.sleep(0.01)
     Path(plan["gate"]).touch()
 for child in children:
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
@@ -82,11 +85,11 @@ for child in children:
 def plan(workspace: Workspace, after: str | None, **changes: Any) -> dict[str, Any]:
     """Plan the promotion of a version, the first of its model; with no version, a mere settling."""
     facts = {"home": str(workspace.home), "name": NAME, "before": None, "after": after, "number": 1}
-    return facts | {"kill": None, "gate": None, "seconds": 1.0} | changes
+    return facts | {"kill": None, "gate": None} | changes
 
 
 def carried_out(plans: Sequence[dict[str, Any]]) -> list[int]:
-    """Carry out plans, each in a process of its own; those with a gate start together when it opens.
+    """Carry out plans, each in a process of its own; those with a gate start together, once all are at it.
 
     Returns:
         Exit codes, negative for a signal.

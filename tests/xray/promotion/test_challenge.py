@@ -22,6 +22,8 @@ from xray.scoring.select_model import score_files
 from xray.tracking.store import store_of
 from xray.training.predict import predict
 
+pytestmark = pytest.mark.long(30)
+
 POLICY = config.Promotion()
 DRAWS = config.Evaluation(bootstrap_draws=200)
 BOUT = Challenge(NAME, challenger="2", champion="1", number=2)

@@ -29,6 +29,8 @@ from xray.promotion.decision_record import (
 from xray.promotion.protocol import carry_out, reconcile, reconcile_log
 from xray.tracking.owning_process import Owner
 
+pytestmark = pytest.mark.long(40)
+
 KILLS = [(write, when) for write in WRITES for when in ("before", "after")]
 FIRST = PlannedDecision(PROMOTE, PROMOTED, 1, None, "2", "a test")
 

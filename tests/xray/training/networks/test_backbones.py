@@ -1,5 +1,6 @@
 """The networks of `keras.applications`: fed as they were trained, decided by the seed or a file, and like our own."""
 
+import functools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -40,7 +41,7 @@ SHIPPED: dict[str, tuple[Callable[..., keras.Model], Callable[[Any], Any]]] = {
 }
 """Each network as Keras ships it, and what it wants done to red, green and blue, 0 to 255."""
 
-pytestmark = pytest.mark.timeout(900)  # a step of so many layers is long in the making
+pytestmark = [pytest.mark.timeout(900), pytest.mark.long(110)]  # a step of so many layers is long in the making
 
 
 def model_of(name: str, weights: str = "none") -> Model:
@@ -71,6 +72,12 @@ def as_published(network: keras.Model, path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
+def built() -> Callable[[str], keras.Model]:
+    """Build each backbone once, from seed 0, for the tests to which its weights are no matter: it takes seconds."""
+    return functools.cache(lambda name: build(model_of(name), IMAGES, seed=0))
+
+
+@pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights of the smallest backbone, as `save_weights` writes them."""
     path = tmp_path_factory.mktemp("weights") / "mine.weights.h5"
@@ -80,8 +87,10 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", BACKBONES)
 class TestAny:
-    def test_it_gives_what_keras_gives_for_the_gray_scan_repeated(self, name: str, tmp_path: Path) -> None:
-        theirs, ours = shipped(name), build(model_of(name), IMAGES, seed=0)
+    def test_it_gives_what_keras_gives_for_the_gray_scan_repeated(
+        self, name: str, built: Callable[[str], keras.Model], tmp_path: Path
+    ) -> None:
+        theirs, ours = shipped(name), built(name)
         last = ours.layers[-1].get_weights()
         expected = np.asarray(theirs(SHIPPED[name][1](RGB.copy())))
         assert np.ptp(expected, axis=0).max() > 0.1 * np.abs(expected).max(), "each scan has features of its own"
@@ -92,18 +101,20 @@ class TestAny:
             np.testing.assert_allclose(features(ours, SCANS), expected, rtol=0, atol=2e-3 * np.abs(expected).max())
         np.testing.assert_array_equal(ours.layers[-1].get_weights()[0], last[0])
 
-    def test_it_leaves_no_seed_to_a_global_generator(self, name: str) -> None:
+    def test_it_leaves_no_seed_to_a_global_generator(self, name: str, built: Callable[[str], keras.Model]) -> None:
         def seeds(config: Any) -> list[Any]:
             parts = config.items() if isinstance(config, dict) else ()
             return [each for key, part in parts for each in ([part] if key == "seed" else seeds(part))]
 
-        found = [seed for layer in build(model_of(name), IMAGES, 0).layers for seed in seeds(layer.get_config())]
+        found = [seed for layer in built(name).layers for seed in seeds(layer.get_config())]
         assert len(found) > 50
         assert None not in found
         assert len(set(found)) == len(found)
 
-    def test_its_statistics_follow_within_some_tens_of_steps(self, name: str) -> None:
-        normal = [each for each in build(model_of(name), IMAGES, 0).layers if hasattr(each, "moving_mean")]
+    def test_its_statistics_follow_within_some_tens_of_steps(
+        self, name: str, built: Callable[[str], keras.Model]
+    ) -> None:
+        normal = [each for each in built(name).layers if hasattr(each, "moving_mean")]
         assert {layer.momentum for layer in normal} == {0.9}
 
     def test_it_has_maps_and_a_top_to_redraw(self, name: str) -> None:
