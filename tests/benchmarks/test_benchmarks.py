@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long(150)]
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 QUESTIONS = {

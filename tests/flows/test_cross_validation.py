@@ -25,7 +25,7 @@ SETTINGS = [
 ]
 TASKS = ["clean", "normalize", "split into folds", "fold 0, seed 0", "fold 1, seed 0", "summarize"]
 
-pytestmark = [pytest.mark.usefixtures("prefect_server"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.usefixtures("prefect_server"), pytest.mark.timeout(600), pytest.mark.long(20)]
 
 
 @dataclass(frozen=True)

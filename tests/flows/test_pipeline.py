@@ -26,7 +26,7 @@ SETTINGS = [
     "registry.model_name=a-test",
 ]
 
-pytestmark = [pytest.mark.usefixtures("prefect_server"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.usefixtures("prefect_server"), pytest.mark.timeout(600), pytest.mark.long(30)]
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from xray.evaluation.reporting.model_card import SAFETY
 from xray.models.package import Settings, save
 from xray.training.networks.architectures import build
 
+pytestmark = pytest.mark.long(45)
+
 IMAGES = Images(height=48, width=40)
 LATIN = "r\udcf6\x1b[31m\nb.jpeg"
 """A name with a byte that is no UTF-8, a control sequence and an end of line."""

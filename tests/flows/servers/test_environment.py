@@ -17,6 +17,8 @@ from flows.servers.environment import TRAINING_MEMORY, quiet_settings, served, s
 from xray.errors import XrayError
 from xray.password import made_password
 
+pytestmark = pytest.mark.long(50)
+
 PROJECT = Path(__file__).parents[3]
 
 START = """

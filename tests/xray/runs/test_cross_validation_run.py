@@ -20,6 +20,8 @@ from xray.runs.training_run import Recorded, record, train_and_track
 from xray.tracking.run_artifacts import metrics_in_file
 from xray.tracking.store import store_of
 
+pytestmark = pytest.mark.long(45)
+
 PARENT = "mlflow.parentRunId"
 
 

@@ -24,6 +24,8 @@ from xray.tracking.store import store_of
 from xray.tracking.test_set_use import count_evaluations, scans_digest
 from xray.training.fit import Trained
 
+pytestmark = pytest.mark.long(45)
+
 PARENT = "mlflow.parentRunId"
 SEEDS = 3
 

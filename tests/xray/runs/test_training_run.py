@@ -29,6 +29,8 @@ from xray.tracking.store import store_of
 from xray.tracking.tracker import open_run
 from xray.training.fit import Trained
 
+pytestmark = pytest.mark.long(35)
+
 
 def test_the_run_holds_params_epochs_figures_data_and_files(
     recorded: Recorded, trained: Trained, evaluated: Evaluated, home: Workspace, prepared: Learned

@@ -24,6 +24,8 @@ from xray.scoring.explain_files import explain_files
 from xray.tracking.tracker import Tracker
 from xray.training.networks.architectures import build
 
+pytestmark = pytest.mark.long(40)
+
 IMAGES = config.Images(height=32, width=32, fit="pad")
 
 

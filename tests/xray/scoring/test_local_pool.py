@@ -30,6 +30,8 @@ from xray.scoring.model_process import MAIN, ModelProcess, ModelProcessEnded
 from xray.tracking.store import store_of
 from xray.tracking.tracker import Tracker
 
+pytestmark = pytest.mark.long(105)
+
 SCANS = 2 * BATCH + 5
 IMAGES = config.Images(height=32, width=32)
 

@@ -25,6 +25,8 @@ from xray.scoring.select_model import SelectedModel, select_model
 from xray.tracking.store import store_of
 from xray.tracking.tracker import Tracker
 
+pytestmark = pytest.mark.long(20)
+
 NAME = "xray-test"
 IMAGES = config.Images(height=32, width=32)
 SCANS = 5

@@ -24,6 +24,8 @@ from xray.training.history import History, OnEpoch
 from xray.training.predict import predict
 from xray.training.training_digest import training_digest
 
+pytestmark = pytest.mark.long(30)
+
 FINISHED = ["history.json", "lock", "manifest.json", "model.keras"]
 STOPS_EARLY = ("training.epochs=30", "training.patience=2", "training.learning_rate=0.03")
 FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy", "val_auc")

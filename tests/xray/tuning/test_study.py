@@ -28,6 +28,8 @@ from xray.tuning.study import Material, Study, connected, open_study, slots_left
 from xray.tuning.study_run import StudyResult, opened, record_study
 from xray.tuning.trial import TrialResult, run_trial
 
+pytestmark = pytest.mark.long(30)
+
 PARENT = "mlflow.parentRunId"
 RATES = {"training.learning_rate": Range(low=1e-4, high=1e-2, log=True)}
 

@@ -19,6 +19,8 @@ from xray.tracking.database.mlflow_database import State, require_whole, state_o
 from xray.tracking.database.sqlite_file import make_whole
 from xray.tracking.store import store_of
 
+pytestmark = pytest.mark.long(20)
+
 KILLS: list[tuple[str, float]] = [("statement", nth) for nth in (1, 60, 300)]
 KILLS += [("os.rename", 1), ("sqlite3.connect", 2), ("seconds", 0.3), ("seconds", 0.9)]
 

@@ -8,6 +8,8 @@ import pytest
 
 from xray.training.optimization.adam import FusedAdam
 
+pytestmark = pytest.mark.long(25)
+
 
 def network(optimizer: keras.optimizers.Optimizer, precision: str = "float32", *, xla: bool = False) -> keras.Model:
     keras.utils.set_random_seed(0)
