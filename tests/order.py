@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     files: dict[Path, list[pytest.Item]] = {}
     for item in items:
         files.setdefault(item.path, []).append(item)
-    order = sorted(files, key=lambda path: (-_longest(files[path]), -len(files[path]), path))
+    order = sorted(files, key=lambda path: -_longest(files[path]))  # the others stay where they are
     seed = config.getoption("shuffle")
     if seed is not None:
         generator = random.Random(seed)

@@ -97,9 +97,7 @@ def test_what_comes_from_data_is_escaped(text: str, seen: Seen) -> None:
 
 
 def test_what_must_be_known_first_stands_before_the_contents_and_what_is_weak_is_marked(text: str, seen: Seen) -> None:
-    places = [
-        text.index(words) for words in ("It is not a medical", "Reasons for caution", "Results on TEST", "<nav")
-    ]
+    places = [text.index(words) for words in ("It is not a medical", "Reasons for caution", "Results on TEST", "<nav")]
     assert places == sorted(places)
     assert [words.get("class") for words in seen.all("p")].count("weak") == 1
 
