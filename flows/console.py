@@ -232,3 +232,10 @@ def _show_paragraphs(title: str, columns: Sequence[str], rows: Sequence[Sequence
                 line = ""
             line += f"   {said}" if line else f"  {said}"
         console.print(line, soft_wrap=True)
+
+
+def show_safety() -> None:
+    """Print what a model is not, the last line of each command that shows an answer; never broken in a pipe."""
+    from xray.evaluation.reporting.model_card import SAFETY
+
+    console.print(SAFETY, style="dim", soft_wrap=True)

@@ -60,7 +60,7 @@ class Step(Generic[P, T]):
 
     def __call__(self, *given: P.args, **named: P.kwargs) -> T:
         """Run the task here and now."""
-        return self.task(*given, **named).result()
+        return Call(self.task.name, self.task, given, named).here()
 
     def call(self, name: str, *given: P.args, **named: P.kwargs) -> "Call[T]":
         """Name a run of the task that is still to come, with its arguments."""
@@ -89,8 +89,7 @@ class Call(Generic[T]):
 
     def submitted(self, runner: TaskRunner[Any]) -> PrefectFuture[T]:
         """Hand it to a task runner, whose future gives the value."""
-        parameters = dict(zip(signature(self.task.fn).parameters, self.given, strict=False))
-        return runner.submit(self.task, {**parameters, **self.named})
+        return runner.submit(self.task, signature(self.task.fn).bind(*self.given, **self.named).arguments)
 
 
 def step(name: str) -> Callable[[Callable[P, Outcome[T]]], Step[P, T]]:

@@ -88,7 +88,7 @@ def try_all(
     study: Study, slots: Sequence[int], request: Request, parent: str | None, dask: str | None = None
 ) -> list[TrialResult]:
     """Run the trials that are left, one after another here, or beside each other on a Dask cluster."""
-    beside = dask is not None
+    beside = bool(dask)
     calls = [run_trial.call(_name(study, slot), study, slot, request, parent, beside_others=beside) for slot in slots]
     return train_all(calls, dask)
 

@@ -31,7 +31,7 @@ def explain(
     scans = contents(files)
     require_model(model, home)
     configure_environment(home)
-    from flows.console import console, show_table
+    from flows.console import show_safety, show_table
     from xray.config import Workspace
     from xray.data.sources.file_listing import printable
     from xray.evaluation.reporting.model_card import SAFETY
@@ -47,7 +47,7 @@ def explain(
         for (name, each), picture in zip(explained.items(), plots, strict=True)
     ]
     show_table(f"{choice.uri} ({choice.how})", ("file", "p_pneumonia", "decision", "map"), rows)
-    console.print(SAFETY, style="dim", soft_wrap=True)
+    show_safety()
 
 
 def _plots(files: list[Path], output: Path) -> list[Path]:

@@ -42,8 +42,7 @@ def predict(files: Files, model: Address = None, as_json: AsJson = False, home: 
 
 
 def _show(rows: list[dict[str, Any]], title: str, as_json: bool) -> None:
-    from flows.console import console, show_table
-    from xray.evaluation.reporting.model_card import SAFETY
+    from flows.console import show_safety, show_table
 
     if as_json:
         write_json(rows)
@@ -54,7 +53,7 @@ def _show(rows: list[dict[str, Any]], title: str, as_json: bool) -> None:
             for row in rows
         ]  # fmt: skip
         show_table(title, ("file", "p_pneumonia", "decision", "threshold"), cells)
-        console.print(SAFETY, style="dim", soft_wrap=True)
+        show_safety()
 
 
 def require_model(model: str | None, home: Path) -> None:

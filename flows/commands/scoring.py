@@ -30,7 +30,7 @@ def score(
     require_store(home)
     require_cluster(dask)
     configure_environment(home)
-    from flows.console import console, show_table, working
+    from flows.console import show_safety, show_table, working
     from flows.scoring import score as flow
     from flows.servers.environment import served
     from xray.config import Workspace
@@ -41,7 +41,6 @@ def score(
         # Refused here, it does not stand among Prefect's failed runs.
         select_model(Workspace(home=home.resolve()), model_name)
         ended = flow(folder, output, rescore=rescore, model_name=model_name, home=home, dask=dask)
-    from xray.evaluation.reporting.model_card import SAFETY
 
     scored = ended.scored
     show_table(
@@ -58,7 +57,7 @@ def score(
     show_next_steps(ends)
     for run_id in ended.run_ids:
         show_next_steps({"run": run_id, **pages(Workspace(home=home.resolve()), run_id, home)})
-    console.print(SAFETY, style="dim", soft_wrap=True)
+    show_safety()
 
 
 def _imports() -> None:

@@ -59,13 +59,12 @@ def cross_validate(
     require_cluster(dask)
     request = checked_request(data, recipe, settings or [], home, trains=True, prepared=prepared)
     show_recipe(request)
-    from flows.console import console, show_table, working
+    from flows.console import show_safety, show_table, working
     from flows.cross_validation import cross_validate as flow
     from flows.servers.environment import served
 
     with working(served(home, _import_folds)):
         family = flow(request, seeds=seeds, dask=dask)
-    from xray.evaluation.reporting.model_card import SAFETY
 
     for title, (columns, rows) in family.summary.tables().items():
         show_table(f"{request.config.recipe}, {title}", columns, rows)
@@ -76,7 +75,7 @@ def cross_validate(
         "register": command(*request.arguments),
     }
     show_next_steps(ends)
-    console.print(SAFETY, style="dim", soft_wrap=True)
+    show_safety()
 
 
 @app.command(epilog="Example: [bold]xray prepare ../coronahack --set images.height=224 --set images.width=224[/bold]")
@@ -138,14 +137,13 @@ def _run(
     require_cluster(dask)
     request = checked_request(data, recipe, settings, home, trains=True, prepared=prepared)
     show_recipe(request)
-    from flows.console import console, show_table, working
+    from flows.console import show_safety, show_table, working
     from flows.pipeline import pipeline
     from flows.servers.environment import served
 
     with working(served(home, _import_training)):
         recorded = pipeline(request, dask=dask)
     from xray.evaluation.metrics.split_metrics import COLUMNS
-    from xray.evaluation.reporting.model_card import SAFETY
     from xray.runs.seed_ensemble import RecordedEnsemble
 
     report = recorded.evaluated.report()
@@ -153,7 +151,7 @@ def _run(
     if isinstance(recorded, RecordedEnsemble):
         show_table(f"{request.config.recipe}, {len(recorded.seeds)} seeds, run {recorded.parent}", *recorded.table())
     show_next_steps(_ends(request, recorded, home))
-    console.print(SAFETY, style="dim", soft_wrap=True)
+    show_safety()
 
 
 def _ends(request: "Request", recorded: "Recorded", home: Path) -> dict[str, str]:

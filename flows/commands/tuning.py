@@ -83,8 +83,7 @@ def tune(
 
 
 def _show(searched: "StudyResult", request: "Request", home: Path) -> None:
-    from flows.console import console, show_table
-    from xray.evaluation.reporting.model_card import SAFETY
+    from flows.console import show_safety, show_table
 
     counts = ", ".join(f"{count} {word}" for word, count in searched.counts.items())
     show_table(f"{request.config.recipe}, best trials on VALIDATION", *searched.table())
@@ -99,7 +98,7 @@ def _show(searched: "StudyResult", request: "Request", home: Path) -> None:
     if best is not None:
         chosen = request.model_copy(update={"config": best.config})
         show_next_steps({"": command(*chosen.arguments)})
-    console.print(SAFETY, style="dim", soft_wrap=True)
+    show_safety()
 
 
 def _imports() -> None:

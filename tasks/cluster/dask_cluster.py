@@ -17,7 +17,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.task_runners import TaskRunner
 
 from tasks.cluster.extra import require_dask
-from xray.errors import XrayError
+from xray.errors import Unavailable, XrayError
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -167,7 +167,8 @@ def _found(address: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:
-        raise XrayError(f"--dask must name a Dask scheduler that answers, or {LOCAL}. Received: {address}") from error
+        kind = XrayError if isinstance(error, ValueError) else Unavailable
+        raise kind(f"--dask must name a Dask scheduler that answers, or {LOCAL}. Received: {address}") from error
 
 
 @contextmanager
@@ -178,8 +179,8 @@ def _answering(address: str) -> Iterator[None]:
         raise _gone(address) from error
 
 
-def _gone(address: str) -> XrayError:
-    return XrayError(
+def _gone(address: str) -> Unavailable:
+    return Unavailable(
         f"the Dask scheduler must keep answering; the same command continues. Received: {address} stopped answering"
     )
 

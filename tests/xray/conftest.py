@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from xray.tracking.tracker import Tracker
     from xray.training.fit import Trained
 
+ROOMS_WITHOUT_A_LOOK = {"tracking", "models", "runs", "promotion", "tuning"}
+
 SIDE = 32
 """Rows and columns of the tiny network's scans."""
 
@@ -88,9 +90,12 @@ def decided(scored: pd.DataFrame) -> pd.DataFrame:
     return scored.assign(decision=decide(scored["p_pneumonia"].to_numpy(), 0.6, 0.5, 0.7))
 
 
-@pytest.fixture(scope="module")
-def small_pictures() -> Iterator[None]:
-    """Draw pictures a third as wide: each test that evaluates draws nine, and few look at them."""
+@pytest.fixture(scope="module", autouse=True)
+def small_plots(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Draw plots a third as wide in the rooms above evaluation: each evaluation draws nine, and no test there looks."""
+    if request.path.relative_to(Path(__file__).parent).parts[0] not in ROOMS_WITHOUT_A_LOOK:
+        yield
+        return
     from xray.evaluation.plots import style
 
     with pytest.MonkeyPatch.context() as small:

@@ -58,14 +58,14 @@ class ParentRun:
             raise
 
     @contextmanager
-    def completed(self, children: Iterable[str]) -> Iterator[tuple[MlflowClient, str]]:
-        """Put every child's run below this one, also one that was a plain run before, and finish it after the block.
+    def above(self, children: Iterable[str]) -> Iterator[tuple[MlflowClient, str]]:
+        """Put every child's run below this one, also one that was a plain run before.
 
         Args:
             children: Their runs.
 
         Yields:
-            A connected client and the run's id, to write what the children come to.
+            A connected client and the run's id, to write what the children come to; nothing but MLflow is meant there.
 
         Raises:
             RegistryError: The store cannot be reached, in the block too.
@@ -75,6 +75,12 @@ class ParentRun:
             for child in children:
                 client.set_tag(child, PARENT_TAG, run_id)
             yield client, run_id
+
+    @contextmanager
+    def completed(self, children: Iterable[str] = ()) -> Iterator[tuple[MlflowClient, str]]:
+        """Finish the run after the block; else as `above`."""
+        with self.above(children) as written:
+            yield written
         self.tracker.finish()
 
 

@@ -143,13 +143,14 @@ def record_seeds(
         RegistryError: The store cannot be reached.
     """
     together = config.registry.ensemble
-    above = _parent([run.fold.trained.digest for run in runs], catalog, config, context)
-    with above.completed(run.run_id for run in runs) as (client, parent):
+    ensemble_run = _parent([run.fold.trained.digest for run in runs], catalog, config, context)
+    with ensemble_run.above(run.run_id for run in runs) as (client, parent):
         found = mean_and_sd([run.fold.figures() for run in runs])
         log_final_metrics(client, parent, {f"seeds.{name}": value for name, value in found.items()})
-        own = config if together else single_seed_config(config, config.training.seed)
-        recorded = record(trained, evaluated, catalog, own, context)
-        repeated = RecordedEnsemble(**vars(recorded), parent=parent, seeds=runs)
+    own = config if together else single_seed_config(config, config.training.seed)
+    recorded = record(trained, evaluated, catalog, own, context)
+    repeated = RecordedEnsemble(**vars(recorded), parent=parent, seeds=runs)
+    with ensemble_run.completed():
         log_children(client, parent, SEEDS_TABLE, [_line(run) for run in runs])
         if not together:
             client.set_tag(parent, NOTE_TAG, note({"seeds": repeated.table()}))

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xray.errors import DamagedError, StoreError, by_cause
+from xray.errors import DamagedError
 from xray.files.artifact_folder import MANIFEST, adopt, digests_of, require_readable, require_whole, seal
 from xray.files.atomic import clear_drafts, whole_folder
-from xray.files.checked_io import set_aside, write_json
+from xray.files.checked_io import set_aside, write_json, writing
 from xray.training.history import History
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def save_checkpoint(training: Path, network: "keras.Model", history: History) ->
     number = history.epochs[-1].epoch
     folder = training / f"epoch-{number:04d}"
     before = [path for path in _folders(training) if path != folder][-1:]
-    try:
+    with writing(f"the training folder {training}"):
         if folder.exists():  # one that damage threw the training back before
             shutil.rmtree(folder)
         with whole_folder(folder) as draft:
@@ -143,10 +143,6 @@ def save_checkpoint(training: Path, network: "keras.Model", history: History) ->
             digests = seal(draft, {"epoch": number})
             if best is not None and digests[BEST] != digests_of(best.parent)[best.name]:
                 raise DamagedError(best, "another SHA-256 than was written")
-    except OSError as error:
-        raise by_cause(
-            StoreError, f"the training folder {training} must be writable and have free space. Received: {error}", error
-        ) from error
     drop_checkpoints(training, keep=KEPT)
     return Checkpoint(folder)
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from xray.config import Config, digest_of
-from xray.errors import StoreError, TrainingError, by_cause
+from xray.errors import TrainingError
+from xray.files.checked_io import writing
 from xray.keras_import import quiet_import
 from xray.training.fit import Trained, is_finished
 
@@ -37,17 +38,13 @@ def ensemble(members: Sequence[Trained], config: Config, root: Path) -> Trained:
         raise TrainingError(f"an ensemble needs at least two members. Received: {len(members)}")
     digest = ensemble_digest([member.digest for member in members])
     folder = root / digest
-    try:
+    with writing(f"the folder {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "lock"):
             if not is_finished(folder, exactly=True):
                 with quiet_import():
                     from xray.training.build_ensemble import write_average
                 write_average(folder, members, config)
-    except OSError as error:
-        raise by_cause(
-            StoreError, f"the folder {folder} must be writable and have free space. Received: {error}", error
-        ) from error
     return Trained(folder, digest, trained_epochs=0)
 
 

@@ -8,10 +8,9 @@ from typing import Any
 import keras
 
 from xray.config import Config
-from xray.errors import StoreError, by_cause
 from xray.files.artifact_folder import seal
 from xray.files.atomic import whole_file
-from xray.files.checked_io import write_json
+from xray.files.checked_io import write_json, writing
 from xray.labels import SCHEMES
 from xray.training.checkpoint import Checkpoint
 from xray.training.history import HISTORY, MODEL
@@ -52,12 +51,8 @@ def export(folder: Path, last: Checkpoint, config: Config) -> None:
             network = averaged_over_views(network)
     history = last.history()
     early = history.stopped_early(config.training.patience)
-    try:
+    with writing(f"the training folder {folder}"):
         write_trained(folder, network, {**history.to_json(), "stopped_early": early})
-    except OSError as error:
-        raise by_cause(
-            StoreError, f"the training folder {folder} must be writable and have free space. Received: {error}", error
-        ) from error
 
 
 def write_trained(folder: Path, network: keras.Model, history: Mapping[str, Any], **manifest: Any) -> None:
