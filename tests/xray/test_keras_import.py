@@ -52,6 +52,20 @@ def test_the_users_settings_of_keras_are_not_ours(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "keras.json").read_text()) == settings
 
 
+PAUSED = """
+import gc
+from xray.keras_import import quiet_import
+with quiet_import():
+    print(gc.isenabled())
+print(gc.isenabled(), gc.get_freeze_count() > 1000)
+"""
+
+
+def test_the_collector_rests_while_libraries_are_imported_and_leaves_them_alone_afterwards() -> None:
+    ended = child(PAUSED)
+    assert ended.stdout.split() == ["False", "True", "True"], ended.stderr
+
+
 def test_keras_on_another_backend_is_refused_in_one_line() -> None:
     ended = child(REFUSED)
     assert ended.stderr.splitlines()[-1].endswith(

@@ -9,6 +9,7 @@ so that a parent that was killed leaves nobody behind.
 A model that was kept long ago bounds nothing, so what it is handed is bounded here, by our own `decode_limits.py`.
 """
 
+import gc
 import hashlib
 import importlib
 import json
@@ -44,9 +45,13 @@ def main(folder: str) -> None:
     os.dup2(2, 1)  # whatever a library prints
     sys.path[:] = [place for place in sys.path if not (Path(place) / "xray").is_dir()]
     bounds = _bounds()
+    # A third of the start is the collector's, which walks what is imported again and again; all of it stays.
+    gc.disable()
     import mlflow.pyfunc
 
     model = mlflow.pyfunc.load_model(folder)
+    gc.freeze()
+    gc.enable()
     _limit_memory()
     answers.write("ready\n")
     answers.flush()
