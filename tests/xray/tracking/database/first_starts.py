@@ -9,7 +9,7 @@ from typing import Any
 from xray.config import Workspace
 
 STARTER = """
-import json, os, signal, sys
+import gc, json, os, signal, sys
 from pathlib import Path
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
@@ -35,6 +35,7 @@ def start(plan):
     client = store.client()
     client.create_run(store.experiment(client, "first"))
 
+gc.freeze()  # what is imported is shared with the children and stays
 children = []
 plans = json.load(sys.stdin)
 for plan in plans:
