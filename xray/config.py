@@ -32,6 +32,7 @@ from xray.config_schema import (
     Model,
     Promotion,
     Registry,
+    Scans,
     Section,
     Split,
     Training,
@@ -54,6 +55,7 @@ __all__ = [
     "Promotion",
     "Registry",
     "Request",
+    "Scans",
     "Section",
     "Split",
     "Training",
@@ -72,6 +74,7 @@ class Config(Section):
     recipe: str = Field(description="Name of the recipe; without other values, it means all of the recipe's values.")
     about: About = Field(default_factory=About, description="The recipe's description of itself.")
     images: Images = Images()
+    scans: Scans = Scans()
     split: Split = Split()
     labels: Labels = Labels()
     model: Model = Model()

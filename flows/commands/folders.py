@@ -18,7 +18,7 @@ def phantom(
     size: Annotated[str, typer.Option("--size", metavar="WxH", help="Width and height, in pixels.")] = "224x224",
 ) -> None:
     """Draw a synthetic data set in CoronaHack's layout."""
-    from xray.data.sources.phantoms import write_phantoms
+    from xray.data.phantoms.write_phantoms import write_phantoms
 
     width, _, height = size.partition("x")
     if not (width.isdecimal() and height.isdecimal()):

@@ -115,8 +115,8 @@ def demo(home: Home = Path()) -> None:
     """Make a set of phantoms (synthetic scans) and run the whole pipeline on it, in under three minutes."""
     configure_environment(home, trains=True)
     data = home / "data" / "demo-phantoms"
+    from xray.data.phantoms.write_phantoms import write_phantoms
     from xray.data.sources.coronahack import METADATA_NAME
-    from xray.data.sources.phantoms import write_phantoms
 
     if not (data / METADATA_NAME).is_file():  # it comes last
         from flows.console import watching

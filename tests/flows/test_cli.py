@@ -276,7 +276,7 @@ def ports() -> Iterator[dict[str, str]]:
 @pytest.fixture(scope="module")
 def refused(tmp_path_factory: pytest.TempPathFactory, ports: dict[str, str]) -> Refused:
     """Every mistake's answer, the packages loaded after the last, and the home of each."""
-    from xray.data.sources.phantoms import write_phantoms
+    from xray.data.phantoms.write_phantoms import write_phantoms
 
     root = tmp_path_factory.mktemp("mistakes")
     write_phantoms(root / "good", scans=40, seed=0, size=(32, 32))

@@ -9,11 +9,13 @@ import pandas as pd
 
 from xray.config import Config, Workspace, digest_of
 from xray.data.audit import audit
-from xray.data.catalog import REJECT_COLUMNS, Catalog, write_catalog
+from xray.data.catalog import Catalog, write_catalog
 from xray.data.decoding.scan_files import unreadable_reason
 from xray.data.file_digests import file_digests, forget
-from xray.data.sources.coronahack import read_coronahack
-from xray.data.splits import assign_folds
+from xray.data.sources.metadata import REJECT_COLUMNS
+from xray.data.sources.read_source import read_source
+from xray.data.split_checks import require_files, with_patients
+from xray.data.splits import assign_folds, with_test
 from xray.data.store.fill_pixel_store import Filled, PixelStore, fill
 from xray.data.store.s3_mirror import share_folder
 from xray.errors import ChangedError, DamagedError
@@ -78,7 +80,7 @@ def clean(data: DataPath, workspace: Workspace) -> Cleaned:
     """Read the metadata, find its files and digest them.
 
     Args:
-        data: A folder in CoronaHack's layout.
+        data: A folder in any layout that `read_source` knows.
         workspace: Where to keep the outcome.
 
     Raises:
@@ -86,7 +88,7 @@ def clean(data: DataPath, workspace: Workspace) -> Cleaned:
         S3Error: A server cannot be reached or refuses.
         StoreError: The outcome could not be written.
     """
-    metadata = read_coronahack(data)
+    metadata = read_source(data)
     digests = file_digests(data, metadata.rows["path"].tolist(), workspace.digest_index, workspace.shared)
     rows = metadata.rows.assign(sha256=metadata.rows["path"].map(digests))
     unreadable = _without_digest(rows.loc[rows["sha256"].isna(), ["image_id", "path"]], data)
@@ -155,13 +157,17 @@ def write_prepared(cleaned: Cleaned, store: PixelStore, config: Config, workspac
         workspace: Where catalogs lie.
 
     Raises:
-        TrainingError: A split is without one of the labels.
+        TrainingError: A split is without one of the labels, or the patients are not known.
+        DataError: Too many rows are without a file.
         StoreError: The catalog could not be written.
     """
     rows = cleaned.rows()
+    require_files(len(rows), cleaned.rejects(), config.scans)
+    rows, unknown = with_patients(rows, config.split)
     unreadable = rows.merge(store.rejects, on="sha256")
     known = _named_by_first_file(rows.merge(store.facts.drop(columns="scaling"), on="sha256"))
-    audited = audit(known, cleaned.notes(), config.split)
+    known, drawn = with_test(known, config.split)
+    audited = audit(known, [*cleaned.notes(), *unknown, *drawn], config.split)
     rejects = pd.concat([cleaned.rejects(), unreadable[REJECT_COLUMNS], audited.rejects[REJECT_COLUMNS]])
     rows = assign_folds(audited.rows, config.split)
     catalog = write_catalog(rows, rejects, audited.findings, cleaned.data, workspace.prepared)

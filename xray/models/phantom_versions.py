@@ -9,7 +9,7 @@ from mlflow.entities.model_registry import ModelVersion
 from xray import config
 from xray.config import Workspace
 from xray.data.catalog import Catalog
-from xray.data.sources.phantoms import has_phantoms
+from xray.data.phantoms.write_phantoms import has_phantoms
 
 TAG = "xray.phantoms"
 """Of a version: whether it learnt from phantoms, `true` or `false`; missing where it is older than the tag."""

@@ -11,9 +11,9 @@ from tests.conftest import send
 from xray.config import Config, Workspace, load_config
 from xray.data import file_digests
 from xray.data.catalog import Catalog
+from xray.data.phantoms.write_phantoms import write_phantoms
 from xray.data.prepare import clean, normalize, write_prepared
 from xray.data.sources.coronahack import METADATA_NAME, SUMMARY_NAME
-from xray.data.sources.phantoms import write_phantoms
 from xray.errors import DataError
 from xray.files.s3 import DataPath, S3Path
 

@@ -8,7 +8,7 @@ from typing import Any
 from xray.config import Config
 from xray.data.audit import lines
 from xray.data.catalog import Catalog
-from xray.data.sources.phantoms import has_phantoms
+from xray.data.phantoms.write_phantoms import has_phantoms
 from xray.evaluation.decision.operating_targets import operating_targets
 from xray.evaluation.evaluate import Evaluated
 from xray.evaluation.inspection.inspect import Inspected

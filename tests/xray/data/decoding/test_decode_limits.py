@@ -20,7 +20,7 @@ from PIL import Image
 from xray.config import Images
 from xray.data.decoding import decode_limits
 from xray.data.decoding.image_decoder import REASONS, decode, normalize
-from xray.data.sources.phantom_drawing import draw_chest
+from xray.data.phantoms.drawing import draw_chest
 from xray.errors import ImageError
 
 CHEST = draw_chest("normal", (0, 1), (0, 1), (320, 256))

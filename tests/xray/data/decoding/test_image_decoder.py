@@ -21,7 +21,7 @@ from PIL import Image, ImageFile
 from xray.config import Images
 from xray.data.decoding.image_decoder import MAX_PIXELS, MIN_SIDE, REASONS, decode, normalize, normalizer_digest
 from xray.data.decoding.resize import fit
-from xray.data.sources.phantom_drawing import draw_chest
+from xray.data.phantoms.drawing import draw_chest
 from xray.errors import ImageError
 
 RAMP = np.arange(32 * 48, dtype=np.uint32).reshape(32, 48)

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from xray.data.phantoms.drawing import draw_chest
 from xray.data.sources.coronahack import COLUMNS, METADATA_NAME, SUMMARY_NAME
-from xray.data.sources.phantom_drawing import draw_chest
 from xray.errors import DataError, StoreError, by_cause
 from xray.files.atomic import draft_of
 
