@@ -100,14 +100,17 @@ def prepare(
 
     with working(served(home, _import_data)):
         catalog = prepare_flow(request, dask=dask)
-    from xray.data.audit import lines
+    from xray.data.audit import left_out, lines
 
-    rejects = catalog.rejects()["reason"].value_counts()
+    reasons = catalog.rejects()["reason"]
+    rejects = reasons.value_counts()
     show_table("Audit", ("finding", "value"), lines(catalog.findings()))
     if len(rejects):
         show_table("Left out", ("reason", "scans"), [(reason, f"{count:,}") for reason, count in rejects.items()])
     found = f"{catalog.folder}{' (reused)' if catalog.reused else ''}"
-    show_next_steps({"catalog": found, "train": command(*request.arguments)})
+    show_next_steps(
+        {"catalog": found, "left out": left_out(reasons), "train": command(*request.arguments)}
+    )
 
 
 @app.command(epilog="Example: [bold]xray demo[/bold]")
@@ -164,6 +167,7 @@ def _ends(request: "Request", recorded: "Recorded", home: Path) -> dict[str, str
     return {
         "model": f"{version.uri}{alias}{' (reused)' if version.reused else ''}",
         "": f"not challenger: {version.withheld}" if version.withheld else "",
+        "left out": recorded.left_out,
         "promote": command("promote", version.version, *named, home=home),
         "run": recorded.run_id,
         "report": file_of(request.workspace, recorded.run_id, REPORT),

@@ -3,7 +3,8 @@
 Scans that would spoil the training or the test are rejected; all else is reported.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,20 @@ import pandas as pd
 from xray.config import Split
 from xray.data.sources.patient_ids import RULES, SOURCES, has_known_names, patient_ids
 
+_IN_WORDS = {
+    "no-file": "rows without a file",
+    "no-row": "files without a row",
+    "left-out-label": "scans of other labels",
+    "left-out-view": "scans of other views",
+    "left-out-age": "scans of younger patients",
+    "uncertain-label": "scans of uncertain label",
+    "no-label": "scans without a label",
+    "unknown-label": "scans of unknown label",
+    "conflicting-labels": "scans of conflicting labels",
+    "duplicate-of-test": "copies of TEST scans",
+    "shared-patient": "scans of patients of TEST",
+    "unreadable": "unreadable files",
+}
 _REJECT_COLUMNS = ["image_id", "path", "reason", "detail"]
 
 
@@ -30,13 +45,14 @@ class Audit:
     findings: dict[str, Any]
 
 
-def audit(rows: pd.DataFrame, notes: list[str], split: Split) -> Audit:
+def audit(rows: pd.DataFrame, notes: list[str], split: Split, limits: Sequence[str] = ()) -> Audit:
     """Examine a data set's rows.
 
     Args:
         rows: A row a scan, with image_id, path, label, subtype, source, patient_id, official, width, height and
             pixels_sha256.
         notes: What the reader of the metadata noted.
+        limits: What the split cannot promise, in words: a TEST that is not official, patients that nobody knows.
         split: `drop_shared_patients` leaves TRAIN scans of patients who also have TEST scans out.
     """
     rows = rows.reset_index(drop=True)
@@ -52,6 +68,7 @@ def audit(rows: pd.DataFrame, notes: list[str], split: Split) -> Audit:
         "patients_on_both_sides": _on_both_sides(ordered),
         "rejected": {reason: int(count) for reason, count in sorted(gone["reason"].value_counts().items())},
         "notes": list(notes),
+        **({"limits": list(limits)} if limits else {}),
     }
     return Audit(kept, gone[_REJECT_COLUMNS].sort_values("path", ignore_index=True).astype("str"), findings)
 
@@ -87,7 +104,17 @@ def lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     lines += [(f"patients in train and test, rule {rule}", str(count)) for rule, count in patients.items()]
     lines += [(f"rejected: {reason}", f"{scans} scans") for reason, scans in found["rejected"].items()]
     notes = found["notes"] or ["nothing to note"]
-    return lines + [("metadata", note) for note in notes]
+    return lines + [("metadata", note) for note in notes] + [("split", limit) for limit in found.get("limits", ())]
+
+
+def left_out(reasons: Iterable[str]) -> str:
+    """Say in one line what was left out of a data set, most first; empty where nothing was.
+
+    Args:
+        reasons: Of the rejects, one each.
+    """
+    counted = Counter(reasons).most_common()
+    return ", ".join(f"{count:,} {_IN_WORDS.get(reason, reason)}" for reason, count in counted)
 
 
 def _reasons(rows: pd.DataFrame, split: Split) -> pd.DataFrame:

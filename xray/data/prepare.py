@@ -167,7 +167,7 @@ def write_prepared(cleaned: Cleaned, store: PixelStore, config: Config, workspac
     unreadable = rows.merge(store.rejects, on="sha256")
     known = _named_by_first_file(rows.merge(store.facts.drop(columns="scaling"), on="sha256"))
     known, drawn = with_test(known, config.split)
-    audited = audit(known, [*cleaned.notes(), *unknown, *drawn], config.split)
+    audited = audit(known, cleaned.notes(), config.split, [*unknown, *drawn])
     rejects = pd.concat([cleaned.rejects(), unreadable[REJECT_COLUMNS], audited.rejects[REJECT_COLUMNS]])
     rows = assign_folds(audited.rows, config.split)
     catalog = write_catalog(rows, rejects, audited.findings, cleaned.data, workspace.prepared)
