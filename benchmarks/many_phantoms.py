@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from xray.data.sources.coronahack import METADATA_NAME
-from xray.data.phantoms.write_phantoms import JPEG_QUALITY
+from xray.data.phantoms.layouts import JPEG_QUALITY
 
 _PATIENT = re.compile(r"(person|IM-|phantom-)(\d+)")
 

@@ -16,14 +16,17 @@ def phantom(
     scans: Annotated[int, typer.Option("--scans", help="Number of scans.")] = 400,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed draws the same scans.")] = 0,
     size: Annotated[str, typer.Option("--size", metavar="WxH", help="Width and height, in pixels.")] = "224x224",
+    layout: Annotated[
+        str, typer.Option("--layout", help="Layout: coronahack, class-folders, table or dicom.")
+    ] = "coronahack",
 ) -> None:
-    """Draw a synthetic data set in CoronaHack's layout."""
+    """Draw a synthetic data set, in CoronaHack's layout or another one."""
     from xray.data.phantoms.write_phantoms import write_phantoms
 
     width, _, height = size.partition("x")
     if not (width.isdecimal() and height.isdecimal()):
         raise XrayError(f"--size must be WxH, such as 224x224. Received: {size}")
-    write_phantoms(folder, scans=scans, seed=seed, size=(int(width), int(height)))
+    write_phantoms(folder, scans=scans, seed=seed, size=(int(width), int(height)), layout=layout)
     typer.echo(f"{scans:,} phantoms in {visible(str(folder))}")
     typer.echo(f"run      {visible(command('run', folder, '--recipe', 'quick'))}")
 

@@ -108,9 +108,7 @@ def prepare(
     if len(rejects):
         show_table("Left out", ("reason", "scans"), [(reason, f"{count:,}") for reason, count in rejects.items()])
     found = f"{catalog.folder}{' (reused)' if catalog.reused else ''}"
-    show_next_steps(
-        {"catalog": found, "left out": left_out(reasons), "train": command(*request.arguments)}
-    )
+    show_next_steps({"catalog": found, "left out": left_out(reasons), "train": command(*request.arguments)})
 
 
 @app.command(epilog="Example: [bold]xray demo[/bold]")
@@ -168,6 +166,7 @@ def _ends(request: "Request", recorded: "Recorded", home: Path) -> dict[str, str
         "model": f"{version.uri}{alias}{' (reused)' if version.reused else ''}",
         "": f"not challenger: {version.withheld}" if version.withheld else "",
         "left out": recorded.left_out,
+        "note": recorded.limits,
         "promote": command("promote", version.version, *named, home=home),
         "run": recorded.run_id,
         "report": file_of(request.workspace, recorded.run_id, REPORT),

@@ -41,6 +41,7 @@ class Recorded:
         evaluated: The evaluation it holds.
         page: The run's page in MLflow's UI; None where no server keeps the store.
         left_out: What was left out of the data set, in one line; empty where nothing was.
+        limits: What the data set's split cannot promise, in one line; empty where there is nothing to say.
     """
 
     run_id: str
@@ -49,6 +50,7 @@ class Recorded:
     evaluated: Evaluated
     page: str | None
     left_out: str
+    limits: str
 
     def markdown(self) -> str:
         """Say where to find the run, for Prefect's UI."""
@@ -152,7 +154,8 @@ def record(trained: Trained, evaluated: Evaluated, catalog: Catalog, config: Con
     tracker.finish()
     experiment = client.get_run(run_id).info.experiment_id
     page = run_page(tracker.store.uri, experiment, run_id) if tracker.store.is_server else None
-    return Recorded(run_id, experiment, registered, evaluated, page, left_out(catalog.rejects()["reason"]))
+    gone, limits = left_out(catalog.rejects()["reason"]), "; ".join(catalog.findings().get("limits", ()))
+    return Recorded(run_id, experiment, registered, evaluated, page, gone, limits)
 
 
 def complete(tracker: Tracker, trained: Trained, evaluated: Evaluated, catalog: Catalog, config: Config) -> RunReport:
