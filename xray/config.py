@@ -176,6 +176,11 @@ class Workspace(Section):
         return self.home / "data" / "digests.parquet"
 
     @property
+    def private(self) -> Path:
+        """What leads from digests back to files and patients, and never leaves the home."""
+        return self.home / "data" / "private"
+
+    @property
     def mlruns(self) -> Path:
         """MLflow's store."""
         return self.home / "mlruns"

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from xray.config import Split
-from xray.data.sources.patient_ids import RULES, SOURCES, has_known_names, patient_ids
+from xray.data.sources.words.patient_ids import RULES, SOURCES, has_known_names, patient_ids
 
 _IN_WORDS = {
     "no-file": "rows without a file",

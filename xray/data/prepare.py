@@ -12,6 +12,7 @@ from xray.data.audit import audit
 from xray.data.catalog import Catalog, write_catalog
 from xray.data.decoding.scan_files import unreadable_reason
 from xray.data.file_digests import file_digests, forget
+from xray.data.privacy import hide
 from xray.data.sources.metadata import REJECT_COLUMNS
 from xray.data.sources.read_source import read_source
 from xray.data.split_checks import require_files, with_patients
@@ -38,6 +39,7 @@ class Cleaned:
         digest: Names the folder; depends on the rows, rejects and notes.
         data: The folder of scans that `path` is relative to, on disk or at a server.
         scans: Number of rows.
+        private: Whether scans and patients are named by digests, as the catalog then has them.
         reused: Whether the folder was there already.
     """
 
@@ -45,6 +47,7 @@ class Cleaned:
     digest: str
     data: DataPath
     scans: int
+    private: bool
     reused: bool
 
     def rows(self) -> pd.DataFrame:
@@ -94,8 +97,10 @@ def clean(data: DataPath, workspace: Workspace) -> Cleaned:
     unreadable = _without_digest(rows.loc[rows["sha256"].isna(), ["image_id", "path"]], data)
     rows = rows[rows["sha256"].notna()].reset_index(drop=True)
     rejects = pd.concat([metadata.rejects, unreadable], ignore_index=True)
+    if metadata.private:
+        rows, rejects = hide(rows, rejects, workspace)
     digest = _content_digest(rows, rejects, metadata.notes)
-    cleaned = Cleaned(workspace.cleaned / digest, digest, data, len(rows), reused=False)
+    cleaned = Cleaned(workspace.cleaned / digest, digest, data, len(rows), metadata.private, reused=False)
 
     def write(draft: Path) -> dict[str, Any]:
         rows.to_parquet(draft / ROWS, index=False)
@@ -163,6 +168,8 @@ def write_prepared(cleaned: Cleaned, store: PixelStore, config: Config, workspac
     """
     rows = cleaned.rows()
     require_files(len(rows), cleaned.rejects(), config.scans)
+    if cleaned.private:
+        rows["path"] = rows["image_id"]
     rows, unknown = with_patients(rows, config.split)
     unreadable = rows.merge(store.rejects, on="sha256")
     known = _named_by_first_file(rows.merge(store.facts.drop(columns="scaling"), on="sha256"))

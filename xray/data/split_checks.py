@@ -64,7 +64,7 @@ def with_patients(rows: pd.DataFrame, split: Split) -> tuple[pd.DataFrame, list[
         raise TrainingError(
             "each scan must have a known patient, so that none is in both training and validation: dataset.toml may "
             "name a column of patients or a patient_pattern in file names, or --set split.group_by=none ignores them. "
-            f"Received: {unknown.sum():,} of {len(rows):,} scans without, such as {rows.loc[unknown, 'path'].iloc[0]}"
+            f"Received: {unknown.sum():,} of {len(rows):,} without, such as {rows.loc[unknown, 'image_id'].iloc[0]}"
         )
     note = f"{unknown.sum():,} of {len(rows):,} scans have no known patient: each counts as a patient of its own"
     if split.group_by == "none":

@@ -1,4 +1,4 @@
-"""Phantoms laid out as real data sets are: CoronaHack's CSV, folders named by class, a table."""
+"""Phantoms laid out as real data sets are: CoronaHack's CSV, folders named by class, a table, DICOM."""
 
 import csv
 from collections import Counter
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from xray.data.phantoms.dicom_layout import write_dicom
 from xray.data.phantoms.plan import Phantom
 from xray.data.sources.coronahack import COLUMNS, METADATA_NAME, SUMMARY_NAME
 
@@ -72,6 +73,7 @@ LAYOUTS: dict[str, Callable[[Path, Iterable[Phantom]], list[str]]] = {
     "coronahack": write_coronahack,
     "class-folders": write_class_folders,
     "table": write_table,
+    "dicom": write_dicom,
 }
 """Writers by the layout's name: each gives the names of what lies at the top."""
 

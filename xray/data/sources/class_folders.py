@@ -6,10 +6,18 @@ import pandas as pd
 
 from xray.data.sources.dataset_file import Dataset
 from xray.data.sources.file_listing import list_files, printable
-from xray.data.sources.label_words import COMMON, Label, LabelWords, canonical, with_common
-from xray.data.sources.metadata import MOST_REJECTED, ROW_COLUMNS, Metadata, reject, rejects_table
-from xray.data.sources.patients import patients_of
-from xray.data.sources.rows import no_scans, plain_paths, row_name, split_word
+from xray.data.sources.metadata import (
+    MOST_REJECTED,
+    ROW_COLUMNS,
+    Metadata,
+    no_scans,
+    plain_paths,
+    reject,
+    rejects_table,
+)
+from xray.data.sources.words.label_words import COMMON, Label, LabelWords, canonical, with_common
+from xray.data.sources.words.patients import patients_of
+from xray.data.sources.words.scan_words import scan_names, split_word
 from xray.errors import DataError
 from xray.files.s3 import DataPath
 
@@ -40,7 +48,7 @@ def read_class_folders(folder: DataPath, dataset: Dataset) -> Metadata:
     patients, notes = patients_of(list(labelled), dataset.patient_pattern)
     rows = pd.DataFrame(
         {
-            "image_id": row_name(list(labelled)),
+            "image_id": scan_names(list(labelled)),
             "path": list(labelled),
             "label": [label.label for label in labelled.values()],
             "subtype": [label.subtype for label in labelled.values()],

@@ -11,9 +11,9 @@ import pandera.pandas as pa
 from xray.data.sources.dataset_file import Columns, column_in
 from xray.data.sources.file_listing import Listing, list_files, printable, stays_inside
 from xray.data.sources.metadata import MOST_REJECTED, REJECT_COLUMNS, ROW_COLUMNS, Metadata, rejects_table
-from xray.data.sources.patient_ids import has_known_names, patient_ids, source_of
-from xray.data.sources.patients import column_of_patients, patients_of
 from xray.data.sources.table_file import read_table
+from xray.data.sources.words.patient_ids import has_known_names, patient_ids, source_of
+from xray.data.sources.words.patients import column_of_patients, patients_of
 from xray.errors import DataError, S3Error
 from xray.files.s3 import DataPath
 from xray.labels import CAUSE_OF_SUBTYPE, LABELS, NORMAL, PNEUMONIA

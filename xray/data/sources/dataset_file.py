@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
 from xray.config_schema import Section
-from xray.data.sources.label_words import LEAVE_OUT
+from xray.data.sources.words.label_words import LEAVE_OUT
 from xray.errors import DataError, by_cause
 from xray.files.s3 import DataPath
 from xray.recipe_files import nearest
@@ -62,6 +62,7 @@ class Dataset(Section):
     labels: dict[str, tuple[str, ...]] = Field({}, description="Label or cause to its words; leave_out to the others.")
     patient_pattern: str = Field("", description="Regular expression whose group is the patient, in a scan's path.")
     exclude: Exclude = Exclude()
+    private: bool | None = Field(None, description="Name scans and patients by digests; DICOM is private unless false.")
 
     def asks_for(self, column: str) -> bool:
         """Whether the folder's own file names a column, so that a table without it is refused."""

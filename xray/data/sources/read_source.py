@@ -1,11 +1,21 @@
 """Tell what a data folder is, and read it: the one door for every layout."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xray.data.sources.class_folders import read_class_folders
 from xray.data.sources.coronahack import METADATA_NAME, read_coronahack
-from xray.data.sources.dataset_file import Columns, Dataset, column_in, layout_names, read_dataset_file, shipped_layout
+from xray.data.sources.dataset_file import (
+    Columns,
+    Dataset,
+    Exclude,
+    column_in,
+    layout_names,
+    read_dataset_file,
+    shipped_layout,
+)
+from xray.data.sources.dicom_tags import with_dicom_tags
+from xray.data.sources.exclude import excluded
 from xray.data.sources.metadata import Metadata
 from xray.data.sources.scan_table import read_scan_table
 from xray.data.sources.table_file import header_of, is_table
@@ -41,9 +51,14 @@ def read_source(folder: DataPath) -> Metadata:
 
     Raises:
         DataError: The folder is missing, or what it holds cannot be read as any of these.
+        XrayError: There are DICOM files, and the extra `dicom` is not installed.
         S3Error: The server cannot be reached or refuses.
     """
-    return source_at(folder).read()
+    source = source_at(folder)
+    metadata, dicom = with_dicom_tags(source.read(), folder)
+    said = None if source.dataset is None else source.dataset.private
+    metadata = replace(metadata, private=dicom if said is None else said)
+    return excluded(metadata, Exclude() if source.dataset is None else source.dataset.exclude)
 
 
 def source_at(folder: DataPath) -> Source:

@@ -7,11 +7,20 @@ import pandas as pd
 from xray.data.sources.dataset_file import Columns, Dataset, column_in
 from xray.data.sources.file_listing import Listing, list_files, printable, stays_inside
 from xray.data.sources.file_names import Found, find
-from xray.data.sources.label_words import Label, LabelWords, cause_of, with_common
-from xray.data.sources.metadata import ABOUT_THE_SCAN, MOST_REJECTED, ROW_COLUMNS, Metadata, reject, rejects_table
-from xray.data.sources.patients import column_of_patients, patients_of
-from xray.data.sources.rows import age_of, no_scans, plain_paths, row_name, sex_of, split_word, view_of
+from xray.data.sources.metadata import (
+    ABOUT_THE_SCAN,
+    MOST_REJECTED,
+    ROW_COLUMNS,
+    Metadata,
+    no_scans,
+    plain_paths,
+    reject,
+    rejects_table,
+)
 from xray.data.sources.table_file import is_table, read_table, require_columns, value
+from xray.data.sources.words.label_words import Label, LabelWords, cause_of, with_common
+from xray.data.sources.words.patients import column_of_patients, patients_of
+from xray.data.sources.words.scan_words import age_of, scan_names, sex_of, split_word, view_of
 from xray.errors import DataError
 from xray.files.s3 import DataPath
 from xray.labels import NORMAL, PNEUMONIA
@@ -60,7 +69,7 @@ def read_scan_table(folder: DataPath, table: str, dataset: Dataset) -> Metadata:
     rejects = _rejects(rows, names, reasons)
     kept = rows[reasons["reason"] == ""]
     kept, clashing, repeated = _one_row_per_file(kept)
-    kept = kept.assign(image_id=row_name(kept["path"].tolist()), source=dataset.name or NAME)
+    kept = kept.assign(image_id=scan_names(kept["path"].tolist()), source=dataset.name or NAME)
     kept["patient_id"], notes = _patients(kept, cells, named, dataset)
     kept = kept.reset_index(drop=True)
     said = [column for column in ABOUT_THE_SCAN if column in kept and (kept[column] != "").any()]
@@ -146,13 +155,6 @@ def _reasons(
     leave(free & (rows["official"] == "unknown"), "unknown-split", "the split is no train, validation or test")
     if (rows["official"] != "").any():
         leave(free & (rows["official"] == ""), "no-split", "the row says no split, and others do")
-    exclude = dataset.exclude
-    if "view" in rows:
-        views = [view_of(each).casefold() for each in exclude.views]
-        leave((found["reason"] == "") & rows["view"].str.casefold().isin(views), "left-out-view", rows["view"])
-    if "age" in rows and exclude.younger_than:
-        young = pd.to_numeric(rows["age"], errors="coerce") < exclude.younger_than
-        leave((found["reason"] == "") & young, "left-out-age", rows["age"] + " years")
     unsafe = pd.Series([not stays_inside(name) for name in names], index=rows.index)
     leave(rows["path"] == "", "no-file", "no such file")
     leave(unsafe & (rows["path"] == ""), "unsafe-name", "the name points outside the folder")

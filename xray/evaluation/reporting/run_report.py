@@ -9,7 +9,7 @@ from xray.config import Config
 from xray.data.audit import lines
 from xray.data.catalog import Catalog
 from xray.data.phantoms.write_phantoms import has_phantoms
-from xray.data.sources.patient_ids import SOURCES
+from xray.data.sources.words.patient_ids import SOURCES
 from xray.evaluation.decision.operating_targets import operating_targets
 from xray.evaluation.evaluate import Evaluated
 from xray.evaluation.inspection.inspect import Inspected

@@ -15,7 +15,7 @@ from PIL import Image
 from xray.data.phantoms.drawing import draw_chest
 from xray.data.phantoms.write_phantoms import write_phantoms
 from xray.data.sources.coronahack import METADATA_NAME, SUMMARY_NAME, read_coronahack
-from xray.data.sources.patient_ids import RULES, patient_ids
+from xray.data.sources.words.patient_ids import RULES, patient_ids
 from xray.errors import DataError, StoreError
 
 

@@ -73,7 +73,7 @@ def test_a_public_layout_is_known_by_its_header_and_needs_no_file_of_ones_own(tm
     (folder / table).write_text(text)
     source = source_at(folder)
     assert (source.kind, source.table) == (f"a table in the layout {name}", table)
-    rows = source.read().rows.reindex(columns=["label", "patient_id", "sex", "age"], fill_value="")
+    rows = read_source(folder).rows.reindex(columns=["label", "patient_id", "sex", "age"], fill_value="")
     assert rows.to_numpy().tolist() == expected
 
 

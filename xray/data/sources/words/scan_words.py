@@ -1,12 +1,10 @@
-"""What readers of tables and folders share: scans' names, and the words of splits and views."""
+"""How scans are named, and the words of splits, views, sexes and ages."""
 
 import re
 from collections import Counter
 from collections.abc import Sequence
 
-from xray.data.sources.file_listing import Listing, printable
-from xray.data.sources.label_words import canonical
-from xray.data.sources.metadata import reject
+from xray.data.sources.words.label_words import canonical
 
 _SPLITS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -45,22 +43,8 @@ def age_of(word: str) -> str:
     return "" if found is None else f"{float(found[1]) * _YEARS[found[2].lower()]:.4g}"
 
 
-def row_name(paths: Sequence[str]) -> list[str]:
+def scan_names(paths: Sequence[str]) -> list[str]:
     """Name scans by their files, and by their paths where files in several folders have one name."""
     bases = [path.rpartition("/")[2] for path in paths]
     often = Counter(bases)
     return [base if often[base] == 1 else path for base, path in zip(bases, paths, strict=True)]
-
-
-def plain_paths(listing: Listing) -> set[str]:
-    """Give the listed files whose names any table can hold: UTF-8, without control characters."""
-    return {path for path in listing.paths if printable(path) == path}
-
-
-def no_scans(listing: Listing) -> list[dict[str, str]]:
-    """Give a reject for each thing in a listing that cannot be a scan."""
-    found = [(path, "unsafe-name", "the link points outside the folder") for path in listing.leaving]
-    found += [(path, "unreadable", why) for path, why in listing.unreadable.items()]
-    odd = listing.paths - plain_paths(listing)
-    found += [(path, "unsafe-name", "the name is no UTF-8 or has control characters") for path in odd]
-    return [reject(printable(path), reason, detail) for path, reason, detail in sorted(found)]

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from xray.data.sources.patient_ids import FOREIGN, patient_ids, source_of
 from xray.data.sources.table_file import value
+from xray.data.sources.words.patient_ids import FOREIGN, patient_ids, source_of
 
 KNOWN = {
     "NIH ChestX-ray14": re.compile(r"(?:^|/)(\d{8})_\d{3}(?:\.\w+)?$"),
