@@ -92,7 +92,8 @@ def clean(data: DataPath, workspace: Workspace) -> Cleaned:
         StoreError: The outcome could not be written.
     """
     metadata = read_source(data)
-    digests = file_digests(data, metadata.rows["path"].tolist(), workspace.digest_index, workspace.shared)
+    shared = None if metadata.private else workspace.shared
+    digests = file_digests(data, metadata.rows["path"].tolist(), workspace.digest_index, shared)
     rows = metadata.rows.assign(sha256=metadata.rows["path"].map(digests))
     unreadable = _without_digest(rows.loc[rows["sha256"].isna(), ["image_id", "path"]], data)
     rows = rows[rows["sha256"].notna()].reset_index(drop=True)

@@ -7,11 +7,15 @@ import numpy as np
 
 from xray.data.decoding.dicom_decoder import require_pydicom
 from xray.data.phantoms.plan import Phantom
+from xray.data.sources.dataset_file import DATASET_FILE
 
 STEP = 16
 """Stored values a level of gray: 12 bits for 8."""
 
 INVERTED_EVERY = 3
+SOURCE = "phantoms"
+"""What `dataset.toml` calls them, since their names are hidden as a person's are."""
+
 SITE_UID = "2.25."
 """The root of UIDs that are numbers: PS3.5, annex B.2."""
 
@@ -28,7 +32,8 @@ def write_dicom(folder: Path, phantoms: Iterable[Phantom]) -> list[str]:
         place = folder / label
         place.mkdir(parents=True, exist_ok=True)
         _write(phantom, place / f"IMG{phantom.index + 1:05d}.dcm")
-    return ["NORMAL", "PNEUMONIA"]
+    (folder / DATASET_FILE).write_text(f'name = "{SOURCE}"\n', encoding="utf-8")
+    return ["NORMAL", "PNEUMONIA", DATASET_FILE]
 
 
 def _write(phantom: Phantom, path: Path) -> None:

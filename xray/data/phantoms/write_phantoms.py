@@ -3,9 +3,11 @@
 import logging
 import os
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 
+import pandas as pd
+
+from xray.data.phantoms.dicom_layout import SOURCE
 from xray.data.phantoms.layouts import LAYOUTS
 from xray.data.phantoms.plan import MARK, QUARTER, phantoms
 from xray.errors import DataError, StoreError, by_cause
@@ -63,10 +65,10 @@ def write_phantoms(
     logger.info("wrote %d phantoms to %s", scans, folder)
 
 
-def has_phantoms(image_ids: Iterable[str]) -> bool:
-    """Tell a data set with phantoms by their names, which a catalog keeps: each quarter holds one that says so.
+def has_phantoms(rows: pd.DataFrame) -> bool:
+    """Tell a data set with phantoms by its source, or by their names: each quarter holds one that says so.
 
     Args:
-        image_ids: Of a data set's scans.
+        rows: Of a catalog: image_id and source.
     """
-    return any(name.startswith(MARK) for name in image_ids)
+    return bool((rows["source"] == SOURCE).any() or rows["image_id"].str.startswith(MARK).any())

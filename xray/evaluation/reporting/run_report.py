@@ -185,7 +185,7 @@ class RunReport:
 
     @property
     def _phantoms(self) -> bool:
-        return has_phantoms(self.catalog.rows()["image_id"])
+        return has_phantoms(self.catalog.rows())
 
     def _limits_of_the_data(self) -> list[str]:
         own = [f"{limit}." for limit in self.catalog.findings().get("limits", ())]
