@@ -12,7 +12,9 @@ from pydantic_core import PydanticCustomError
 from xray.config_schema import Section
 from xray.data.sources.words.label_words import LEAVE_OUT
 from xray.errors import DataError, by_cause
-from xray.files.s3 import DataPath
+from xray.files.atomic import whole_file
+from xray.files.checked_io import writing
+from xray.files.s3 import DataPath, S3Path
 from xray.recipe_files import nearest
 
 DATASET_FILE = "dataset.toml"
@@ -129,6 +131,19 @@ def read_dataset_file(folder: DataPath) -> Dataset | None:
         raise DataError(f"{path} must be TOML. Received: {error}") from error
     layout = own.get("layout", "")
     return _validated(_over(_values_of_layout(str(layout), str(path)) if layout else {}, own), path)
+
+
+def write_dataset_file(folder: DataPath, text: str) -> None:
+    """Write a `dataset.toml` into a folder on disk that has none.
+
+    Raises:
+        DataError: The folder has one, or lies at a server.
+        StoreError: It could not be written.
+    """
+    if isinstance(folder, S3Path) or (folder / DATASET_FILE).exists():
+        raise DataError(f"{DATASET_FILE} is written into a folder on disk that has none. Received: {folder}")
+    with writing(folder / DATASET_FILE), whole_file(folder / DATASET_FILE) as draft:
+        draft.write_text(text, encoding="utf-8")
 
 
 def _values_of_layout(name: str, asked_by: str) -> dict[str, Any]:

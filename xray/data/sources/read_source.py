@@ -73,7 +73,7 @@ def source_at(folder: DataPath) -> Source:
     """
     if not folder.is_dir():
         raise DataError(f"data folder must be an existing folder. Received: {folder}")
-    tables = _tables(folder)
+    tables = tables_in(folder)
     dataset = read_dataset_file(folder)
     if dataset is not None:
         table = dataset.table or _of_layout(folder, tables, dataset)
@@ -121,7 +121,8 @@ def _fits(header: list[str], columns: Columns) -> bool:
     return labelled and column_in(header, columns.file) is not None
 
 
-def _tables(folder: DataPath) -> list[str]:
+def tables_in(folder: DataPath) -> list[str]:
+    """List the tables that lie in a folder itself."""
     if isinstance(folder, S3Path):
         return sorted(file.path for file in folder.files() if "/" not in file.path and is_table(file.path))
     return sorted(path.name for path in folder.iterdir() if is_table(path.name) and path.is_file())
