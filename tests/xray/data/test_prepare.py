@@ -129,7 +129,9 @@ def test_a_scan_that_is_also_a_test_scan_is_kept_out_of_training(data: Path, tmp
 @pytest.mark.real_data
 @pytest.mark.slow  # seconds
 def test_the_real_scans_give_the_known_counts(real_scans: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"at most 5% .* --set scans.most_missing=0.06 goes on .* Received: 320 of 5,910"):
+    with pytest.raises(
+        DataError, match=r"at most 5% .* --set scans.most_missing=0.06 goes on .* Received: 320 of 5,910"
+    ):
         prepare(real_scans, load_config("quick", SMALL), tmp_path)
     catalog, _ = prepare(real_scans, load_config("quick", [*SMALL, "scans.most_missing=0.06"]), tmp_path)
     rows = catalog.rows()
