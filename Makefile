@@ -15,7 +15,7 @@ READY := .venv/ready-$(LOCK)-$(KEY)
 # Bytecode is kept whatever the environment says: without, pytest reads every test file anew, for seconds, on each core.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q --durations=15 --numprocesses logical --maxprocesses 4 --dist loadfile \
 	--no-loadscope-reorder $(if $(SHUFFLE),--shuffle $(SHUFFLE))
-COMPILE := $(BIN)/uv pip compile pyproject.toml --group dev --extra download --extra dask \
+COMPILE := $(BIN)/uv pip compile pyproject.toml --group dev --extra download --extra dask --extra dicom \
 	--universal --python-version 3.11 --generate-hashes --no-header --quiet
 
 .PHONY: help

@@ -185,8 +185,8 @@ def _pass(name: str, work: Path) -> Outcome:
 def _run(name: str, work: Path) -> dict[str, Any]:
     """Take the steps of `xray run`; the first time, keep the home as it is to be damaged beside it."""
     from xray.config import Workspace, load_config
+    from xray.data.phantoms.write_phantoms import write_phantoms
     from xray.data.prepare import clean, normalize, write_prepared
-    from xray.data.sources.phantoms import write_phantoms
     from xray.evaluation.evaluate import evaluate
     from xray.evaluation.inspection.inspect import inspect
     from xray.training.fit import train

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from xray.data.sources.phantom_drawing import draw_chest
+from xray.data.phantoms.drawing import draw_chest
 
 SIDE = 256
 FORMATS: dict[str, dict[str, Any]] = {

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from xray.data.phantoms.layouts import JPEG_QUALITY
 from xray.data.sources.coronahack import METADATA_NAME
-from xray.data.sources.phantoms import JPEG_QUALITY
 
 _PATIENT = re.compile(r"(person|IM-|phantom-)(\d+)")
 

@@ -71,8 +71,8 @@ class Options:
 
     def phantoms(self, scans: int, size: tuple[int, int]) -> Path:
         """Make phantoms of a width and height, or find them."""
+        from xray.data.phantoms.write_phantoms import write_phantoms
         from xray.data.sources.coronahack import METADATA_NAME
-        from xray.data.sources.phantoms import write_phantoms
 
         folder = self.work / f"phantoms-{scans}-{size[0]}x{size[1]}"
         if not (folder / METADATA_NAME).is_file():  # it comes last

@@ -200,13 +200,16 @@ def _require_searchable(data: DataPath, config: Config, search: Search) -> None:
 
 
 def _require_scans(data: DataPath, config: Config, trains: bool) -> None:
-    from xray.data.sources.coronahack import read_coronahack
-    from xray.data.split_checks import require_splittable
+    from xray.data.sources.read_source import read_source
+    from xray.data.split_checks import require_files, require_splittable, with_patients
     from xray.labels import SCHEMES
 
-    rows = read_coronahack(data).rows
+    metadata = read_source(data)
+    rows = metadata.rows
+    require_files(len(rows), metadata.rejects, config.scans)
+    with_patients(rows, config.split)
     require_splittable(rows, config.split)
-    learned = rows[rows["official"] == "train"]
+    learned = rows[rows["official"] != "test"]
     if not trains:
         return
     if len(learned) < config.training.batch_size:

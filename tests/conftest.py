@@ -60,7 +60,7 @@ def real_scans() -> Path:
 @pytest.fixture(scope="session")
 def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder of 240 phantoms of 64 x 64. Read only: a test that changes files makes its own."""
-    from xray.data.sources.phantoms import write_phantoms
+    from xray.data.phantoms.write_phantoms import write_phantoms
 
     folder = tmp_path_factory.mktemp("phantoms") / "data"
     write_phantoms(folder, scans=240, seed=0, size=(64, 64))

@@ -32,6 +32,7 @@ from xray.config_schema import (
     Model,
     Promotion,
     Registry,
+    Scans,
     Section,
     Split,
     Training,
@@ -54,6 +55,7 @@ __all__ = [
     "Promotion",
     "Registry",
     "Request",
+    "Scans",
     "Section",
     "Split",
     "Training",
@@ -72,6 +74,7 @@ class Config(Section):
     recipe: str = Field(description="Name of the recipe; without other values, it means all of the recipe's values.")
     about: About = Field(default_factory=About, description="The recipe's description of itself.")
     images: Images = Images()
+    scans: Scans = Scans()
     split: Split = Split()
     labels: Labels = Labels()
     model: Model = Model()
@@ -171,6 +174,11 @@ class Workspace(Section):
     def digest_index(self) -> Path:
         """The file that remembers digests by (path, size, mtime)."""
         return self.home / "data" / "digests.parquet"
+
+    @property
+    def private(self) -> Path:
+        """What leads from digests back to files and patients, and never leaves the home."""
+        return self.home / "data" / "private"
 
     @property
     def mlruns(self) -> Path:

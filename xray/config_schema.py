@@ -44,8 +44,18 @@ class Images(Section):
     )
 
 
+class Scans(Section):
+    """What may be missing of a data set."""
+
+    most_missing: float = Field(
+        0.05, ge=0, le=1, description="Maximum share of the metadata's rows without a file; above it nothing is done."
+    )
+
+
 class Split(Section):
-    """How the official TRAIN scans are split into folds."""
+    """How scans are split: TEST, where the data set has none, and folds over the TRAIN scans."""
+
+    added_later = frozenset({"test_share", "official_validation"})
 
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of the folds.")
     folds: int = Field(5, ge=2, le=20, description="Number of folds over the TRAIN scans.")
@@ -54,6 +64,15 @@ class Split(Section):
         "patient", description="Keep a patient's scans in one fold, or split scans at random as the article did."
     )
     drop_shared_patients: bool = Field(False, description="Leave patients who also have TEST scans out of training.")
+    test_share: float = Field(
+        0.2,
+        ge=0.05,
+        le=0.5,
+        description="Share of the scans drawn as TEST, by patient, if the data set has no TEST.",
+    )
+    official_validation: bool = Field(
+        False, description="Use the data set's own validation scans as validation; else they join TRAIN."
+    )
 
 
 class Model(Section):

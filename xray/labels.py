@@ -20,6 +20,7 @@ LABELS = (PNEUMONIA, NORMAL)
 
 CAUSE_OF_SUBTYPE = {
     "normal": "normal",
+    "pneumonia": "unknown",
     "bacterial": "bacterial",
     "streptococcus": "bacterial",
     "viral": "viral",
@@ -27,7 +28,7 @@ CAUSE_OF_SUBTYPE = {
     "sars": "viral",
     "ards": "other",
 }
-"""Every `subtype` of a catalog, with the cause it counts under."""
+"""Every `subtype` of a catalog, with the cause it counts under; `pneumonia` is one whose cause nobody has said."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Scheme:
     def class_of(self, subtype: str) -> str | None:
         """Name the class that a subtype counts under, if it has one.
 
-        ARDS may have any cause, so it has no class where causes are told apart; it is pneumonia all the same.
+        ARDS and pneumonia of unknown cause have no class where causes are told apart; they are pneumonia all the same.
 
         Raises:
             ValueError: The subtype is not known.

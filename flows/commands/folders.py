@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.app import app, command
+from flows.commands.app import Data, app, command
 from xray.data.sources.file_listing import visible
 from xray.errors import XrayError
 
@@ -16,16 +16,46 @@ def phantom(
     scans: Annotated[int, typer.Option("--scans", help="Number of scans.")] = 400,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed draws the same scans.")] = 0,
     size: Annotated[str, typer.Option("--size", metavar="WxH", help="Width and height, in pixels.")] = "224x224",
+    layout: Annotated[
+        str, typer.Option("--layout", help="Layout: coronahack, class-folders, table or dicom.")
+    ] = "coronahack",
 ) -> None:
-    """Draw a synthetic data set in CoronaHack's layout."""
-    from xray.data.sources.phantoms import write_phantoms
+    """Draw a synthetic data set, in CoronaHack's layout or another one."""
+    from xray.data.phantoms.write_phantoms import write_phantoms
 
     width, _, height = size.partition("x")
     if not (width.isdecimal() and height.isdecimal()):
         raise XrayError(f"--size must be WxH, such as 224x224. Received: {size}")
-    write_phantoms(folder, scans=scans, seed=seed, size=(int(width), int(height)))
+    write_phantoms(folder, scans=scans, seed=seed, size=(int(width), int(height)), layout=layout)
     typer.echo(f"{scans:,} phantoms in {visible(str(folder))}")
     typer.echo(f"run      {visible(command('run', folder, '--recipe', 'quick'))}")
+
+
+@app.command(epilog="Example: [bold]xray describe my-scans --write[/bold]")
+def describe(
+    data: Data,
+    write: Annotated[bool, typer.Option("--write", help="Write a first dataset.toml into the folder.")] = False,
+) -> None:
+    """Show what a folder of scans would be read as, and a first dataset.toml to edit."""
+    from flows.console import console, show_table
+    from xray.data.sources import describe as library
+    from xray.data.sources.dataset_file import DATASET_FILE, write_dataset_file
+    from xray.files.s3 import data_path
+
+    folder = data_path(data)
+    found = library.describe(folder)
+    console.print(f"{data}: {found.kind}", soft_wrap=True)
+    for title, table in found.tables.items():
+        show_table(title, table.columns, table.rows)
+    if write:
+        write_dataset_file(folder, found.toml)
+        console.print(f"written  {data}/{DATASET_FILE}", soft_wrap=True)
+        console.print(f"look     {command('describe', data)}", soft_wrap=True)
+        return
+    console.print(f"a first {DATASET_FILE}, which --write puts into the folder:\n\n{found.toml}", soft_wrap=True)
+    if found.fault:
+        raise XrayError(found.fault)
+    console.print(f"run      {command('run', data, '--recipe', 'quick')}", soft_wrap=True)
 
 
 @app.command(epilog="Example: [bold]xray download coronahack[/bold]")

@@ -100,14 +100,15 @@ def prepare(
 
     with working(served(home, _import_data)):
         catalog = prepare_flow(request, dask=dask)
-    from xray.data.audit import lines
+    from xray.data.audit import left_out, lines
 
-    rejects = catalog.rejects()["reason"].value_counts()
+    reasons = catalog.rejects()["reason"]
+    rejects = reasons.value_counts()
     show_table("Audit", ("finding", "value"), lines(catalog.findings()))
     if len(rejects):
         show_table("Left out", ("reason", "scans"), [(reason, f"{count:,}") for reason, count in rejects.items()])
     found = f"{catalog.folder}{' (reused)' if catalog.reused else ''}"
-    show_next_steps({"catalog": found, "train": command(*request.arguments)})
+    show_next_steps({"catalog": found, "left out": left_out(reasons), "train": command(*request.arguments)})
 
 
 @app.command(epilog="Example: [bold]xray demo[/bold]")
@@ -115,8 +116,8 @@ def demo(home: Home = Path()) -> None:
     """Make a set of phantoms (synthetic scans) and run the whole pipeline on it, in under three minutes."""
     configure_environment(home, trains=True)
     data = home / "data" / "demo-phantoms"
+    from xray.data.phantoms.write_phantoms import write_phantoms
     from xray.data.sources.coronahack import METADATA_NAME
-    from xray.data.sources.phantoms import write_phantoms
 
     if not (data / METADATA_NAME).is_file():  # it comes last
         from flows.console import watching
@@ -164,6 +165,8 @@ def _ends(request: "Request", recorded: "Recorded", home: Path) -> dict[str, str
     return {
         "model": f"{version.uri}{alias}{' (reused)' if version.reused else ''}",
         "": f"not challenger: {version.withheld}" if version.withheld else "",
+        "left out": recorded.left_out,
+        "note": recorded.limits,
         "promote": command("promote", version.version, *named, home=home),
         "run": recorded.run_id,
         "report": file_of(request.workspace, recorded.run_id, REPORT),

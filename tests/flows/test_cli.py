@@ -157,7 +157,7 @@ MISTAKES = {
     "setting without a value": Mistake(["run", "good", "--set", "training.epochs"], ["KEY=VALUE"]),
     "no such folder": Mistake(["run", "nowhere"], ["an existing folder", "Received: nowhere"]),
     "a file for a folder": Mistake(["prepare", "a file"], ["an existing folder", "Received: a file"]),
-    "no metadata": spoilt([f"must contain {METADATA}"], lambda text: None),
+    "no metadata": spoilt(["folders named by class", "or dataset.toml must say"], lambda text: None),
     "empty metadata": spoilt([METADATA, "an empty file"], lambda text: b""),
     "only a header": spoilt([METADATA, "only a header"], lambda text: text.splitlines()[0].encode()),
     "not CSV": spoilt([METADATA, "must be CSV", "line 42"], added('1,"a"b"')),
@@ -166,8 +166,7 @@ MISTAKES = {
     "column missing": spoilt(["column Label_1_Virus_category"], swapped(",Label_1_Virus_category", ",x")),
     "column misspelled": spoilt(["column Label.", "Lable (misspelled?)"], swapped(",Label,", ",Lable,")),
     "unknown labels": spoilt(["at most 5% of the rows", "10 of 40"], swapped(",Normal,", ",Healthy,")),
-    "no TEST rows": spoilt(["Received: no TEST scans"], without("TEST")),
-    "no TRAIN rows": spoilt(["Received: no TRAIN scans"], without("TRAIN")),
+    "no TRAIN rows": spoilt(["Received: only TEST scans"], without("TRAIN")),
     "one class missing in TRAIN": spoilt(["no normal in train"], without("Normal", "TRAIN")),
     "one class missing in TEST": spoilt(["no pneumonia in test"], without("Pnemonia", "TEST")),
     "a fold that is not there": spoilt(["split.validation_fold", "Received: 5 of 5"], kept, "split.validation_fold=5"),
@@ -276,7 +275,7 @@ def ports() -> Iterator[dict[str, str]]:
 @pytest.fixture(scope="module")
 def refused(tmp_path_factory: pytest.TempPathFactory, ports: dict[str, str]) -> Refused:
     """Every mistake's answer, the packages loaded after the last, and the home of each."""
-    from xray.data.sources.phantoms import write_phantoms
+    from xray.data.phantoms.write_phantoms import write_phantoms
 
     root = tmp_path_factory.mktemp("mistakes")
     write_phantoms(root / "good", scans=40, seed=0, size=(32, 32))

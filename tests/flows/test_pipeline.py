@@ -78,7 +78,7 @@ def run_of(request: Request, least: int = len(TASKS)) -> Run:
 @pytest.fixture(scope="module")
 def request_of(tmp_path_factory: pytest.TempPathFactory) -> Request:
     """Phantoms of 64 x 64, one of them spoilt, and a home of their own."""
-    from xray.data.sources.phantoms import write_phantoms
+    from xray.data.phantoms.write_phantoms import write_phantoms
 
     root = tmp_path_factory.mktemp("pipeline")
     write_phantoms(root / "scans", scans=SCANS, seed=0, size=(64, 64))

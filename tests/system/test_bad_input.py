@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from tests.system.conftest import Command, Ended, written_below
-from xray.data.sources.phantoms import write_phantoms
+from xray.data.phantoms.write_phantoms import write_phantoms
 
 METADATA = "Chest_xray_Corona_Metadata.csv"
 LONG = "x" * 300 + ".png"

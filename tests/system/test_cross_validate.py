@@ -72,7 +72,7 @@ def runs_of(home: Path) -> tuple[Any, list[Any]]:
 @pytest.fixture(scope="module")
 def folder(alone: Command) -> Path:
     """The command's folder, with phantoms in it."""
-    from xray.data.sources.phantoms import write_phantoms
+    from xray.data.phantoms.write_phantoms import write_phantoms
 
     write_phantoms(alone.folder / "phantoms", scans=120, seed=0, size=(64, 64))
     return alone.folder

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from playwright.sync_api import Page as Tab
 
 from xray import config
-from xray.data.sources.phantom_drawing import draw_chest
+from xray.data.phantoms.drawing import draw_chest
 from xray.evaluation.decision.outcomes import Outcomes
 from xray.evaluation.metrics.split_metrics import COLUMNS, Evaluation, evaluate_split
 from xray.evaluation.plots import binary as figures

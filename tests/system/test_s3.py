@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import send
 from tests.system.conftest import Command
 from tests.system.typed import Documented, Shell, Typed
-from xray.data.sources.phantoms import write_phantoms
+from xray.data.phantoms.write_phantoms import write_phantoms
 from xray.files.s3 import S3Path
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]

@@ -65,7 +65,7 @@ def xray(alone: Command, prefect_url: str) -> Command:
 @pytest.fixture(scope="module")
 def folder(xray: Command) -> Path:
     """The command's folder, with phantoms and a space in it."""
-    from xray.data.sources.phantoms import write_phantoms
+    from xray.data.phantoms.write_phantoms import write_phantoms
 
     write_phantoms(xray.folder / "phantoms", scans=120, seed=0, size=(64, 64))
     (xray.folder / "space.toml").write_text(SPACE)

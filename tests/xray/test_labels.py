@@ -76,6 +76,6 @@ def test_a_scan_in_the_band_is_referred() -> None:
 
 
 def test_every_subtype_counts_under_one_cause() -> None:
-    assert set(CAUSE_OF_SUBTYPE.values()) == {"normal", "bacterial", "viral", "other"}
+    assert set(CAUSE_OF_SUBTYPE.values()) == {"normal", "bacterial", "viral", "other", "unknown"}
     assert CAUSE_OF_SUBTYPE["covid-19"] == "viral"
     assert CAUSE_OF_SUBTYPE["streptococcus"] == "bacterial"

@@ -3,15 +3,30 @@
 Scans that would spoil the training or the test are rejected; all else is reported.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from xray.config import Split
-from xray.data.sources.patient_ids import RULES, patient_ids
+from xray.data.sources.words.patient_ids import RULES, SOURCES, has_known_names, patient_ids
 
+_IN_WORDS = {
+    "no-file": "rows without a file",
+    "no-row": "files without a row",
+    "left-out-label": "scans of other labels",
+    "left-out-view": "scans of other views",
+    "left-out-age": "scans of younger patients",
+    "uncertain-label": "scans of uncertain label",
+    "no-label": "scans without a label",
+    "unknown-label": "scans of unknown label",
+    "conflicting-labels": "scans of conflicting labels",
+    "duplicate-of-test": "copies of TEST scans",
+    "shared-patient": "scans of patients of TEST",
+    "unreadable": "unreadable files",
+}
 _REJECT_COLUMNS = ["image_id", "path", "reason", "detail"]
 
 
@@ -30,13 +45,14 @@ class Audit:
     findings: dict[str, Any]
 
 
-def audit(rows: pd.DataFrame, notes: list[str], split: Split) -> Audit:
+def audit(rows: pd.DataFrame, notes: list[str], split: Split, limits: Sequence[str] = ()) -> Audit:
     """Examine a data set's rows.
 
     Args:
         rows: A row a scan, with image_id, path, label, subtype, source, patient_id, official, width, height and
             pixels_sha256.
         notes: What the reader of the metadata noted.
+        limits: What the split cannot promise, in words: a TEST that is not official, patients that nobody knows.
         split: `drop_shared_patients` leaves TRAIN scans of patients who also have TEST scans out.
     """
     rows = rows.reset_index(drop=True)
@@ -49,9 +65,10 @@ def audit(rows: pd.DataFrame, notes: list[str], split: Split) -> Audit:
         "sources": _nested_counts(kept, ["source", "label"]),
         "sizes": _sizes(kept),
         "identical_pixels": _identical(ordered),
-        "patients_on_both_sides": {rule: _on_both_sides(ordered, rule) for rule in RULES},
+        "patients_on_both_sides": _on_both_sides(ordered),
         "rejected": {reason: int(count) for reason, count in sorted(gone["reason"].value_counts().items())},
         "notes": list(notes),
+        **({"limits": list(limits)} if limits else {}),
     }
     return Audit(kept, gone[_REJECT_COLUMNS].sort_values("path", ignore_index=True).astype("str"), findings)
 
@@ -87,13 +104,24 @@ def lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     lines += [(f"patients in train and test, rule {rule}", str(count)) for rule, count in patients.items()]
     lines += [(f"rejected: {reason}", f"{scans} scans") for reason, scans in found["rejected"].items()]
     notes = found["notes"] or ["nothing to note"]
-    return lines + [("metadata", note) for note in notes]
+    return lines + [("metadata", note) for note in notes] + [("split", limit) for limit in found.get("limits", ())]
+
+
+def left_out(reasons: Iterable[str]) -> str:
+    """Say in one line what was left out of a data set, most first; empty where nothing was.
+
+    Args:
+        reasons: Of the rejects, one each.
+    """
+    counted = Counter(reasons).most_common()
+    return ", ".join(f"{count:,} {_IN_WORDS.get(reason, reason)}" for reason, count in counted)
 
 
 def _reasons(rows: pd.DataFrame, split: Split) -> pd.DataFrame:
     """Give each row the reason to reject it, or an empty one; the gravest reason counts."""
     found = pd.DataFrame({"reason": "", "detail": ""}, index=rows.index, dtype="str")
-    train, test = rows["official"] == "train", rows["official"] == "test"
+    test = rows["official"] == "test"
+    train = ~test
     if split.drop_shared_patients:
         shared = train & rows["patient_id"].isin(rows.loc[test, "patient_id"])
         found.loc[shared, "reason"] = "shared-patient"
@@ -121,9 +149,14 @@ def _identical(rows: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _on_both_sides(rows: pd.DataFrame, rule: Any) -> int:
-    patients = pd.Series(patient_ids(rows["image_id"].tolist(), rule), index=rows.index)
-    return len(set(patients[rows["official"] == "train"]) & set(patients[rows["official"] == "test"]))
+def _on_both_sides(rows: pd.DataFrame) -> dict[str, int]:
+    """Count the patients with scans in TRAIN and in TEST; in CoronaHack by each of its rules."""
+    ways = {"patient_id": rows["patient_id"]}
+    if set(rows["source"]) <= set(SOURCES) and has_known_names(rows["image_id"].tolist()):
+        names = rows["image_id"].tolist()
+        ways = {rule: pd.Series(patient_ids(names, rule), index=rows.index) for rule in RULES}
+    test = rows["official"] == "test"
+    return {rule: len(set(patients[~test]) & set(patients[test])) for rule, patients in ways.items()}
 
 
 def _nested_counts(rows: pd.DataFrame, columns: list[str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from xray.config import digest_of
+from xray.data.sources.metadata import ABOUT_THE_SCAN, REJECT_COLUMNS
 from xray.errors import DamagedError
 from xray.files.artifact_folder import kept_json, kept_table, write_folder
 from xray.files.checked_io import read_json, read_parquet
@@ -29,7 +30,6 @@ COLUMNS = [
     "split",
     "fold",
 ]
-REJECT_COLUMNS = ["image_id", "path", "reason", "detail"]
 ROWS, REJECTS, FINDINGS = "catalog.parquet", "rejects.parquet", "audit.json"
 """The files of a catalog's folder, beside its manifest."""
 
@@ -85,7 +85,7 @@ def write_catalog(
     """Write a catalog folder, or find the one that holds the same.
 
     Args:
-        rows: One row a scan, with at least `COLUMNS`.
+        rows: One row a scan, with at least `COLUMNS`; those of `ABOUT_THE_SCAN` are kept where they are there.
         rejects: What was left out, with `REJECT_COLUMNS`.
         findings: The audit's findings, JSON-like.
         data: The folder of scans.
@@ -94,7 +94,8 @@ def write_catalog(
     Raises:
         StoreError: The folder could not be written; nothing of it is left then.
     """
-    rows = rows[COLUMNS].sort_values("image_id", ignore_index=True)
+    said = [column for column in ABOUT_THE_SCAN if column in rows]
+    rows = rows[COLUMNS + said].sort_values("image_id", ignore_index=True)
     rejects = rejects[REJECT_COLUMNS].sort_values(REJECT_COLUMNS, ignore_index=True)
     digest = _content_digest(rows, rejects, findings)
 

@@ -1,4 +1,4 @@
-"""The SHA-256 of every file, computed once as long as path, size and time of change stay the same."""
+"""The SHA-256 of every file, computed once as long as path, size, inode and times of change stay the same."""
 
 import io
 import logging
@@ -37,10 +37,18 @@ UNREADABLE = (OSError, ValueError, KeyError, TypeError, MemoryError, pa.ArrowExc
 SHARED = "digests.parquet"
 """The index's name in a shared folder."""
 
-_KIND, _VERSION = b"xray", b"2"
+_KIND, _VERSION, _BEFORE = b"xray", b"3", b"2"
 """Stands in the index's metadata: one without it has no checksums either, or another hand wrote it."""
 
-_COLUMNS = {"path": "str", "size": "int64", "mtime_ns": "int64", "sha256": "str"}
+_COLUMNS = {
+    "path": "str",
+    "size": "int64",
+    "mtime_ns": "int64",
+    "ctime_ns": "int64",
+    "inode": "int64",
+    "sha256": "str",
+}
+_INODES = 2**63 - 1
 
 
 class _Entry(NamedTuple):
@@ -49,7 +57,14 @@ class _Entry(NamedTuple):
     path: str
     size: int
     mtime_ns: int
+    ctime_ns: int
+    inode: int
     sha256: str
+
+    @property
+    def state(self) -> tuple[int, ...]:
+        """What is as it was as long as the file is: names that were swapped, and times that were set, change it."""
+        return self.size, self.mtime_ns, self.ctime_ns, self.inode
 
 
 def file_digests(folder: DataPath, paths: Sequence[str], index: Path, shared: S3Path | None = None) -> dict[str, str]:
@@ -58,7 +73,7 @@ def file_digests(folder: DataPath, paths: Sequence[str], index: Path, shared: S3
     Args:
         folder: The data folder.
         paths: Files, relative to `folder`.
-        index: A Parquet file that remembers digests by full path or address, size and time of change, for many
+        index: A Parquet file that remembers digests by full path or address, size, times and inode, for many
             folders. It is made where missing and made anew where it cannot be read.
         shared: A folder at a server that remembers, for many homes, the digests of scans at a server.
 
@@ -140,20 +155,25 @@ def _digest(path: str, remembered: dict[str, _Entry]) -> _Entry | str:
     try:
         with scan_files.opened(path) as file:
             facts = os.fstat(file.fileno())
-            if known is not None and (known.size, known.mtime_ns) == (facts.st_size, facts.st_mtime_ns):
+            state = (facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino & _INODES)
+            if known is not None and known.state == state:
                 return known
             sha256 = stream_sha256(file)
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno not in scan_files.ITS_OWN:
             raise by_cause(DataError, f"{name} must be readable. Received: {error.strerror}", error) from error
         return str(error.strerror if isinstance(error, OSError) else error)
-    return _Entry(name, facts.st_size, facts.st_mtime_ns, sha256)
+    return _Entry(name, *state, sha256)
 
 
 def _listed(folder: S3Path, paths: Sequence[str]) -> dict[str, S3File]:
     """List the folders that hold some objects, each once: size and time of change of all, by path."""
     folders = {path.partition("/")[0] if "/" in path else "" for path in paths}
-    return {"/".join(filter(None, (name, file.path))): file for name in folders for file in (folder / name).files()}
+    return {
+        "/".join(filter(None, (name, file.path))): file
+        for name in folders
+        for file in (folder / name if name else folder).files()
+    }
 
 
 def _digest_objects(
@@ -166,14 +186,15 @@ def _digest_object(address: S3Path, file: S3File | None, known: _Entry | None) -
     """Digest an object, unless it is known as the listing shows it; or say why it cannot be read."""
     if file is None:
         return "it does not exist"
-    if known is not None and (known.size, known.mtime_ns) == (file.size, file.mtime_ns):
+    state = (file.size, file.mtime_ns, 0, 0)  # a server changes an object's time with every write
+    if known is not None and known.state == state:
         return known
     try:
         with scan_files.content(address) as data:
             sha256 = bytes_sha256(data)
     except (FileNotFoundError, ImageError) as error:
         return str(error.strerror if isinstance(error, OSError) else error)
-    return _Entry(str(address), file.size, file.mtime_ns, sha256)
+    return _Entry(str(address), *state, sha256)
 
 
 def _reused(found: Sequence[_Entry], known: dict[str, _Entry]) -> int:
@@ -209,7 +230,10 @@ def _read_index(index: Path) -> pd.DataFrame:
     if not index.exists():
         return _nothing()
     try:
-        if (pq.read_schema(index).metadata or {}).get(_KIND) != _VERSION:
+        version = (pq.read_schema(index).metadata or {}).get(_KIND)
+        if version == _BEFORE:  # without inodes, which tell swapped names
+            return _nothing()
+        if version != _VERSION:
             raise ValueError("it has no checksums")
         return _table(index)
     except UNREADABLE as error:

@@ -9,11 +9,14 @@ import pandas as pd
 
 from xray.config import Config, Workspace, digest_of
 from xray.data.audit import audit
-from xray.data.catalog import REJECT_COLUMNS, Catalog, write_catalog
+from xray.data.catalog import Catalog, write_catalog
 from xray.data.decoding.scan_files import unreadable_reason
 from xray.data.file_digests import file_digests, forget
-from xray.data.sources.coronahack import read_coronahack
-from xray.data.splits import assign_folds
+from xray.data.privacy import hide
+from xray.data.sources.metadata import REJECT_COLUMNS
+from xray.data.sources.read_source import read_source
+from xray.data.split_checks import require_files, with_patients
+from xray.data.splits import assign_folds, with_test
 from xray.data.store.fill_pixel_store import Filled, PixelStore, fill
 from xray.data.store.s3_mirror import share_folder
 from xray.errors import ChangedError, DamagedError
@@ -36,6 +39,7 @@ class Cleaned:
         digest: Names the folder; depends on the rows, rejects and notes.
         data: The folder of scans that `path` is relative to, on disk or at a server.
         scans: Number of rows.
+        private: Whether scans and patients are named by digests, as the catalog then has them.
         reused: Whether the folder was there already.
     """
 
@@ -43,6 +47,7 @@ class Cleaned:
     digest: str
     data: DataPath
     scans: int
+    private: bool
     reused: bool
 
     def rows(self) -> pd.DataFrame:
@@ -78,7 +83,7 @@ def clean(data: DataPath, workspace: Workspace) -> Cleaned:
     """Read the metadata, find its files and digest them.
 
     Args:
-        data: A folder in CoronaHack's layout.
+        data: A folder in any layout that `read_source` knows.
         workspace: Where to keep the outcome.
 
     Raises:
@@ -86,14 +91,17 @@ def clean(data: DataPath, workspace: Workspace) -> Cleaned:
         S3Error: A server cannot be reached or refuses.
         StoreError: The outcome could not be written.
     """
-    metadata = read_coronahack(data)
-    digests = file_digests(data, metadata.rows["path"].tolist(), workspace.digest_index, workspace.shared)
+    metadata = read_source(data)
+    shared = None if metadata.private else workspace.shared
+    digests = file_digests(data, metadata.rows["path"].tolist(), workspace.digest_index, shared)
     rows = metadata.rows.assign(sha256=metadata.rows["path"].map(digests))
     unreadable = _without_digest(rows.loc[rows["sha256"].isna(), ["image_id", "path"]], data)
     rows = rows[rows["sha256"].notna()].reset_index(drop=True)
     rejects = pd.concat([metadata.rejects, unreadable], ignore_index=True)
+    if metadata.private:
+        rows, rejects = hide(rows, rejects, workspace)
     digest = _content_digest(rows, rejects, metadata.notes)
-    cleaned = Cleaned(workspace.cleaned / digest, digest, data, len(rows), reused=False)
+    cleaned = Cleaned(workspace.cleaned / digest, digest, data, len(rows), metadata.private, reused=False)
 
     def write(draft: Path) -> dict[str, Any]:
         rows.to_parquet(draft / ROWS, index=False)
@@ -155,13 +163,19 @@ def write_prepared(cleaned: Cleaned, store: PixelStore, config: Config, workspac
         workspace: Where catalogs lie.
 
     Raises:
-        TrainingError: A split is without one of the labels.
+        TrainingError: A split is without one of the labels, or the patients are not known.
+        DataError: Too many rows are without a file.
         StoreError: The catalog could not be written.
     """
     rows = cleaned.rows()
+    require_files(len(rows), cleaned.rejects(), config.scans)
+    if cleaned.private:
+        rows["path"] = rows["image_id"]
+    rows, unknown = with_patients(rows, config.split)
     unreadable = rows.merge(store.rejects, on="sha256")
     known = _named_by_first_file(rows.merge(store.facts.drop(columns="scaling"), on="sha256"))
-    audited = audit(known, cleaned.notes(), config.split)
+    known, drawn = with_test(known, config.split)
+    audited = audit(known, cleaned.notes(), config.split, [*unknown, *drawn])
     rejects = pd.concat([cleaned.rejects(), unreadable[REJECT_COLUMNS], audited.rejects[REJECT_COLUMNS]])
     rows = assign_folds(audited.rows, config.split)
     catalog = write_catalog(rows, rejects, audited.findings, cleaned.data, workspace.prepared)

@@ -1,12 +1,16 @@
 """Refuse data that cannot be split; commands check this before they start, without loading scikit-learn."""
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
 
-from xray.config import Split
-from xray.errors import TrainingError
+from xray.config import Scans, Split
+from xray.errors import DataError, TrainingError
 from xray.labels import LABELS
+
+MOST_WITHOUT_PATIENT = 0.05
+"""The share of scans without a patient above which a split by patient is refused."""
 
 
 def require_splittable(rows: pd.DataFrame, split: Split) -> None:
@@ -17,21 +21,76 @@ def require_splittable(rows: pd.DataFrame, split: Split) -> None:
         split: Folds.
 
     Raises:
-        TrainingError: There are no TRAIN or no TEST rows, or too few of a label.
+        TrainingError: There are no TRAIN rows, or too few of a label.
     """
     if split.validation_fold >= split.folds:
         raise TrainingError(
             f"split.validation_fold must be below split.folds. Received: {split.validation_fold} of {split.folds}"
         )
-    for official in ("train", "test"):
-        if not (rows["official"] == official).any():
+    if not (rows["official"] != "test").any():
+        raise TrainingError("the data set must have TRAIN scans. Received: only TEST scans")
+    if (rows["official"] == "test").any():
+        parts = rows["official"].map(lambda word: "test" if word == "test" else "train")
+        require_both_labels(rows.assign(official=parts), "official", ("train", "test"))
+        needed, counted = split.folds, rows.loc[parts == "train", "label"].value_counts()
+        if counted.min() < needed:
+            raise TrainingError(f"each label must have at least {needed} TRAIN scans. Received: {counted.min()}")
+    else:
+        require_both_labels(rows.assign(official="data set"), "official", ("data set",))
+        needed, counted = split.folds + 1, rows["label"].value_counts()
+        if counted.min() < needed:
             raise TrainingError(
-                f"the data set must have both TRAIN and TEST scans. Received: no {official.upper()} scans"
+                f"each label must have at least {needed} scans, so that TEST can be drawn. Received: {_counts(counted)}"
             )
-    require_both_labels(rows, "official", ("train", "test"))
-    fewest = rows.loc[rows["official"] == "train", "label"].value_counts().min()
-    if fewest < split.folds:
-        raise TrainingError(f"each label must have at least {split.folds} TRAIN scans. Received: {fewest}")
+
+
+def with_patients(rows: pd.DataFrame, split: Split) -> tuple[pd.DataFrame, list[str]]:
+    """Refuse scans whose patients are not known, unless the split does not need them.
+
+    Args:
+        rows: One row a scan, with `path, patient_id`; the id is empty where the patient is not known.
+        split: `group_by=none` takes each scan for a patient of its own.
+
+    Returns:
+        The rows with a patient each, and a note where patients were not known.
+
+    Raises:
+        TrainingError: More than `MOST_WITHOUT_PATIENT` of the scans have none.
+    """
+    unknown = rows["patient_id"] == ""
+    if not unknown.any():
+        return rows, []
+    if split.group_by != "none" and unknown.sum() > MOST_WITHOUT_PATIENT * len(rows):
+        raise TrainingError(
+            "each scan must have a known patient, so that none is in both training and validation: dataset.toml may "
+            "name a column of patients or a patient_pattern in file names, or --set split.group_by=none ignores them. "
+            f"Received: {unknown.sum():,} of {len(rows):,} without, such as {rows.loc[unknown, 'image_id'].iloc[0]}"
+        )
+    note = f"{unknown.sum():,} of {len(rows):,} scans have no known patient: each counts as a patient of its own"
+    if split.group_by == "none":
+        note += ", and a patient may be in both training and validation"
+    return rows.assign(patient_id=rows["patient_id"].where(~unknown, rows["path"])), [note]
+
+
+def require_files(found: int, rejects: pd.DataFrame, scans: Scans) -> None:
+    """Refuse metadata of which too many rows name no file.
+
+    Args:
+        found: Rows whose file is there.
+        rejects: What was left out, with `path, reason`.
+        scans: The greatest share.
+
+    Raises:
+        DataError: More rows are without a file.
+    """
+    missing = rejects.loc[rejects["reason"] == "no-file", "path"]
+    if len(missing) > scans.most_missing * (found + len(missing)):
+        share = len(missing) / (found + len(missing))
+        raise DataError(
+            f"at most {scans.most_missing:.0%} of the rows may be without a file; --set scans.most_missing="
+            f"{math.ceil(share * 100) / 100:g} goes on without them. Received: {len(missing):,} of "
+            f"{found + len(missing):,}, such as {missing.iloc[0]}"
+        )
 
 
 def require_both_labels(rows: pd.DataFrame, column: str, names: Sequence[str]) -> None:
@@ -50,5 +109,10 @@ def require_both_labels(rows: pd.DataFrame, column: str, names: Sequence[str]) -
         missing = [label for label in LABELS if label not in present]
         if missing:
             raise TrainingError(
-                f"each split must have scans of both labels. Received: no {' and no '.join(missing)} in {name}"
+                f"each split must have scans of both labels. Received: no {' and no '.join(missing)} in {name}, "
+                f"which has {_counts(rows.loc[rows[column] == name, 'label'].value_counts())}"
             )
+
+
+def _counts(counted: pd.Series) -> str:
+    return ", ".join(f"{count:,} {label}" for label, count in counted.items()) or "none"

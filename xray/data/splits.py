@@ -15,6 +15,30 @@ TEST_FOLD = -1
 """The `fold` of a TEST scan, which belongs to none."""
 
 
+def with_test(rows: pd.DataFrame, split: Split) -> tuple[pd.DataFrame, list[str]]:
+    """Draw TEST, stratified and by patient as folds are, where the data set has none; else give the rows as they are.
+
+    Args:
+        rows: One row a scan, with `image_id, label, subtype, patient_id, pixels_sha256, official`.
+        split: The share, seed and grouping.
+
+    Returns:
+        The rows, each with an `official` split, and a note that says how TEST was drawn, if it was.
+
+    Raises:
+        TrainingError: There are too few patients for it.
+    """
+    if (rows["official"] == "test").any():
+        return rows, []
+    rows = rows.sort_values("image_id", ignore_index=True)
+    parts = max(round(1 / split.test_share), 2)
+    drawn = _folds(rows, split, parts) == 0
+    official = np.where(drawn, "test", rows["official"].replace("", "train"))
+    by = "at random" if split.group_by == "none" else "by patient"
+    said = f"TEST is not official: {int(drawn.sum()):,} of {len(rows):,} scans were drawn {by}, with seed {split.seed}"
+    return rows.assign(official=official), [said]
+
+
 def assign_folds(rows: pd.DataFrame, split: Split) -> pd.DataFrame:
     """Give each scan a `split` and a `fold`.
 
@@ -34,7 +58,7 @@ def assign_folds(rows: pd.DataFrame, split: Split) -> pd.DataFrame:
     """
     require_splittable(rows, split)
     rows = rows.sort_values("image_id", ignore_index=True)
-    in_train = (rows["official"] == "train").to_numpy()
+    in_train = (rows["official"] != "test").to_numpy()
     fold = np.full(len(rows), TEST_FOLD, dtype=np.int64)
     fold[in_train] = _train_folds(rows[in_train], split)
     names = np.where(fold == split.validation_fold, "validation", "train")
@@ -66,19 +90,30 @@ def linked_groups(*keys: pd.Series) -> NDArray[np.int32]:
 
 
 def _train_folds(rows: pd.DataFrame, split: Split) -> NDArray[np.int64]:
+    """Cut TRAIN into folds; with `official_validation`, the data set's own validation scans are the validation fold."""
+    own = (rows["official"] == "validation").to_numpy()
+    if not (split.official_validation and own.any()):
+        return _folds(rows, split, split.folds)
+    fold = np.full(len(rows), split.validation_fold, dtype=np.int64)
+    others = [number for number in range(split.folds) if number != split.validation_fold]
+    fold[~own] = np.array(others)[_folds(rows[~own], split, len(others))] if len(others) > 1 else others[0]
+    return fold
+
+
+def _folds(rows: pd.DataFrame, split: Split, folds: int) -> NDArray[np.int64]:
     strata = rows["label"] + "/" + rows["subtype"]
     # A subtype with fewer scans than folds cannot be spread over them: it counts with its label's largest.
-    rare = strata.map(strata.value_counts()) < split.folds
+    rare = strata.map(strata.value_counts()) < folds
     largest = rows["label"].map(strata.groupby(rows["label"]).agg(lambda each: each.mode()[0]))
     strata = strata.mask(rare, largest).to_numpy(dtype=str)
     fold = np.empty(len(rows), dtype=np.int64)
     if split.group_by == "none":
-        parts = StratifiedKFold(split.folds, shuffle=True, random_state=split.seed).split(strata, strata)
+        parts = StratifiedKFold(folds, shuffle=True, random_state=split.seed).split(strata, strata)
     else:
         groups = linked_groups(rows["patient_id"], rows["pixels_sha256"])
-        if (several := len(np.unique(groups))) < split.folds:
-            raise TrainingError(f"TRAIN must have scans of at least {split.folds} patients. Received: {several}")
-        parts = StratifiedGroupKFold(split.folds, shuffle=True, random_state=split.seed).split(strata, strata, groups)
+        if (several := len(np.unique(groups))) < folds:
+            raise TrainingError(f"there must be scans of at least {folds} patients to split. Received: {several}")
+        parts = StratifiedGroupKFold(folds, shuffle=True, random_state=split.seed).split(strata, strata, groups)
     for number, (_, held_out) in enumerate(parts):
         fold[held_out] = number
     return fold

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,11 @@ from xray.evaluation.decision.rule import DecisionRule
 from xray.labels import class_columns
 from xray.tracking.stale_runs import scratch_folder
 
-REQUIREMENTS = ("mlflow", "tensorflow", "keras", "numpy", "pandas", "pillow", "pydantic")
+REQUIREMENTS = ("mlflow", "tensorflow", "keras", "numpy", "pandas", "pillow", "simplejpeg", "pydantic")
 """What loading and scoring imports; each is pinned at the version that is installed."""
+
+DICOM = ("pydicom", "python-gdcm")
+"""What reads DICOM files: pinned too where the extra is installed, else the model answers what is missing."""
 
 
 def signature(classes: Sequence[str]) -> ModelSignature:
@@ -71,7 +75,8 @@ class Settings:
 
 def pinned_requirements() -> list[str]:
     """Pin what the model imports at the versions that are installed here."""
-    return [f"{name}=={version(name)}" for name in REQUIREMENTS]
+    names = [*REQUIREMENTS, *(DICOM if find_spec("pydicom") is not None else ())]
+    return [f"{name}=={version(name)}" for name in names]
 
 
 def example_image(side: int = 64) -> bytes:

@@ -1,7 +1,5 @@
 """Versions trained on phantoms: for trying things out; they never replace a model of real scans."""
 
-from pathlib import Path
-
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
@@ -9,7 +7,7 @@ from mlflow.entities.model_registry import ModelVersion
 from xray import config
 from xray.config import Workspace
 from xray.data.catalog import Catalog
-from xray.data.sources.phantoms import has_phantoms
+from xray.data.phantoms.write_phantoms import has_phantoms
 
 TAG = "xray.phantoms"
 """Of a version: whether it learnt from phantoms, `true` or `false`; missing where it is older than the tag."""
@@ -17,7 +15,7 @@ TAG = "xray.phantoms"
 
 def phantom_tag(catalog: Catalog) -> dict[str, str]:
     """Give the tag of a version that learnt from a catalog."""
-    return {TAG: str(has_phantoms(catalog.rows()["image_id"])).lower()}
+    return {TAG: str(has_phantoms(catalog.rows())).lower()}
 
 
 def is_of_phantoms(version: ModelVersion, workspace: Workspace) -> bool:
@@ -25,7 +23,7 @@ def is_of_phantoms(version: ModelVersion, workspace: Workspace) -> bool:
     if TAG in version.tags:
         return bool(version.tags[TAG] == "true")
     path = workspace.prepared / version.tags.get("catalog", "") / "catalog.parquet"
-    return path.is_file() and has_phantoms(_image_ids(path))
+    return path.is_file() and has_phantoms(pd.read_parquet(path, columns=["image_id", "source"]))
 
 
 def real_ones(client: MlflowClient, model_name: str, workspace: Workspace) -> list[str]:
@@ -55,7 +53,7 @@ def without_alias(
     Raises:
         MlflowException: The store cannot be reached.
     """
-    real = real_ones(client, registry.model_name, workspace) if has_phantoms(catalog.rows()["image_id"]) else []
+    real = real_ones(client, registry.model_name, workspace) if has_phantoms(catalog.rows()) else []
     if not real:
         return registry, ""
     words = (
@@ -63,7 +61,3 @@ def without_alias(
         "give phantoms their own model name with --set registry.model_name=NAME"
     )
     return registry.model_copy(update={"challenger": False}), words
-
-
-def _image_ids(path: Path) -> list[str]:
-    return [str(name) for name in pd.read_parquet(path, columns=["image_id"])["image_id"]]

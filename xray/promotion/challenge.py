@@ -16,6 +16,7 @@ from mlflow.exceptions import MlflowException
 from xray import config
 from xray.config import Workspace
 from xray.data.catalog import Catalog
+from xray.data.privacy import paths_of
 from xray.data.verify_scans import verified_files
 from xray.errors import DamagedError, EvaluationError, RegistryError
 from xray.evaluation.metrics.bootstrap import flat_estimates
@@ -192,7 +193,8 @@ def _scans(
             f"{workspace.prepared / run.data.tags['catalog']}"
         )
     try:
-        return catalog.rows(policy.scans)[COLUMNS], data or catalog.data
+        rows = catalog.rows(policy.scans)[COLUMNS]
+        return rows.assign(path=paths_of(rows["path"], workspace)), data or catalog.data
     except DamagedError as damage:
         raise DamagedError(damage.path, f"{damage.reason}; xray run creates the catalog again") from damage
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from xray.config import Config, Registry, digest_of
+from xray.data.audit import left_out
 from xray.data.catalog import Catalog
 from xray.data.store.fill_pixel_store import PixelStore
 from xray.errors import RegistryUnavailable
@@ -39,6 +40,8 @@ class Recorded:
         registered: The version in the registry.
         evaluated: The evaluation it holds.
         page: The run's page in MLflow's UI; None where no server keeps the store.
+        left_out: What was left out of the data set, in one line; empty where nothing was.
+        limits: What the data set's split cannot promise, in one line; empty where there is nothing to say.
     """
 
     run_id: str
@@ -46,6 +49,8 @@ class Recorded:
     registered: Registered
     evaluated: Evaluated
     page: str | None
+    left_out: str
+    limits: str
 
     def markdown(self) -> str:
         """Say where to find the run, for Prefect's UI."""
@@ -149,7 +154,8 @@ def record(trained: Trained, evaluated: Evaluated, catalog: Catalog, config: Con
     tracker.finish()
     experiment = client.get_run(run_id).info.experiment_id
     page = run_page(tracker.store.uri, experiment, run_id) if tracker.store.is_server else None
-    return Recorded(run_id, experiment, registered, evaluated, page)
+    gone, limits = left_out(catalog.rejects()["reason"]), "; ".join(catalog.findings().get("limits", ()))
+    return Recorded(run_id, experiment, registered, evaluated, page, gone, limits)
 
 
 def complete(tracker: Tracker, trained: Trained, evaluated: Evaluated, catalog: Catalog, config: Config) -> RunReport:

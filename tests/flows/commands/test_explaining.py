@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.flows.test_cli import Answer, called
 from xray.config import Images, Model
-from xray.data.sources.phantoms import write_phantoms
+from xray.data.phantoms.write_phantoms import write_phantoms
 from xray.evaluation.decision.rule import DecisionRule
 from xray.evaluation.reporting.model_card import SAFETY
 from xray.models.package import Settings, save

@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from xray.data.catalog import COLUMNS, REJECT_COLUMNS, Catalog, write_catalog
+from xray.data.catalog import COLUMNS, Catalog, write_catalog
+from xray.data.sources.metadata import REJECT_COLUMNS
 from xray.errors import DamagedError
 from xray.files.artifact_folder import digests_of
 

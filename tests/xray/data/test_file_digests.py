@@ -60,11 +60,23 @@ def test_a_thread_is_handed_a_chunk_of_files(folder: Path, index: Path, monkeypa
     assert sorted(handed) == [1, CHUNK]
 
 
-def test_an_unchanged_file_is_not_read_again(folder: Path, index: Path) -> None:
+def test_an_unchanged_file_is_not_read_again(folder: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = file_digests(folder, ["train/a"], index)
-    (folder / "train" / "a").write_bytes(b"xyz")
-    os.utime(folder / "train" / "a", (LONG_AGO, LONG_AGO))
+    monkeypatch.setattr(digests, "stream_sha256", lambda file: pytest.fail("it was read"))
     assert file_digests(folder, ["train/a"], index) == first
+
+
+def test_names_that_were_swapped_and_times_that_were_set_back_are_noticed(folder: Path, index: Path) -> None:
+    first = file_digests(folder, ["train/a", "train/b"], index)
+    a, b, c = (folder / "train" / name for name in "abc")
+    a.rename(c)
+    b.rename(a)
+    c.rename(b)
+    second = file_digests(folder, ["train/a", "train/b"], index)
+    assert second == {"train/a": first["train/b"], "train/b": first["train/a"]}
+    a.write_bytes(b"xyz")
+    os.utime(a, (LONG_AGO, LONG_AGO))
+    assert file_digests(folder, ["train/a"], index) == {"train/a": hashlib.sha256(b"xyz").hexdigest()}
 
 
 @pytest.mark.parametrize(("content", "when"), [(b"xyz", LONG_AGO + 1), (b"longer", LONG_AGO)])

@@ -17,7 +17,7 @@ def three(config: Config, **split: int) -> Config:
 @pytest.fixture(scope="module")
 def cleaned(prepared: Learned) -> Cleaned:
     (folder,) = prepared.workspace.cleaned.iterdir()
-    return Cleaned(folder, folder.name, prepared.catalog.data, 240, reused=True)
+    return Cleaned(folder, folder.name, prepared.catalog.data, 240, private=False, reused=True)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from mlflow.pyfunc import scoring_server
 
 from xray import config
 from xray.data.decoding.image_decoder import normalize
-from xray.data.sources.phantoms import write_phantoms
+from xray.data.phantoms.write_phantoms import write_phantoms
 from xray.evaluation.decision.rule import DecisionRule
 from xray.models.package import Settings, example_image, pinned_requirements, save
 from xray.models.pyfunc import COLUMNS

@@ -50,7 +50,7 @@ def config(prepared: Learned) -> Config:
 
 def cut_phantoms(prepared: Learned, config: Config, seeds: int = 1) -> list[Fold]:
     (folder,) = prepared.workspace.cleaned.iterdir()
-    cleaned = Cleaned(folder, folder.name, prepared.catalog.data, 240, reused=True)
+    cleaned = Cleaned(folder, folder.name, prepared.catalog.data, 240, private=False, reused=True)
     return cut(cleaned, prepared.store, config, prepared.workspace, seeds)
 
 

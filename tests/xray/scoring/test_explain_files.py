@@ -14,7 +14,7 @@ import pytest
 from xray import config
 from xray.config import Workspace
 from xray.data.decoding.image_decoder import normalize
-from xray.data.sources.phantoms import write_phantoms
+from xray.data.phantoms.write_phantoms import write_phantoms
 from xray.errors import ImageError, RegistryError
 from xray.evaluation.decision.rule import DecisionRule
 from xray.evaluation.inspection.saliency import pneumonia_maps

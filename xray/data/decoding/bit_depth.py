@@ -8,9 +8,11 @@ from PIL import ImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
+from xray.data.decoding.sample_range import robust_range, stretched
 from xray.errors import ImageError
 
-_TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_TOP = 258, 262, 281
+_TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_TOP, _TIFF_FORMAT = 258, 262, 281, 339
+_SIGNED = 2
 _WHITE_IS_ZERO = 0
 _BLOCK_ROWS = 256
 
@@ -31,18 +33,58 @@ def to_eight_bits(image: ImageFile.ImageFile, data: bytes) -> tuple[NDArray[np.u
     Raises:
         ImageError: No sample is a finite number (`unreadable`).
     """
-    samples = np.asarray(image)
-    finite = samples[np.isfinite(samples)] if samples.dtype.kind == "f" else samples
+    samples = _as_declared(np.asarray(image), image)
+    finite = samples[np.isfinite(samples)] if samples.dtype.kind == "f" else samples.ravel()
     if finite.size == 0:
         raise ImageError("unreadable", "a scan must have finite samples. Received: none")
-    low, high = float(finite.min()), float(finite.max())
-    scaling = f"own range {low:.6g}-{high:.6g}"
-    top = _declared_top(image, data, high) if low >= 0 else None
-    if top is not None:
-        low, high, scaling = 0.0, float(top), f"declared 0-{top}"
-    pixels = _stretched(samples, low, high)
     inverted = isinstance(image, TiffImageFile) and image.tag_v2.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO
-    return (255 - pixels if inverted else pixels), scaling
+    values, counts = _counted(finite)
+    top = _declared_top(image, data, float(values[-1])) if values[0] >= 0 else None
+    if top is not None:
+        pixels = _stretched(samples, 0.0, float(top))
+        return (255 - pixels if inverted else pixels), f"declared 0-{top}"
+    low, high, padding = robust_range(values, counts)
+    pixels = _stretched(samples, low, high)
+    pixels = 255 - pixels if inverted else pixels
+    pixels[np.isin(samples, values[padding])] = 0
+    return pixels, f"own range {low:.6g}-{high:.6g}"
+
+
+def require_high_bytes(image: ImageFile.ImageFile) -> None:
+    """Refuse a picture of several 16-bit channels that leaves the upper half of its values empty.
+
+    Pillow gives the high byte of such samples alone. 12-bit values, kept as they are, would come out nearly black.
+
+    Args:
+        image: Loaded, with 8 bits a sample left.
+
+    Raises:
+        ImageError: No sample is above half of the range (`unsupported`).
+    """
+    bands = [band for band in image.getbands() if band != "A"]
+    brightest = max(int(np.asarray(image.getchannel(band)).max()) for band in bands)
+    if brightest < 2**7:
+        raise ImageError(
+            "unsupported",
+            "a 16-bit scan of several channels must use its whole range; one gray channel may use less. "
+            f"Received: values up to {(brightest + 1) * 256 - 1:,} of 65,535",
+        )
+
+
+def _as_declared(samples: NDArray[Any], image: ImageFile.ImageFile) -> NDArray[Any]:
+    """Read a TIFF's 32-bit samples as unsigned where the file says so; Pillow takes all of them as signed."""
+    signed = _first(image.tag_v2.get(_TIFF_FORMAT)) == _SIGNED if isinstance(image, TiffImageFile) else True
+    return samples if signed or samples.dtype != np.int32 else samples.view(np.uint32)
+
+
+def _counted(samples: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Count how often each value occurs: the values ascending."""
+    if samples.dtype == np.uint16:
+        counts = np.bincount(samples, minlength=1)
+        there = np.flatnonzero(counts)
+        return there.astype(np.float64), counts[there]
+    values, found = np.unique(samples, return_counts=True)
+    return values.astype(np.float64), found.astype(np.int64)
 
 
 def bits_a_sample(image: ImageFile.ImageFile, data: bytes) -> int:
@@ -55,13 +97,11 @@ def bits_a_sample(image: ImageFile.ImageFile, data: bytes) -> int:
 
 
 def _stretched(samples: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
-    factor = 255.0 / (high - low) if high > low else 0.0
     pixels = np.empty(samples.shape, np.uint8)
     # In blocks, because float64 samples of a whole large scan take eight times its pixels.
     for start in range(0, len(samples), _BLOCK_ROWS):
         block = samples[start : start + _BLOCK_ROWS].astype(np.float64)
-        block = np.nan_to_num(block, nan=low, posinf=high, neginf=low)
-        pixels[start : start + _BLOCK_ROWS] = np.rint(np.clip((block - low) * factor, 0, 255))
+        pixels[start : start + _BLOCK_ROWS] = stretched(block, low, high)
     return pixels
 
 

@@ -18,6 +18,7 @@ from io import BytesIO
 from typing import Any, Literal
 
 import numpy as np
+import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -25,23 +26,30 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from xray import config
-from xray.data.decoding import bit_depth, decode_limits
+from xray.data.decoding import bit_depth, damage, decode_limits
+from xray.data.decoding.dicom_decoder import decode_dicom, is_dicom
 from xray.data.decoding.memory_budget import MemoryBudget
 from xray.data.decoding.resize import fit, least_size
 from xray.data.decoding.scan_files import refused
 from xray.errors import ImageError
 
-NORMALIZER_VERSION = 2
+NORMALIZER_VERSION = 3
 """Raised with every change that can change a stored pixel, its digest or a rejection; a tighter bound on what no
 scanner writes is none: docs/decisions/0013-bounds.md."""
 
-REASONS = ("not-an-image", "unreadable", "too-small", "too-large")
+REASONS = ("not-an-image", "unreadable", "too-small", "too-large", "unsupported", "blank")
 """Every `ImageError.reason`."""
 
 MIN_SIDE = 32
 """Fewest pixels on a scan's shorter side: as few as a normalized scan may have."""
 
+LEAST_CONTRAST = 8
+"""Gray levels between the darkest and the brightest hundredth of a scan, at least; what has fewer shows nothing."""
+
 MAX_PIXELS = decode_limits.MOST_PIXELS
+
+_DICOM_TIMES = 8
+"""Bytes that decoding a DICOM file takes, for each of the file's: a guess for packed pixels, too much for others."""
 
 AT_A_TIME = 2**30
 """Bytes that the threads of a process take for decoding at a time."""
@@ -67,8 +75,6 @@ _UPRIGHT: dict[Any, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     8: np.rot90,
 }
 _TURNED = (5, 6, 7, 8)
-
-_PNG_END = b"IEND\xaeB`\x82"
 
 _filters = threading.Lock()
 _room = MemoryBudget(AT_A_TIME)
@@ -115,11 +121,11 @@ def decode(data: bytes, images: config.Images | None = None) -> Decoded:
     """Read an image file as 8-bit gray, upright.
 
     A JPEG's luminance is taken as it lies in the file. Samples of more than 8 bits are scaled by the depth that a PNG
-    (sBIT) or a TIFF (MaxSampleValue, or BitsPerSample under 16) declares, else by the scan's own darkest and
-    brightest sample: 16 bits are what a 12-bit scan is kept in, so they declare nothing.
+    (sBIT) or a TIFF (MaxSampleValue, or BitsPerSample under 16) declares, else by the range of the scan's own samples:
+    16 bits are what a 12-bit scan is kept in, so they declare nothing. A DICOM file says itself how it is shown.
 
     Args:
-        data: A JPEG, PNG or TIFF file's bytes; the file's name plays no part.
+        data: A JPEG, PNG, TIFF or DICOM file's bytes; the file's name plays no part.
         images: What the scan is for: a JPEG is reduced while it is decoded, as far as `least_size` allows. None
             gives every scan at full size.
 
@@ -127,6 +133,8 @@ def decode(data: bytes, images: config.Images | None = None) -> Decoded:
         ImageError: No usable scan; the reason is one of `REASONS`.
     """
     try:
+        if is_dicom(data):
+            return _dicom(data)
         image = _open(data)
         width, height = image.size
         _check_size(width, height)
@@ -136,8 +144,7 @@ def decode(data: bytes, images: config.Images | None = None) -> Decoded:
         with _room.lent(_bytes_to_decode(image, width * height)):
             # Pillow turns a TIFF upright while loading it, and reads its tags again to do so.
             with _without_warnings() if isinstance(image, TiffImageFile) else nullcontext():
-                image.load()
-            pixels, scaling = _gray(image, data)
+                pixels, scaling = _pixels(image, data)
             orientation = _orientation(image)
             pixels = np.ascontiguousarray(_UPRIGHT.get(orientation, np.asarray)(pixels))
     except ImageError:
@@ -152,6 +159,14 @@ def decode(data: bytes, images: config.Images | None = None) -> Decoded:
     return Decoded(pixels, width, height, scaling)
 
 
+def _dicom(data: bytes) -> Decoded:
+    with _room.lent(_DICOM_TIMES * len(data)):
+        pixels, scaling = decode_dicom(data)
+    height, width = pixels.shape
+    _check_size(width, height)
+    return Decoded(pixels, width, height, scaling)
+
+
 def normalize(data: bytes, images: config.Images) -> Normalized:
     """Make an image file's bytes into the pixels that are stored, trained on and scored.
 
@@ -159,13 +174,14 @@ def normalize(data: bytes, images: config.Images) -> Normalized:
     centres the scan on black.
 
     Args:
-        data: A JPEG, PNG or TIFF file's bytes.
+        data: A JPEG, PNG, TIFF or DICOM file's bytes.
         images: The size and the fit.
 
     Raises:
         ImageError: No usable scan; the reason is one of `REASONS`.
     """
     scan = decode(data, images)
+    _check_contrast(scan.pixels)
     digest = hashlib.sha256(f"{scan.width}x{scan.height}:".encode())
     digest.update(scan.pixels.data)
     pixels = fit(scan.pixels, (scan.width, scan.height), images)
@@ -186,14 +202,14 @@ def _open(data: bytes) -> ImageFile.ImageFile:
             with _without_warnings():
                 return reader(BytesIO(data))
     seen = f"{len(data)} bytes that begin with {data[:16]!r}" if data else "an empty file"
-    raise ImageError("not-an-image", f"a scan must be a JPEG, PNG or TIFF file. Received: {seen}")
+    raise ImageError("not-an-image", f"a scan must be a JPEG, PNG, TIFF or DICOM file. Received: {seen}")
 
 
 def _check_whole(data: bytes) -> None:
-    """Refuse a PNG without its end, and a TIFF with half a directory: Pillow reads both when the pixels are there."""
+    """Refuse a damaged PNG, and a TIFF with half a directory: Pillow reads both when the pixels are there."""
     whole = True
     if data.startswith(b"\x89PNG"):
-        whole = _PNG_END in data
+        damage.check_png(data)
     elif data.startswith((b"II*\0", b"MM\0*")):
         order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
         directory = int.from_bytes(data[4:8], order)
@@ -213,6 +229,40 @@ def _check_size(width: int, height: int) -> None:
         raise ImageError("too-large", f"a scan must have at most {MAX_PIXELS:,} pixels. Received: {width} x {height}")
 
 
+def _check_contrast(pixels: NDArray[np.uint8]) -> None:
+    """Refuse what shows nothing: a black, white or gray picture, an empty first page, transparency all over."""
+    cumulated = np.cumsum(np.bincount(pixels.ravel(), minlength=256))
+    dark, bright = np.searchsorted(cumulated, (0.01 * cumulated[-1], 0.99 * cumulated[-1]))
+    if bright - dark < LEAST_CONTRAST:
+        raise ImageError(
+            "blank", f"a scan must have at least {LEAST_CONTRAST} levels of gray. Received: {dark} to {bright} of 255"
+        )
+
+
+def _pixels(image: ImageFile.ImageFile, data: bytes) -> tuple[NDArray[np.uint8], str]:
+    """Decode what was opened, as gray."""
+    if isinstance(image, JpegImageFile) and image.layers in (1, 3):
+        width, height = image.size
+        # Not Pillow, which keeps libjpeg's warnings of damage to itself; the pixels are the same.
+        with _damage_told():
+            gray = simplejpeg.decode_jpeg(
+                data, "GRAY", fastdct=False, fastupsample=False, min_height=height, min_width=width, strict=True
+            )
+        return gray[:, :, 0], "none"
+    if isinstance(image, TiffImageFile):
+        damage.check_tiff_pieces(image, data)
+    image.load()
+    return _gray(image, data)
+
+
+@contextmanager
+def _damage_told() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise ImageError("unreadable", f"a scan must be undamaged. Received: {_words(error)}") from error
+
+
 def _bytes_to_decode(image: ImageFile.ImageFile, whole: int) -> int:
     """Guess from above what decoding takes: docs/decisions/0013-bounds.md compares it with what was measured."""
     width, height = image.size  # of a JPEG that is reduced, what is left
@@ -226,6 +276,8 @@ def _gray(image: ImageFile.ImageFile, data: bytes) -> tuple[NDArray[np.uint8], s
     if image.mode[0] in "IF":
         return bit_depth.to_eight_bits(image, data)
     scaling = "high byte" if bit_depth.bits_a_sample(image, data) > 8 else "none"
+    if scaling == "high byte":
+        bit_depth.require_high_bytes(image)
     if image.mode == "LAB":
         return np.asarray(image.getchannel(0)), scaling
     if image.mode != "1" and image.has_transparency_data:

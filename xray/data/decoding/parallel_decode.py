@@ -8,6 +8,7 @@ from functools import partial
 
 from xray import config
 from xray.data.decoding import scan_files
+from xray.data.decoding.dicom_decoder import is_dicom, require_pydicom
 from xray.data.decoding.image_decoder import Normalized, normalize
 from xray.errors import ChangedError, DataError, ImageError, by_cause
 from xray.executors import OpenCluster, OrderedMap, Threads
@@ -89,6 +90,8 @@ def _normalize_chunk(folder: DataPath, images: config.Images, scans: Sequence[Sc
 def _normalize_file(path: DataPath, digest: str, images: config.Images) -> Normalized | ImageError:
     try:
         with scan_files.content(path) as data:
+            if is_dicom(data):
+                require_pydicom()  # a scan that only an extra could read is no reject
             if bytes_sha256(data) == digest:
                 return _normalize(data, images)
     except OSError as error:

@@ -1,1 +1,1 @@
-"""Where scans come from: readers of a data set's layout, its download, and phantoms."""
+"""Where scans come from: readers of a data set's layout, and its download."""

@@ -5,18 +5,16 @@ the rows as written are both taken as they are: names are looked up in the listi
 name, however odd, can fail.
 """
 
-import csv
-import difflib
-import io
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import pandas as pd
 import pandera.pandas as pa
 
+from xray.data.sources.dataset_file import Columns, column_in
 from xray.data.sources.file_listing import Listing, list_files, printable, stays_inside
-from xray.data.sources.patient_ids import patient_ids, source_of
-from xray.errors import DataError, S3Error, by_cause
+from xray.data.sources.metadata import MOST_REJECTED, REJECT_COLUMNS, ROW_COLUMNS, Metadata, rejects_table
+from xray.data.sources.table_file import read_table
+from xray.data.sources.words.patient_ids import has_known_names, patient_ids, source_of
+from xray.data.sources.words.patients import column_of_patients, patients_of
+from xray.errors import DataError, S3Error
 from xray.files.s3 import DataPath
 from xray.labels import CAUSE_OF_SUBTYPE, LABELS, NORMAL, PNEUMONIA
 
@@ -25,10 +23,6 @@ SUMMARY_NAME = "Chest_xray_Corona_dataset_Summary.csv"
 NESTED = "Coronahack-Chest-XRay-Dataset"
 CATEGORIES = ["Label", "Label_1_Virus_category", "Label_2_Virus_category"]
 COLUMNS = ["X_ray_image_name", "Dataset_type", *CATEGORIES]
-ROW_COLUMNS = ["image_id", "path", "label", "subtype", "source", "patient_id", "official"]
-REJECT_COLUMNS = ["image_id", "path", "reason", "detail"]
-MOST_REJECTED = 0.05
-"""The share of rows with an unknown label or type from which on the metadata is refused."""
 
 _OFFICIAL = {"train": "train", "test": "test"}
 # The public CSV spells it Pnemonia: corrected here, once.
@@ -56,21 +50,6 @@ LEGAL = pa.DataFrameSchema(
 _REASONS = {"image_id": "no-name", "label": "unknown-label", "official": "unknown-type", "subtype": "unknown-subtype"}
 
 
-@dataclass(frozen=True)
-class Metadata:
-    """What a source says of its scans.
-
-    Attributes:
-        rows: A row a scan whose file exists: image_id, path, label, subtype, source, patient_id, official, all str.
-        rejects: A row a scan or file that is left out: image_id, path, reason, detail, all str.
-        notes: What a person should know, in words: repeated rows, differences from the Summary file.
-    """
-
-    rows: pd.DataFrame
-    rejects: pd.DataFrame
-    notes: list[str]
-
-
 def read_coronahack(folder: DataPath) -> Metadata:
     """Read a folder in CoronaHack's layout.
 
@@ -88,9 +67,7 @@ def read_coronahack(folder: DataPath) -> Metadata:
     """
     if not folder.is_dir():
         raise DataError(f"data folder must be an existing folder. Received: {folder}")
-    table = _read_table(folder / METADATA_NAME, COLUMNS)
-    if table.empty:
-        raise DataError(f"{folder / METADATA_NAME} must contain at least one row. Received: only a header")
+    table = read_table(folder / METADATA_NAME, COLUMNS)
     scans = _find_scans(folder)
     rows, illegal = _legal_rows(table, folder / METADATA_NAME, scans)
     rows, conflicting, repeated = _one_row_per_file(rows)
@@ -106,50 +83,10 @@ def read_coronahack(folder: DataPath) -> Metadata:
         for path, why in sorted((printable(path), why) for path, why in files.unreadable.items() if path not in known)
     ]
     notes = [f"{repeated} rows repeat another row and are kept once"] if repeated else []
-    rejects = pd.DataFrame([*illegal, *conflicting, *missing, *rowless], columns=REJECT_COLUMNS, dtype="str")
+    rows["patient_id"], said = _patients(rows, table)
+    notes += said
+    rejects = rejects_table([*illegal, *conflicting, *missing, *rowless])
     return Metadata(rows[ROW_COLUMNS].reset_index(drop=True), rejects, notes + _summary_notes(table, folder))
-
-
-def _read_table(path: DataPath, columns: Sequence[str]) -> pd.DataFrame:
-    """Read a CSV strictly, all text; the index is the line a row ends on."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError as error:
-        raise DataError(f"data folder must contain {path.name}. Received: {path.parent}") from error
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise DataError(f"{path} must be UTF-8. Received: {error.reason} in line {line}") from error
-    except OSError as error:
-        raise by_cause(DataError, f"{path} must be readable. Received: {error.strerror}", error) from error
-    if not text.strip():
-        raise DataError(f"{path} must be a CSV with a header. Received: an empty file")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    lines: list[int] = []
-    records: list[list[str]] = []
-    try:
-        header = [name.strip() for name in next(reader)]
-        _check_columns(path, header, columns)
-        for record in reader:
-            if record and len(record) != len(header):
-                where = f"{path}, line {reader.line_num}"
-                raise DataError(f"{where} must have {len(header)} fields. Received: {len(record)}")
-            if record:
-                lines.append(reader.line_num)
-                records.append(record)
-    except csv.Error as error:
-        raise DataError(f"{path} must be CSV. Received: {error} in line {reader.line_num}") from error
-    return pd.DataFrame(records, columns=header, index=pd.Index(lines), dtype="str")[list(columns)]
-
-
-def _check_columns(path: DataPath, header: Sequence[str], columns: Sequence[str]) -> None:
-    for column in columns:
-        if header.count(column) > 1:
-            raise DataError(f"{path} must have one column {column}. Received: {header.count(column)}")
-        if column not in header:
-            others = [name for name in header if name and name not in columns]
-            near = difflib.get_close_matches(column, others, n=1)
-            seen = f"{near[0]} (misspelled?)" if near else ", ".join(name for name in header if name)[:200]
-            raise DataError(f"{path} must have the column {column}. Received: {seen}")
 
 
 def _find_scans(folder: DataPath) -> dict[str, str]:
@@ -178,7 +115,6 @@ def _legal_rows(
         for official, name in zip(rows["official"], rows["image_id"], strict=True)
     ]
     rows["source"] = rows["image_id"].map(source_of)
-    rows["patient_id"] = patient_ids(rows["image_id"].tolist(), "merged")
     failures = _failures(rows)
     rejects = [
         {
@@ -196,6 +132,17 @@ def _legal_rows(
             f"Received: {len(rejects)} of {len(rows)}, first {first}"
         )
     return rows.drop(index=list(failures)), rejects
+
+
+def _patients(rows: pd.DataFrame, table: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Take patients from a column where there is one, else by CoronaHack's names or other known ones."""
+    column = column_in(list(table.columns), Columns().patient)
+    if column is not None:
+        return column_of_patients(table.loc[rows.index, column], column)
+    names = rows["image_id"].tolist()
+    if has_known_names(names):
+        return patient_ids(names, "merged"), []
+    return patients_of(names)
 
 
 def _failures(rows: pd.DataFrame) -> dict[int, str]:
@@ -250,7 +197,8 @@ def _summary_notes(table: pd.DataFrame, folder: DataPath) -> list[str]:
     if not path.exists():
         return []
     try:
-        summary = _read_table(path, [*CATEGORIES, "Image_Count"])
+        counted_columns = [*CATEGORIES, "Image_Count"]
+        summary = read_table(path, counted_columns)[counted_columns]
         said = {key: int(count) for *key_words, count in summary.itertuples(index=False) for key in [tuple(key_words)]}
     except S3Error:
         raise

@@ -36,8 +36,9 @@ def list_files(root: DataPath, folders: Iterable[str]) -> Listing:
 
     Args:
         root: The data folder.
-        folders: Posix paths relative to `root`; one that does not exist is left out. A folder may itself be a link
-            to elsewhere: what it holds counts as inside. Links to folders below it are not followed; a server has none.
+        folders: Posix paths relative to `root`, empty for `root` itself; one that does not exist is left out. A folder
+            may itself be a link to elsewhere: what it holds counts as inside. Links to folders below it are not
+            followed; a server has none.
 
     Raises:
         DataError: One of `folders` cannot be listed, or the disk or network fails.
@@ -46,7 +47,8 @@ def list_files(root: DataPath, folders: Iterable[str]) -> Listing:
     listing = Listing()
     for folder in folders:
         if isinstance(root, S3Path):
-            listing.paths.update(f"{folder}/{file.path}" for file in (root / folder).files())
+            place = root / folder if folder else root
+            listing.paths.update(_below(folder, file.path) for file in place.files())
         elif (root / folder).is_dir():
             _list(root, folder, (root.resolve(), (root / folder).resolve()), listing)
     return listing
@@ -90,7 +92,9 @@ def _list(root: Path, top: str, inside: tuple[Path, ...], listing: Listing) -> N
         folder = waiting.pop()
         try:
             with os.scandir(root / folder) as entries:
-                waiting += [f"{folder}/{entry.name}" for entry in entries if _is_folder(entry, folder, inside, listing)]
+                waiting += [
+                    _below(folder, entry.name) for entry in entries if _is_folder(entry, folder, inside, listing)
+                ]
         except OSError as error:
             if folder == top or error.errno not in ITS_OWN:
                 shown = printable(str(root / folder))
@@ -102,7 +106,7 @@ def _list(root: Path, top: str, inside: tuple[Path, ...], listing: Listing) -> N
 
 def _is_folder(entry: os.DirEntry[str], folder: str, inside: tuple[Path, ...], listing: Listing) -> bool:
     """Say whether an entry is a folder to go on with, and enter it in the listing where it is none."""
-    path = f"{folder}/{entry.name}"
+    path = _below(folder, entry.name)
     try:
         if entry.is_symlink() and not _leads_inside(entry.path, inside):
             listing.leaving.add(path)
@@ -119,6 +123,10 @@ def _is_folder(entry: os.DirEntry[str], folder: str, inside: tuple[Path, ...], l
             raise
         listing.unreadable[path] = f"the file cannot be read: {error.strerror}"
     return False
+
+
+def _below(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
 
 
 def _leads_inside(link: str, inside: tuple[Path, ...]) -> bool:

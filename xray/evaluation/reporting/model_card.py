@@ -12,10 +12,17 @@ SAFETY = "It supports a doctor's judgement and never replaces it. It is not a me
 LIMITS = (
     "A probability is this model's score on scans like those it was trained on; it is not a diagnosis.",
     "Scans of other machines, ages, countries or file formats may score differently; nothing here measures that.",
+)
+"""What holds for every model of this pipeline."""
+
+CORONAHACK_LIMITS = (
     "All COVID-19 and other foreign-source scans are pneumonia, so the model may have learned their source.",
     "Patients are known only from file names; the official split may have the same patient on both sides.",
 )
-"""What holds for every model of this pipeline."""
+"""What holds besides for a model that has learned from CoronaHack."""
+
+PERSONAL = ("age", "sex", "view", "site")
+"""What a data set may say of a scan that a figure may depend on."""
 
 Figure = tuple[float | None, float | None, float | None]
 """A value with the low and high end of its interval; None where there was nothing to measure."""
@@ -35,6 +42,7 @@ class CardFacts:
         figures: Figures on TEST by name, each with its 95 % interval.
         findings: What was seen on looking into it, a sentence each by topic.
         limits: Limits of this very run, before those of every model.
+        known: Which of `PERSONAL` the data set says.
     """
 
     name: str
@@ -46,6 +54,7 @@ class CardFacts:
     figures: Mapping[str, Figure]
     findings: Mapping[str, str] = field(default_factory=dict)
     limits: Sequence[str] = ()
+    known: Sequence[str] = ()
 
 
 def model_card(facts: CardFacts) -> str:
@@ -59,8 +68,7 @@ def model_card(facts: CardFacts) -> str:
         "## Model details\n\n" + _bullets(f"{name}: {value}" for name, value in details.items()),
         "## Intended use\n\nTelling pneumonia from normal on frontal chest X-rays, for teaching, research and as a "
         f"second look. {SAFETY}",
-        "## Factors\n\nBacterial and viral pneumonia have their own sensitivity. Age, sex, machine and hospital "
-        "are not known for these scans.",
+        f"## Factors\n\nBacterial and viral pneumonia have their own sensitivity. {_personal(facts.known)}",
         "## Metrics\n\n" + _bullets(rules),
         "## Data\n\n" + Table(("scans", "number"), counts).markdown(),
         "## Quantitative analyses\n\n" + "\n\n".join(filter(None, [_figures(facts.figures), findings])),
@@ -68,6 +76,12 @@ def model_card(facts: CardFacts) -> str:
         "about a person may be based on this model alone.",
         "## Caveats and limits\n\n" + _bullets((*facts.limits, *LIMITS)),
     ]) + "\n"  # fmt: skip
+
+
+def _personal(known: Sequence[str]) -> str:
+    unknown = " and ".join(name for name in PERSONAL if name not in known)
+    said = f"The data set says {' and '.join(known)} of its scans. " if known else ""
+    return f"{said}Nothing is known of {unknown or 'the machine'}."
 
 
 def _figures(figures: Mapping[str, Figure]) -> str:

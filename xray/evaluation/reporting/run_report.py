@@ -8,7 +8,8 @@ from typing import Any
 from xray.config import Config
 from xray.data.audit import lines
 from xray.data.catalog import Catalog
-from xray.data.sources.phantoms import has_phantoms
+from xray.data.phantoms.write_phantoms import has_phantoms
+from xray.data.sources.words.patient_ids import SOURCES
 from xray.evaluation.decision.operating_targets import operating_targets
 from xray.evaluation.evaluate import Evaluated
 from xray.evaluation.inspection.inspect import Inspected
@@ -16,7 +17,15 @@ from xray.evaluation.metrics import names
 from xray.evaluation.metrics.split_metrics import COLUMNS
 from xray.evaluation.reporting.at_a_glance import answers, headlines, points
 from xray.evaluation.reporting.captions import plot_with_caption
-from xray.evaluation.reporting.model_card import LIMITS, SAFETY, CardFacts, Figure, model_card
+from xray.evaluation.reporting.model_card import (
+    CORONAHACK_LIMITS,
+    LIMITS,
+    PERSONAL,
+    SAFETY,
+    CardFacts,
+    Figure,
+    model_card,
+)
 from xray.evaluation.reporting.page import Link, Page, Part, Picture, Point
 from xray.table import Table
 from xray.training.fit import Trained
@@ -129,7 +138,8 @@ class RunReport:
             rules=self._rules(),
             figures={name: _figure(metrics, name) for name in HEADLINE},
             findings=self._findings(),
-            limits=[*([PHANTOMS] if self._phantoms else []), *self._against()],
+            limits=[*([PHANTOMS] if self._phantoms else []), *self._against(), *self._limits_of_the_data()],
+            known=[name for name in PERSONAL if name in self.catalog.rows()],
         )
 
     def page(self, origin: Origin) -> Page:
@@ -161,7 +171,7 @@ class RunReport:
                 ),
                 Part("Training and data", [], self._audit(), self._plots(LEARNT)),
             ],
-            limits=list(LIMITS),
+            limits=[*self._limits_of_the_data(), *LIMITS],
             facts={**about, **self._details()},
         )
 
@@ -175,7 +185,12 @@ class RunReport:
 
     @property
     def _phantoms(self) -> bool:
-        return has_phantoms(self.catalog.rows()["image_id"])
+        return has_phantoms(self.catalog.rows())
+
+    def _limits_of_the_data(self) -> list[str]:
+        own = [f"{limit}." for limit in self.catalog.findings().get("limits", ())]
+        coronahack = set(self.catalog.rows()["source"]) <= set(SOURCES)
+        return [*own, *(CORONAHACK_LIMITS if coronahack else ())]
 
     def _about(self, origin: Origin) -> dict[str, str | Link]:
         run = origin.run_id

@@ -21,7 +21,7 @@ from PIL import Image, ImageFile
 from xray.config import Images
 from xray.data.decoding.image_decoder import MAX_PIXELS, MIN_SIDE, REASONS, decode, normalize, normalizer_digest
 from xray.data.decoding.resize import fit
-from xray.data.sources.phantom_drawing import draw_chest
+from xray.data.phantoms.drawing import draw_chest
 from xray.errors import ImageError
 
 RAMP = np.arange(32 * 48, dtype=np.uint32).reshape(32, 48)
@@ -116,9 +116,9 @@ class TestEightBitScans:
 class TestDeepScans:
     def test_a_png_that_declares_nothing_is_stretched_over_its_own_range(self) -> None:
         samples = np.full((32, 32), 1000, np.uint16)
-        samples[0, :3] = 500, 1500, 750
+        samples[0], samples[1], samples[2] = 500, 1500, 750
         scan = decode(saved(samples, "PNG"))
-        assert scan.pixels[0, :4].tolist() == [0, 255, 64, 128]  # 63.75 and 127.5, to the nearest even
+        assert scan.pixels[:4, 0].tolist() == [0, 255, 64, 128]  # 63.75 and 127.5, to the nearest even
         assert scan.scaling == "own range 500-1500"
 
     def test_a_png_may_declare_12_bits_and_hold_them_as_they_are(self) -> None:
@@ -171,7 +171,7 @@ class TestDeepScans:
     @pytest.mark.parametrize("order", ["<u2", ">u2"])
     def test_either_byte_order_is_read(self, order: str) -> None:
         samples = (RAMP * 40).astype(order)
-        assert decode(saved(Image.fromarray(samples), "TIFF")).scaling == "own range 0-61400"
+        assert decode(saved(Image.fromarray(samples), "TIFF")).scaling == "own range 40-61360"
 
     def test_floats_are_stretched_and_no_number_is_black(self) -> None:
         samples = np.full((32, 32), 0.5, np.float32)
@@ -180,6 +180,84 @@ class TestDeepScans:
 
     def test_a_scan_of_one_sample_is_black(self) -> None:
         assert (decode(saved(np.full((32, 32), 777, np.uint16), "PNG")).pixels == 0).all()
+
+
+CASES = Path(__file__).parents[5] / "shared" / "cases"
+
+
+class TestOneScanInEveryContainer:
+    """12 bits kept in 16: a hot pixel, padding and several channels change nothing that is scored, or are refused."""
+
+    def case(self, name: str) -> bytes:
+        path = CASES / name
+        if not path.is_file():
+            pytest.skip(f"the small cases are not there: {CASES}")
+        return path.read_bytes()
+
+    @pytest.mark.parametrize("name", ["g16_12bit_hotpixel.png", "g16_12bit_padding65535.png"])
+    def test_an_end_value_far_from_all_others_is_no_part_of_the_range(self, name: str) -> None:
+        whole, spoilt = decode(self.case("g16_12bit.png")), decode(self.case(name))
+        middle = np.s_[:, whole.width // 4 : -whole.width // 4]
+        assert np.abs(whole.pixels[middle].astype(int) - spoilt.pixels[middle]).max() <= 2
+        assert spoilt.scaling.startswith("own range")
+
+    def test_padding_is_black(self) -> None:
+        samples = (RAMP * 2 + 100).astype(np.uint16)
+        samples[:, :5] = 65535
+        assert (decode(saved(samples, "PNG")).pixels[:, :5] == 0).all()
+
+    def test_12_bits_in_several_channels_of_16_are_refused_and_not_shown_black(self) -> None:
+        with pytest.raises(ImageError, match="unsupported: a 16-bit scan of several channels must use its whole range"):
+            decode(self.case("rgb16_12bit.png"))
+
+    @pytest.mark.parametrize("name", ["black.png"])
+    def test_a_picture_that_shows_nothing_is_blank(self, name: str) -> None:
+        with pytest.raises(ImageError, match="blank: a scan must have at least 8 levels of gray"):
+            normalize(self.case(name), Images())
+
+    @pytest.mark.parametrize("picture", [Image.new("L", (64, 64), 255), Image.new("RGBA", (64, 64), (9, 99, 200, 0))])
+    def test_white_and_transparent_pictures_are_blank(self, picture: Image.Image) -> None:
+        with pytest.raises(ImageError, match="blank"):
+            normalize(saved(picture, "PNG"), Images())
+
+
+class TestDamage:
+    """What a decoder would pass over in silence is told."""
+
+    CHEST = saved(draw_chest("viral", (0, 1), (0, 1), (224, 224)), "JPEG", quality=90)
+
+    def test_bytes_that_a_jpeg_has_lost_are_noticed(self) -> None:
+        for start in range(800, len(self.CHEST) - 700, 300):
+            with pytest.raises(ImageError, match="unreadable: a scan must be undamaged"):
+                decode(self.CHEST[:start] + self.CHEST[start + 512 :])
+
+    def test_a_jpeg_that_ends_early_but_says_so_is_damaged(self) -> None:
+        with pytest.raises(ImageError, match="undamaged. Received: Corrupt JPEG data"):
+            decode(self.CHEST[: len(self.CHEST) // 2] + b"\xff\xd9")
+
+    def test_a_wrong_check_sum_of_a_png_is_noticed(self) -> None:
+        data = bytearray(saved(GRAY, "PNG"))
+        data[data.index(b"IDAT") + 20] ^= 1
+        with pytest.raises(ImageError, match="undamaged. Received: a wrong CRC in IDAT"):
+            decode(bytes(data))
+
+    @pytest.mark.parametrize("length", [0, 1])
+    def test_a_strip_of_a_tiff_without_data_is_noticed(self, length: int) -> None:
+        data = tiff(GRAY.tobytes(), (48, 32), 8)
+        entry = struct.pack("<HHI", 279, 4, 1)
+        place = data.index(entry) + len(entry)
+        start = struct.pack("<HHI", 273, 4, 1)
+        broken = data[:place] + struct.pack("<I", 0) + data[place + 4 :]
+        if length:
+            place = data.index(start) + len(start)
+            broken = data[:place] + struct.pack("<I", len(data) + 9) + data[place + 4 :]
+        with pytest.raises(ImageError, match="unreadable: a scan must be undamaged. Received: no data for piece 1"):
+            decode(broken)
+
+    def test_unsigned_32_bit_samples_of_a_tiff_are_no_negative_ones(self) -> None:
+        samples = np.linspace(2**31 - 1000, 2**31 + 1000, 32 * 48).reshape(32, 48).astype("<u4")
+        pixels = decode(tiff(samples.tobytes(), (48, 32), 32)).pixels
+        assert (np.diff(pixels.ravel().astype(int)) >= 0).all()
 
 
 class TestOrientation:
@@ -218,7 +296,7 @@ class TestOrientation:
 
 class TestFit:
     def test_stretch_fills_the_size(self) -> None:
-        pixels = normalize(saved(np.full((32, 64), 200, np.uint8), "PNG"), Images(height=40, width=50)).pixels
+        pixels = fit(np.full((32, 64), 200, np.uint8), (64, 32), Images(height=40, width=50))
         assert pixels.shape == (40, 50)
         assert (pixels == 200).all()
 
@@ -231,7 +309,7 @@ class TestFit:
         expected = np.zeros((64, 64), np.uint8)
         expected[rows[0] : rows[1], columns[0] : columns[1]] = 200
         images = Images(height=64, width=64, fit="pad")
-        np.testing.assert_array_equal(normalize(saved(np.full(shape, 200, np.uint8), "PNG"), images).pixels, expected)
+        np.testing.assert_array_equal(fit(np.full(shape, 200, np.uint8), shape[::-1], images), expected)
 
     def test_shrinking_averages(self) -> None:
         chequers = (np.indices((512, 512)).sum(axis=0) % 2 * 255).astype(np.uint8)
@@ -324,7 +402,7 @@ class TestDigests:
         assert len(digests) == 1
 
     def test_the_shape_counts(self) -> None:
-        wide, tall = (saved(np.zeros(shape, np.uint8), "PNG") for shape in [(32, 64), (64, 32)])
+        wide, tall = (saved(np.resize(GRAY, shape), "PNG") for shape in [(32, 64), (64, 32)])
         assert normalize(wide, Images()).pixels_sha256 != normalize(tall, Images()).pixels_sha256
 
     def test_one_pixel_counts(self) -> None:

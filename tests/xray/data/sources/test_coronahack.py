@@ -44,16 +44,46 @@ def test_a_row_becomes_a_scan(tmp_path: Path) -> None:
         "0,NORMAL2-IM-0421-0001.jpeg,Normal,TRAIN,,",
         "5,person12_virus_44.jpeg,Pnemonia,TEST,,Virus",
         "9,scan.png,Pnemonia,TRAIN,COVID-19,Virus",
+        "10,person12_bacteria_45.jpeg,Pnemonia,TEST,,bacteria",
     ]
     files = ["train/NORMAL2-IM-0421-0001.jpeg", "test/person12_virus_44.jpeg", "train/scan.png"]
+    files.append("test/person12_bacteria_45.jpeg")
     metadata = read_coronahack(dataset(tmp_path, lines, files))
     assert metadata.rows.to_dict("split")["data"] == [
         ["NORMAL2-IM-0421-0001.jpeg", files[0], "normal", "normal", "NORMAL2", "IM-0421", "train"],
         ["person12_virus_44.jpeg", files[1], "pneumonia", "viral", "person", "person12", "test"],
         ["scan.png", files[2], "pneumonia", "covid-19", "foreign", "scan", "train"],
+        ["person12_bacteria_45.jpeg", files[3], "pneumonia", "bacterial", "person", "person12", "test"],
     ]
     assert metadata.rejects.empty
     assert metadata.notes == []
+
+
+PLAIN_NAMES = [f"a{number}.jpeg" for number in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("names", "patients"),
+    [
+        (["00000013_005.png", "00000013_026.png", "00000017_001.png"], ["00000013", "00000013", "00000017"]),
+        (["BACTERIA-1000000-0001.jpeg", "VIRUS-1000000-0002.jpeg"], ["1000000", "1000000"]),
+        (PLAIN_NAMES, ["", "", "", ""]),
+    ],
+)
+def test_where_only_the_columns_are_coronahacks_no_name_is_a_patient_of_its_own(
+    tmp_path: Path, names: list[str], patients: list[str]
+) -> None:
+    folder = dataset(tmp_path, [normal(name) for name in names], [f"train/{name}" for name in names])
+    assert read_coronahack(folder).rows["patient_id"].tolist() == patients
+
+
+def test_a_column_of_patients_wins_over_the_names(tmp_path: Path) -> None:
+    folder = dataset(tmp_path, [], [f"train/{name}" for name in PLAIN_NAMES])
+    lines = [f"{normal(name)},p{place // 2}" for place, name in enumerate(PLAIN_NAMES)]
+    (folder / METADATA_NAME).write_text("\n".join([f"{HEADER},Patient ID", *lines]))
+    metadata = read_coronahack(folder)
+    assert metadata.rows["patient_id"].tolist() == ["p0", "p0", "p1", "p1"]
+    assert metadata.notes == ["patients by the column Patient ID: 2 of 4 scans"]
 
 
 @pytest.mark.parametrize(

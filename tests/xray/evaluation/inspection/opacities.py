@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xray.config import Images, Model
-from xray.data.sources.phantom_drawing import draw_chest
+from xray.data.phantoms.drawing import draw_chest
 from xray.training.networks.architectures import build
 
 SIDE = 64

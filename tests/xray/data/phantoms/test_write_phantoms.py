@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from xray.data.phantoms.drawing import draw_chest
+from xray.data.phantoms.write_phantoms import write_phantoms
 from xray.data.sources.coronahack import METADATA_NAME, SUMMARY_NAME, read_coronahack
-from xray.data.sources.patient_ids import RULES, patient_ids
-from xray.data.sources.phantom_drawing import draw_chest
-from xray.data.sources.phantoms import write_phantoms
+from xray.data.sources.words.patient_ids import RULES, patient_ids
 from xray.errors import DataError, StoreError
 
 
@@ -128,7 +128,9 @@ def test_a_disk_that_takes_no_more_leaves_nothing_behind(
 
 
 def test_killed_midway_it_is_given_again(tmp_path: Path) -> None:
-    write = "import sys; from pathlib import Path; from xray.data.sources.phantoms import write_phantoms as write; "
+    write = (
+        "import sys; from pathlib import Path; from xray.data.phantoms.write_phantoms import write_phantoms as write; "
+    )
     child = subprocess.Popen([sys.executable, "-c", f"{write}write(Path({str(tmp_path / 'data')!r}), 100_000)"])
     try:
         while not list(tmp_path.glob("data/*/train/*")):

@@ -15,7 +15,11 @@ RULES: tuple[Rule, ...] = ("cause", "person", "merged")
 """From the rule that merges least to the one that merges most: `cause` takes `personN` with its cause for a
 patient and keeps NORMAL2 apart from IM, `person` takes `personN` alone, `merged` also joins NORMAL2 with IM."""
 
-SOURCES = ("IM", "NORMAL2", "person", "foreign")
+FOREIGN = "foreign"
+SOURCES = ("IM", "NORMAL2", "person", FOREIGN)
+
+MOST_FOREIGN = 0.25
+"""The share of other names above which a set only borrows CoronaHack's columns; in the public set it is 1 %."""
 
 _PERSON = re.compile(r"(?P<person>person\d+)_(?P<cause>bacteria|virus)_")
 _SERIES = re.compile(r"(?P<normal2>NORMAL2-)?(?P<series>IM-\d+)-")
@@ -48,6 +52,11 @@ def patient_ids(names: Sequence[str], rule: Rule) -> list[str]:
     return [_patient(name, rule) for name in names]
 
 
+def has_known_names(names: Sequence[str]) -> bool:
+    """Whether the names are CoronaHack's, and not those of another set that borrows its columns."""
+    return sum(source_of(name) == FOREIGN for name in names) <= MOST_FOREIGN * len(names)
+
+
 def source_of(name: str) -> str:
     """Tell the source of a scan by its name: one of `SOURCES`."""
     base = name.rpartition("/")[2]
@@ -55,7 +64,7 @@ def source_of(name: str) -> str:
         return "person"
     series = _SERIES.match(base)
     if series is None:
-        return "foreign"
+        return FOREIGN
     return "NORMAL2" if series["normal2"] else "IM"
 
 

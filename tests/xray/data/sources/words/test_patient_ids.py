@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from xray.data.sources.coronahack import METADATA_NAME
-from xray.data.sources.patient_ids import RULES, Rule, patient_ids, source_of
+from xray.data.sources.words.patient_ids import RULES, Rule, patient_ids, source_of
 
 
 @pytest.mark.parametrize(

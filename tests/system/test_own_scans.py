@@ -1,0 +1,74 @@
+"""Anyone's scans: every layout of docs/your-own-scans.md trains, and a private source's names stay in the home."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.system.conftest import PROJECT
+from tests.system.typed import Documented, Shell, cheap
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(1200)]
+
+PLANTED = (b"PHANTOM-0", b"Phantom^Person", b"IMG000")
+"""People and files of the DICOM phantoms."""
+
+MAY_HOLD_NAMES = ("data/private", "data/cleaned", "data/digests.parquet")
+"""Where the home keeps which file is whose; nothing of it is sent anywhere."""
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory, prefect_url: str) -> Shell:
+    folder = tmp_path_factory.mktemp("own-scans")
+    (folder / "home").mkdir()
+    return Shell(folder / "home", folder / "user", PREFECT_API_URL=prefect_url)
+
+
+def files_with_names(home: Path) -> list[str]:
+    """List the files of a home that hold a planted name, those apart that may, and our own code in kept models."""
+    found = []
+    for path in sorted(home.rglob("*")):
+        name = path.relative_to(home).as_posix()
+        if path.is_file() and not name.startswith(MAY_HOLD_NAMES) and "/code/xray/" not in name:
+            content = path.read_bytes()
+            found += [name for word in PLANTED if word in content]
+    return found
+
+
+def test_every_layout_trains_from_a_documented_command(shell: Shell, documented: Documented) -> None:
+    for shown in documented:
+        if "phantom" in shown.text:
+            documented.run(shell, shown, more="--scans 120 --size 64x64")
+            continue
+        ended = documented.run(shell, shown, more=cheap(shown.text))
+        assert "models:/xray-classifier/" in ended.out
+        assert ("TEST is not official" in ended.out) == ("folders" not in shown.text)
+    home = shell.folder
+    shutil.rmtree(home / "my-films")
+    assert files_with_names(home) == []
+    assert (home / "data" / "private" / "names.parquet").is_file()
+
+
+def test_a_folder_is_described_and_its_first_dataset_toml_is_written(shell: Shell, documented: Documented) -> None:
+    scans = shell.folder / "my-scans"
+    shell("xray phantom my-scans --scans 40 --size 64x64 --layout table")
+    table = (scans / "metadata.csv").read_text().replace("file_name,label", "Bild,Befund")
+    (scans / "metadata.csv").unlink()
+    (scans / "liste.csv").write_text(table)
+    look, write, again = documented
+    first = documented.run(shell, look, code=2)
+    assert "Bild" in first.out
+    assert "the columns of liste.csv must be named" in first.err
+    documented.run(shell, write)
+    assert 'file = "Bild"' in (scans / "dataset.toml").read_text()
+    assert "xray run my-scans" in documented.run(shell, again).out
+
+
+def test_the_adult_scans_train_with_a_dataset_toml_of_two_lines(shell: Shell) -> None:
+    adult = PROJECT.parent / "shared" / "data" / "adult"
+    if not adult.is_dir():
+        pytest.skip(f"the adult scans are not there: {adult}")
+    shutil.copytree(adult, shell.folder / "adult")
+    (shell.folder / "adult" / "dataset.toml").write_text('layout = "nih-chestxray14"\nname = "adult"\n')
+    ended = shell(f"xray run adult --recipe quick {cheap('')}")
+    assert "24 of 120 scans were drawn by patient" in ended.out

@@ -1,0 +1,73 @@
+"""Looking at a folder before anything is read from it."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from xray.data.sources.dataset_file import DATASET_FILE, write_dataset_file
+from xray.data.sources.describe import describe
+from xray.data.sources.read_source import read_source
+from xray.errors import DataError
+
+
+def lay_out(folder: Path, files: list[str]) -> Path:
+    for file in files:
+        path = folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return folder
+
+
+def test_a_table_of_unknown_columns_is_told_by_what_they_hold(tmp_path: Path) -> None:
+    folder = lay_out(tmp_path, ["x/1.png", "x/2.png", "x/3.png"])
+    (folder / "liste.csv").write_text("Bild;Befund;Alter\n1;Pneumonia;40\n2;o.B.;41\n3;o.B.;42\n")
+    found = describe(folder)
+    assert [tuple(row[:2]) for row in found.tables["Columns"].rows] == [
+        ("Bild", "file"),
+        ("Befund", "label"),
+        ("Alter", ""),
+    ]
+    assert found.tables["Words"].rows == [("o.B.", "2", "? unknown-label"), ("Pneumonia", "1", "pneumonia")]
+    assert found.fault == "the columns of liste.csv must be named in a dataset.toml. Received: none"
+    assert tomllib.loads(found.toml) == {
+        "name": "ours",
+        "table": "liste.csv",
+        "columns": {"file": "Bild", "label": "Befund"},
+        "labels": {"normal": [], "pneumonia": ["Pneumonia"], "leave_out": ["o.B."]},
+    }
+
+
+def test_the_first_dataset_toml_is_read_as_it_was_meant_once_it_is_edited(tmp_path: Path) -> None:
+    folder = lay_out(tmp_path, ["x/1.png", "x/2.png", "x/3.png"])
+    (folder / "liste.csv").write_text("Bild;Befund\n1;Pneumonia\n2;o.B.\n3;o.B.\n")
+    write_dataset_file(
+        folder, describe(folder).toml.replace("normal = []", 'normal = ["o.B."]').replace('["o.B."]\n', "[]\n")
+    )
+    with pytest.raises(DataError, match="is written into a folder on disk that has none"):
+        write_dataset_file(folder, "")
+    text = (folder / DATASET_FILE).read_text().replace("normal = []", 'normal = ["o.B."]')
+    (folder / DATASET_FILE).write_text(text)
+    assert read_source(folder).rows["label"].tolist() == ["pneumonia", "normal", "normal"]
+    assert describe(folder).fault == ""
+
+
+def test_folders_are_counted_with_what_they_mean(tmp_path: Path) -> None:
+    found = describe(lay_out(tmp_path, ["train/NORMAL/a.png", "train/PNEUMONIA/b.png", "test/NORMAL/c.png"]))
+    assert set(found.tables["Words"].rows) == {
+        ("train", "2", "train"), ("NORMAL", "2", "normal"), ("PNEUMONIA", "1", "pneumonia"), ("test", "1", "test"),
+    }  # fmt: skip
+    assert ("scans of unknown patient", "3") in found.tables["Read as"].rows
+    assert len(found.tables["Examples"].rows) == 3
+
+
+def test_what_cannot_be_read_is_told_with_why(tmp_path: Path) -> None:
+    found = describe(lay_out(tmp_path, ["cats/a.png"]))
+    assert found.fault.startswith("scans must lie in folders named by class")
+    assert 'leave_out = ["cats"]' in found.toml
+
+
+def test_of_a_public_layout_its_name_is_enough(tmp_path: Path) -> None:
+    folder = lay_out(tmp_path, ["00000001_000.png"])
+    (folder / "list.csv").write_text("Image Index,Finding Labels\n00000001_000.png,No Finding\n")
+    assert describe(folder).toml == 'layout = "nih-chestxray14"\ntable = "list.csv"\n'

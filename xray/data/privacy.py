@@ -1,0 +1,104 @@
+"""Nobody's name leaves: scans and patients of a private source are known by digests outside of the home.
+
+A patient is named by a keyed digest, so that a list of ids does not give the names back. The key lies in the home and
+nowhere else; homes that share what is prepared of a private source need the same key: docs/your-own-scans.md.
+"""
+
+import hashlib
+import hmac
+import os
+import secrets
+
+import pandas as pd
+
+from xray.config import Workspace
+from xray.errors import StoreError, by_cause
+from xray.files.atomic import whole_file
+from xray.files.checked_io import read_parquet, writing
+from xray.files.lock import locked
+
+KEY, NAMES = "patients.key", "names.parquet"
+KEY_BYTES = 32
+DIGITS = 16
+"""Hexadecimal digits of a name: 64 bits."""
+
+
+def hide(rows: pd.DataFrame, rejects: pd.DataFrame, workspace: Workspace) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Name scans by their content and patients by a keyed digest.
+
+    Args:
+        rows: One row a scan, with `image_id, path, patient_id, sha256`, and perhaps `date`. `path` stays.
+        rejects: What was left out: its names go, its reasons stay.
+        workspace: Holds the key, and the table that leads back.
+
+    Raises:
+        StoreError: They cannot be read or written.
+    """
+    key = patient_key(workspace)
+    names = rows["sha256"].str[:DIGITS]
+    hidden = rows.assign(image_id=names, patient_id=[_keyed(key, "patient", each) for each in rows["patient_id"]])
+    gone = [_keyed(key, "file", path) for path in rejects["path"]]
+    remember(dict(zip([*names, *gone], [*rows["path"], *rejects["path"]], strict=True)), workspace)
+    return hidden, rejects.assign(image_id=gone, path=gone, detail="")
+
+
+def patient_key(workspace: Workspace) -> bytes:
+    """Read the home's key, made on first use and readable by its owner alone.
+
+    Raises:
+        StoreError: It cannot be read or written, or is none.
+    """
+    path = workspace.private / KEY
+    with writing(path):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            with locked(path.with_suffix(".lock")):
+                if not path.exists():
+                    with whole_file(path) as draft:
+                        os.close(os.open(draft, os.O_CREAT | os.O_WRONLY, 0o600))
+                        draft.write_text(secrets.token_hex(KEY_BYTES), encoding="ascii")
+    try:
+        return bytes.fromhex(path.read_text(encoding="ascii").strip())
+    except OSError as error:
+        raise by_cause(StoreError, f"{path} must be readable. Received: {error.strerror}", error) from error
+    except ValueError as error:
+        raise StoreError(f"{path} must be a key in hexadecimal digits. Received: something else") from error
+
+
+def remember(paths: dict[str, str], workspace: Workspace) -> None:
+    """Add to the table that leads from a digest back to a file.
+
+    Args:
+        paths: From a scan's name to its path in the data folder.
+        workspace: Holds the table, 0600.
+    """
+    path = workspace.private / NAMES
+    with writing(path), locked(path.with_suffix(".lock")):
+        table = pd.DataFrame({"name": list(paths), "path": list(paths.values())}, dtype="str")
+        known = read_parquet(path) if path.exists() else table.iloc[:0]
+        both = pd.concat([known, table]).drop_duplicates("name", keep="last").sort_values("name", ignore_index=True)
+        if not both.equals(known):
+            with whole_file(path) as draft:
+                os.close(os.open(draft, os.O_CREAT | os.O_WRONLY, 0o600))
+                both.to_parquet(draft, index=False)
+
+
+def paths_of(names: pd.Series, workspace: Workspace) -> pd.Series:
+    """Give the files of scans, by the table that leads back; a name that it does not know stays.
+
+    Args:
+        names: As a catalog of a private source has them.
+        workspace: Holds the table.
+    """
+    path = workspace.private / NAMES
+    if not path.exists():
+        return names
+    table = read_parquet(path)
+    return names.map(dict(zip(table["name"], table["path"], strict=True))).fillna(names).astype("str")
+
+
+def _keyed(key: bytes, kind: str, word: str) -> str:
+    if not word:
+        return ""
+    digest = hmac.new(key, f"{kind}:{word}".encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
+    return f"{kind}-{digest[:DIGITS]}"

@@ -1,0 +1,1 @@
+"""Words of tables, folders and file names, and what they mean: labels, patients, splits, views."""
