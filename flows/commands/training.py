@@ -9,7 +9,7 @@ import typer
 from flows.commands.app import (
     DEFAULT_NAME,
     Dask,
-    Data,
+    DataFolders,
     Home,
     Prepared,
     Recipe,
@@ -31,7 +31,7 @@ DEMO_SCANS = 600
 
 @app.command(epilog="Example: [bold]xray run ../coronahack --recipe article --set training.epochs=20[/bold]")
 def run(
-    data: Data,
+    data: DataFolders,
     recipe: Recipe = "default",
     settings: Settings = None,
     dask: Dask = None,
@@ -44,7 +44,7 @@ def run(
 
 @app.command(epilog="Example: [bold]xray cross-validate ../coronahack --recipe quick --set split.folds=3[/bold]")
 def cross_validate(
-    data: Data,
+    data: DataFolders,
     recipe: Recipe = "default",
     settings: Settings = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=20, help="Number of seeds to train each fold with.")] = 1,
@@ -80,7 +80,7 @@ def cross_validate(
 
 @app.command(epilog="Example: [bold]xray prepare ../coronahack --set images.height=224 --set images.width=224[/bold]")
 def prepare(
-    data: Data,
+    data: DataFolders,
     recipe: Recipe = "default",
     settings: Settings = None,
     dask: Dask = None,
@@ -126,11 +126,11 @@ def demo(home: Home = Path()) -> None:
         shutil.rmtree(data, ignore_errors=True)  # what a demo left that was killed
         with watching(), doing(f"drawing {DEMO_SCANS} phantoms"):
             write_phantoms(data, scans=DEMO_SCANS, seed=0, size=(224, 224))
-    _run(str(data), "quick", ["registry.experiment=xray-demo", "registry.model_name=xray-classifier-demo"], home)
+    _run([str(data)], "quick", ["registry.experiment=xray-demo", "registry.model_name=xray-classifier-demo"], home)
 
 
 def _run(
-    data: str, recipe: str, settings: list[str], home: Path, dask: str | None = None, prepared: str | None = None
+    data: list[str], recipe: str, settings: list[str], home: Path, dask: str | None = None, prepared: str | None = None
 ) -> None:
     configure_environment(home, trains=True)
     from flows.preflight import checked_request, require_cluster

@@ -16,10 +16,10 @@ TEST_FOLD = -1
 
 
 def with_test(rows: pd.DataFrame, split: Split) -> tuple[pd.DataFrame, list[str]]:
-    """Draw TEST, stratified and by patient as folds are, where the data set has none; else give the rows as they are.
+    """Draw TEST, stratified and by patient as folds are, from each source that has none.
 
     Args:
-        rows: One row a scan, with `image_id, label, subtype, patient_id, pixels_sha256, official`.
+        rows: One row a scan, with `image_id, label, subtype, patient_id, pixels_sha256, official, source`.
         split: The share, seed and grouping.
 
     Returns:
@@ -28,15 +28,20 @@ def with_test(rows: pd.DataFrame, split: Split) -> tuple[pd.DataFrame, list[str]
     Raises:
         TrainingError: There are too few patients for it.
     """
-    if (rows["official"] == "test").any():
+    official = (rows["official"] == "test").any()
+    pool = rows["official"] == "" if official else pd.Series(True, index=rows.index)
+    if not pool.any():
         return rows, []
-    rows = rows.sort_values("image_id", ignore_index=True)
+    rows = rows.sort_values("image_id")
+    chosen = rows[pool.reindex(rows.index)]
     parts = max(round(1 / split.test_share), 2)
-    drawn = _folds(rows, split, parts) == 0
-    official = np.where(drawn, "test", rows["official"].replace("", "train"))
+    drawn = chosen.index[_folds(chosen, split, parts) == 0]
+    splits = rows["official"].replace("", "train")
+    splits[drawn] = "test"
     by = "at random" if split.group_by == "none" else "by patient"
-    said = f"TEST is not official: {int(drawn.sum()):,} of {len(rows):,} scans were drawn {by}, with seed {split.seed}"
-    return rows.assign(official=official), [said]
+    of = f" of {', '.join(sorted(chosen['source'].unique()))}" if official else ""
+    said = f"TEST is not official: {len(drawn):,} of {len(chosen):,} scans{of} were drawn {by}, with seed {split.seed}"
+    return rows.assign(official=splits).reset_index(drop=True), [said]
 
 
 def assign_folds(rows: pd.DataFrame, split: Split) -> pd.DataFrame:
