@@ -66,6 +66,24 @@ def checked_request(
     )
 
 
+def held_out_settings(data: Sequence[str]) -> list[str]:
+    """Give the settings by which each source of a data set is a fold.
+
+    Args:
+        data: Folders of scans.
+
+    Raises:
+        XrayError: A folder cannot be read, or there is one source alone.
+    """
+    from xray.data.sources.read_sources import all_rows, read_sources
+
+    rows = all_rows(read_sources([data_path(each) for each in data])[1]).rows
+    sources = sorted(rows.loc[rows["official"] != "test", "source"].unique())
+    if len(sources) < 2:
+        raise XrayError(f"--leave-one-source-out needs at least two sources. Received: {', '.join(sources) or 'none'}")
+    return ["split.group_by=source", f"split.folds={len(sources)}", "split.validation_fold=0"]
+
+
 def checked_policy(settings: Sequence[str], force: bool, reason: str) -> Promotion:
     """Read the promotion policy with its changes.
 

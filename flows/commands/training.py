@@ -47,17 +47,24 @@ def cross_validate(
     data: DataFolders,
     recipe: Recipe = "default",
     settings: Settings = None,
+    *,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=20, help="Number of seeds to train each fold with.")] = 1,
+    leave_one_source_out: Annotated[
+        bool, typer.Option("--leave-one-source-out", help="Hold out each source in turn: a fold is a source.")
+    ] = False,
     dask: Dask = None,
     home: Home = Path(),
     prepared: Prepared = None,
 ) -> None:
     """Train on every fold: mean, spread and out-of-fold scores. No model is registered."""
     configure_environment(home, trains=True)
+    from flows.preflight import held_out_settings
+
+    settings = [*(settings or []), *(held_out_settings(data) if leave_one_source_out else [])]
     from flows.preflight import checked_request, require_cluster
 
     require_cluster(dask)
-    request = checked_request(data, recipe, settings or [], home, trains=True, prepared=prepared)
+    request = checked_request(data, recipe, settings, home, trains=True, prepared=prepared)
     show_recipe(request)
     from flows.console import show_safety, show_table, working
     from flows.cross_validation import cross_validate as flow

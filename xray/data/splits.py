@@ -35,7 +35,8 @@ def with_test(rows: pd.DataFrame, split: Split) -> tuple[pd.DataFrame, list[str]
     rows = rows.sort_values("image_id")
     chosen = rows[pool.reindex(rows.index)]
     parts = max(round(1 / split.test_share), 2)
-    drawn = chosen.index[_folds(chosen, split, parts) == 0]
+    by_patient = split if split.group_by == "none" else split.model_copy(update={"group_by": "patient"})
+    drawn = chosen.index[_folds(chosen, by_patient, parts) == 0]
     splits = rows["official"].replace("", "train")
     splits[drawn] = "test"
     by = "at random" if split.group_by == "none" else "by patient"
@@ -105,6 +106,17 @@ def _train_folds(rows: pd.DataFrame, split: Split) -> NDArray[np.int64]:
     return fold
 
 
+def _source_folds(sources: pd.Series, folds: int) -> NDArray[np.int64]:
+    """Make each source a fold, in order of their names."""
+    names = sorted(sources.unique())
+    if len(names) != folds or folds < 2:
+        raise TrainingError(
+            f"split.group_by=source needs at least two sources, and split.folds as many as there are. Received: "
+            f"split.folds={folds} and {len(names)} ({', '.join(names)})"
+        )
+    return sources.map(names.index).to_numpy(dtype=np.int64)
+
+
 def _folds(rows: pd.DataFrame, split: Split, folds: int) -> NDArray[np.int64]:
     strata = rows["label"] + "/" + rows["subtype"]
     # A subtype with fewer scans than folds cannot be spread over them: it counts with its label's largest.
@@ -112,6 +124,8 @@ def _folds(rows: pd.DataFrame, split: Split, folds: int) -> NDArray[np.int64]:
     largest = rows["label"].map(strata.groupby(rows["label"]).agg(lambda each: each.mode()[0]))
     strata = strata.mask(rare, largest).to_numpy(dtype=str)
     fold = np.empty(len(rows), dtype=np.int64)
+    if split.group_by == "source":
+        return _source_folds(rows["source"], folds)
     if split.group_by == "none":
         parts = StratifiedKFold(folds, shuffle=True, random_state=split.seed).split(strata, strata)
     else:
