@@ -1,1 +1,1 @@
-"""Where scans come from: readers of a data set's layout, `layouts/` with a file for each public one, and the download."""
+"""Where scans come from: readers of a data set's layout, a file for each public one in `layouts/`, the download."""
