@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from side_by_side import Row, data_folder, machine, parser, show, workplace
 
-SCRIPTS = ("normalize", "feed", "train_step", "score", "hostile", "rerun", "startup", "growth", "cluster")
+SCRIPTS = ("normalize", "dicom", "feed", "train_step", "score", "hostile", "rerun", "startup", "growth", "cluster")
 WITH_DATA = ("time_to_auc",)
 """What needs real scans, and more than ten minutes."""
 

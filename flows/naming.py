@@ -73,8 +73,10 @@ def _about() -> dict[str, str]:
     """Say what a run is about: its recipe and data, or its model and inbox or version."""
     given = flow_run.get_parameters()
     if "request" in given:
-        config, data = _part(given["request"], "config"), _part(given["request"], "data")
-        return {"recipe": str(_part(config, "recipe")), "data": PurePath(str(data)).name}
+        request = given["request"]
+        folders = [_part(request, "data"), *(_part(request, "others") or ())]
+        data = "+".join(PurePath(str(folder)).name for folder in folders)
+        return {"recipe": str(_part(_part(request, "config"), "recipe")), "data": data}
     about = {"model": str(given.get("model_name"))}
     if given.get("version") is not None:
         about["version"] = str(given["version"])

@@ -22,7 +22,7 @@ LEAST_ROOM = 2**20
 
 
 def checked_request(
-    data: Path | str,
+    data: Path | str | Sequence[Path | str],
     recipe: str,
     settings: Sequence[str],
     home: Path,
@@ -33,7 +33,7 @@ def checked_request(
     """Read a recipe and look at the metadata, so that what cannot succeed is known at once.
 
     Args:
-        data: The folder of scans, or its s3:// address.
+        data: The folder of scans, or its s3:// address; or several.
         recipe: A shipped recipe, or a `.toml` file.
         settings: `KEY=VALUE`, each.
         home: Holds data/ and mlruns/; made if it does not exist.
@@ -46,10 +46,13 @@ def checked_request(
             split, or weights to start from that cannot be had.
     """
     config = load_config(recipe, settings)
-    require_text(data, "the data folder")
-    scans = data_path(data)
+    given = [data] if isinstance(data, Path | str) else list(data)
+    for each in given:
+        require_text(each, "the data folder")
+    scans = [data_path(each) for each in given]
     shared = None if prepared is None else _shared(prepared)
-    typed = scans if isinstance(scans, S3Path) else Path(data)  # a mistake is told in the user's own words
+    # A mistake is told in the user's own words.
+    typed = [at if isinstance(at, S3Path) else Path(each) for at, each in zip(scans, given, strict=True)]
     _require_scans(typed, config, trains)
     if search is not None:
         _require_searchable(typed, config, search)
@@ -57,7 +60,28 @@ def checked_request(
     if trains:
         weights_file(config.model)
     file = Path(recipe).resolve() if recipe.endswith(".toml") else None
-    return Request(data=scans, home=home.resolve(), config=config, prepared=shared, recipe_file=file)
+    first, *others = scans
+    return Request(
+        data=first, others=tuple(others), home=home.resolve(), config=config, prepared=shared, recipe_file=file
+    )
+
+
+def held_out_settings(data: Sequence[str]) -> list[str]:
+    """Give the settings by which each source of a data set is a fold.
+
+    Args:
+        data: Folders of scans.
+
+    Raises:
+        XrayError: A folder cannot be read, or there is one source alone.
+    """
+    from xray.data.sources.read_sources import all_rows, read_sources
+
+    rows = all_rows(read_sources([data_path(each) for each in data])[1]).rows
+    sources = sorted(rows.loc[rows["official"] != "test", "source"].unique())
+    if len(sources) < 2:
+        raise XrayError(f"--leave-one-source-out needs at least two sources. Received: {', '.join(sources) or 'none'}")
+    return ["split.group_by=source", f"split.folds={len(sources)}", "split.validation_fold=0"]
 
 
 def checked_policy(settings: Sequence[str], force: bool, reason: str) -> Promotion:
@@ -189,7 +213,7 @@ def _shared(prepared: str) -> S3Path:
     return address
 
 
-def _require_searchable(data: DataPath, config: Config, search: Search) -> None:
+def _require_searchable(data: Sequence[DataPath], config: Config, search: Search) -> None:
     """Refuse a search that some trial could not start."""
     search.require_fits(config)
     batches = search.space.get("training.batch_size")
@@ -199,12 +223,12 @@ def _require_searchable(data: DataPath, config: Config, search: Search) -> None:
         _require_scans(data, largest, trains=True)
 
 
-def _require_scans(data: DataPath, config: Config, trains: bool) -> None:
-    from xray.data.sources.read_source import read_source
+def _require_scans(data: Sequence[DataPath], config: Config, trains: bool) -> None:
+    from xray.data.sources.read_sources import all_rows, read_sources
     from xray.data.split_checks import require_files, require_splittable, with_patients
     from xray.labels import SCHEMES
 
-    metadata = read_source(data)
+    metadata = all_rows(read_sources(data)[1])
     rows = metadata.rows
     require_files(len(rows), metadata.rejects, config.scans)
     with_patients(rows, config.split)

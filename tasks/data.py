@@ -22,7 +22,7 @@ def clean(request: Request) -> Outcome[Cleaned]:
     from xray.data import prepare
 
     with doing("reading the metadata and the scans' digests"):
-        cleaned = prepare.clean(request.data, request.workspace)
+        cleaned = prepare.clean(request.sources, request.workspace)
     return Outcome(cleaned, f"{cleaned.scans:,} scans", reused=cleaned.reused)
 
 

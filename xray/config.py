@@ -192,6 +192,7 @@ class Request(Section):
     model_config = ConfigDict(hide_input_in_errors=True)  # an address that is refused may hold a secret
 
     data: Data = Field(description="Folder of scans with their metadata, or s3://BUCKET/FOLDER.")
+    others: tuple[Data, ...] = Field((), description="Further folders of scans, each a source of its own.")
     home: Path = Field(Path(), description="Folder that holds data/ and mlruns/.")
     prepared: AtServer | None = Field(None, description="s3://BUCKET/FOLDER to share prepared data.")
     config: Config = Field(description="The recipe with its changes.")
@@ -203,6 +204,11 @@ class Request(Section):
     def _absolute(cls, folder: Path) -> Path:
         """Name a folder in one way only."""
         return folder.resolve()
+
+    @property
+    def sources(self) -> list[DataPath]:
+        """Every folder of scans."""
+        return [self.data, *self.others]
 
     @property
     def workspace(self) -> Workspace:
@@ -221,7 +227,7 @@ class Request(Section):
         settings = [part for key, value in changed.items() for part in ("--set", f"{key}={json.dumps(value)}")]
         shared = ["--prepared", str(self.prepared)] if self.prepared else []
         places = ["--home", str(self.home), *shared]
-        return ["run", str(self.data), "--recipe", self._recipe_named(), *settings, *places]
+        return ["run", *map(str, self.sources), "--recipe", self._recipe_named(), *settings, *places]
 
     @property
     def command(self) -> str:

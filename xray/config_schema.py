@@ -60,8 +60,9 @@ class Split(Section):
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of the folds.")
     folds: int = Field(5, ge=2, le=20, description="Number of folds over the TRAIN scans.")
     validation_fold: int = Field(0, ge=0, description="The fold used for validation; the others are for training.")
-    group_by: Literal["patient", "none"] = Field(
-        "patient", description="Keep a patient's scans in one fold, or split scans at random as the article did."
+    group_by: Literal["patient", "source", "none"] = Field(
+        "patient",
+        description="Keep a patient's scans in one fold, or hold out whole sources, or split at random as the article.",
     )
     drop_shared_patients: bool = Field(False, description="Leave patients who also have TEST scans out of training.")
     test_share: float = Field(

@@ -28,6 +28,13 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
+DataFolders = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="DATA...", help="Folder of scans, or s3://BUCKET/FOLDER; several are one data set.", show_default=False
+    ),
+]
+
 Data = Annotated[
     str, typer.Argument(help="Folder of scans with their metadata, or s3://BUCKET/FOLDER.", show_default=False)
 ]

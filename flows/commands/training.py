@@ -9,7 +9,7 @@ import typer
 from flows.commands.app import (
     DEFAULT_NAME,
     Dask,
-    Data,
+    DataFolders,
     Home,
     Prepared,
     Recipe,
@@ -31,7 +31,7 @@ DEMO_SCANS = 600
 
 @app.command(epilog="Example: [bold]xray run ../coronahack --recipe article --set training.epochs=20[/bold]")
 def run(
-    data: Data,
+    data: DataFolders,
     recipe: Recipe = "default",
     settings: Settings = None,
     dask: Dask = None,
@@ -44,20 +44,27 @@ def run(
 
 @app.command(epilog="Example: [bold]xray cross-validate ../coronahack --recipe quick --set split.folds=3[/bold]")
 def cross_validate(
-    data: Data,
+    data: DataFolders,
     recipe: Recipe = "default",
     settings: Settings = None,
+    *,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=20, help="Number of seeds to train each fold with.")] = 1,
+    leave_one_source_out: Annotated[
+        bool, typer.Option("--leave-one-source-out", help="Hold out each source in turn: a fold is a source.")
+    ] = False,
     dask: Dask = None,
     home: Home = Path(),
     prepared: Prepared = None,
 ) -> None:
     """Train on every fold: mean, spread and out-of-fold scores. No model is registered."""
     configure_environment(home, trains=True)
+    from flows.preflight import held_out_settings
+
+    settings = [*(settings or []), *(held_out_settings(data) if leave_one_source_out else [])]
     from flows.preflight import checked_request, require_cluster
 
     require_cluster(dask)
-    request = checked_request(data, recipe, settings or [], home, trains=True, prepared=prepared)
+    request = checked_request(data, recipe, settings, home, trains=True, prepared=prepared)
     show_recipe(request)
     from flows.console import show_safety, show_table, working
     from flows.cross_validation import cross_validate as flow
@@ -80,7 +87,7 @@ def cross_validate(
 
 @app.command(epilog="Example: [bold]xray prepare ../coronahack --set images.height=224 --set images.width=224[/bold]")
 def prepare(
-    data: Data,
+    data: DataFolders,
     recipe: Recipe = "default",
     settings: Settings = None,
     dask: Dask = None,
@@ -126,11 +133,11 @@ def demo(home: Home = Path()) -> None:
         shutil.rmtree(data, ignore_errors=True)  # what a demo left that was killed
         with watching(), doing(f"drawing {DEMO_SCANS} phantoms"):
             write_phantoms(data, scans=DEMO_SCANS, seed=0, size=(224, 224))
-    _run(str(data), "quick", ["registry.experiment=xray-demo", "registry.model_name=xray-classifier-demo"], home)
+    _run([str(data)], "quick", ["registry.experiment=xray-demo", "registry.model_name=xray-classifier-demo"], home)
 
 
 def _run(
-    data: str, recipe: str, settings: list[str], home: Path, dask: str | None = None, prepared: str | None = None
+    data: list[str], recipe: str, settings: list[str], home: Path, dask: str | None = None, prepared: str | None = None
 ) -> None:
     configure_environment(home, trains=True)
     from flows.preflight import checked_request, require_cluster

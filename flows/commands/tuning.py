@@ -7,7 +7,7 @@ import typer
 
 from flows.commands.app import (
     Dask,
-    Data,
+    DataFolders,
     Home,
     Prepared,
     Recipe,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @app.command(epilog="Example: [bold]xray tune ../coronahack --recipe quick --trials 20 --set training.epochs=5[/bold]")
 def tune(
-    data: Data,
+    data: DataFolders,
     recipe: Recipe = "default",
     *,
     trials: Annotated[

@@ -49,6 +49,19 @@ def test_every_layout_trains_from_a_documented_command(shell: Shell, documented:
     assert (home / "data" / "private" / "names.parquet").is_file()
 
 
+def test_two_sources_are_held_out_in_turn(shell: Shell, documented: Documented) -> None:
+    (shown,) = documented
+    for layout in ("folders", "table"):
+        if not (shell.folder / f"my-{layout}").is_dir():
+            name = {"folders": "class-folders"}.get(layout, layout)
+            shell(f"xray phantom my-{layout} --scans 120 --size 64x64 --layout {name}")
+    out = documented.run(shell, shown, more=cheap(shown.text)).out
+    assert "auc on class-folders" not in out
+    assert "held out" in out
+    assert "auc on my-folders" in out
+    assert "auc on my-table" in out
+
+
 def test_a_folder_is_described_and_its_first_dataset_toml_is_written(shell: Shell, documented: Documented) -> None:
     scans = shell.folder / "my-scans"
     shell("xray phantom my-scans --scans 40 --size 64x64 --layout table")

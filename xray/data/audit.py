@@ -101,7 +101,10 @@ def lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("identical pixels, different patients", " = ".join(f"{path} ({patient})" for path, patient in pair))
         for pair in same["patient_pairs"]
     ]
-    lines += [(f"patients in train and test, rule {rule}", str(count)) for rule, count in patients.items()]
+    lines += [
+        (f"patients in train and test{'' if rule == 'patient_id' else f', rule {rule}'}", str(count))
+        for rule, count in patients.items()
+    ]
     lines += [(f"rejected: {reason}", f"{scans} scans") for reason, scans in found["rejected"].items()]
     notes = found["notes"] or ["nothing to note"]
     return lines + [("metadata", note) for note in notes] + [("split", limit) for limit in found.get("limits", ())]

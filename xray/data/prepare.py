@@ -1,6 +1,7 @@
 """From a folder of scans to a catalog and a pixel store, in three steps that leave their outcome on disk."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ from xray.data.audit import audit
 from xray.data.catalog import Catalog, write_catalog
 from xray.data.decoding.scan_files import unreadable_reason
 from xray.data.file_digests import file_digests, forget
-from xray.data.privacy import hide
-from xray.data.sources.metadata import REJECT_COLUMNS
-from xray.data.sources.read_source import read_source
+from xray.data.privacy import hide, is_hidden
+from xray.data.sources.metadata import REJECT_COLUMNS, Metadata
+from xray.data.sources.read_sources import read_sources
 from xray.data.split_checks import require_files, with_patients
 from xray.data.splits import assign_folds, with_test
 from xray.data.store.fill_pixel_store import Filled, PixelStore, fill
@@ -79,11 +80,11 @@ class Cleaned:
             raise DamagedError(self.folder, f"content of another name, {found}")
 
 
-def clean(data: DataPath, workspace: Workspace) -> Cleaned:
+def clean(data: DataPath | Sequence[DataPath], workspace: Workspace) -> Cleaned:
     """Read the metadata, find its files and digest them.
 
     Args:
-        data: A folder in any layout that `read_source` knows.
+        data: A folder in any layout that `read_source` knows, or several, each of which is a source of its own.
         workspace: Where to keep the outcome.
 
     Raises:
@@ -91,25 +92,35 @@ def clean(data: DataPath, workspace: Workspace) -> Cleaned:
         S3Error: A server cannot be reached or refuses.
         StoreError: The outcome could not be written.
     """
-    metadata = read_source(data)
-    shared = None if metadata.private else workspace.shared
-    digests = file_digests(data, metadata.rows["path"].tolist(), workspace.digest_index, shared)
-    rows = metadata.rows.assign(sha256=metadata.rows["path"].map(digests))
-    unreadable = _without_digest(rows.loc[rows["sha256"].isna(), ["image_id", "path"]], data)
-    rows = rows[rows["sha256"].notna()].reset_index(drop=True)
-    rejects = pd.concat([metadata.rejects, unreadable], ignore_index=True)
-    if metadata.private:
-        rows, rejects = hide(rows, rejects, workspace)
-    digest = _content_digest(rows, rejects, metadata.notes)
-    cleaned = Cleaned(workspace.cleaned / digest, digest, data, len(rows), metadata.private, reused=False)
+    root, read = read_sources([data] if isinstance(data, Path | S3Path) else data)
+    parts = [_digested(each, root, workspace) for each in read]
+    rows = pd.concat([part[0] for part in parts], ignore_index=True)
+    text = [column for column in rows if column != "sha256"]
+    rows[text] = rows[text].fillna("")
+    rejects = pd.concat([part[1] for part in parts], ignore_index=True)
+    notes = [note for each in read for note in each.notes]
+    digest = _content_digest(rows, rejects, notes)
+    private = any(each.private for each in read)
+    cleaned = Cleaned(workspace.cleaned / digest, digest, root, len(rows), private, reused=False)
 
     def write(draft: Path) -> dict[str, Any]:
         rows.to_parquet(draft / ROWS, index=False)
         rejects.to_parquet(draft / REJECTS, index=False)
-        (draft / NOTES).write_text(json.dumps(metadata.notes), encoding="utf-8")
+        (draft / NOTES).write_text(json.dumps(notes), encoding="utf-8")
         return {"digest": digest, "rows": len(rows), "rejects": len(rejects)}
 
     return replace(cleaned, reused=not write_folder(cleaned.folder, write, cleaned.prove))
+
+
+def _digested(metadata: Metadata, root: DataPath, workspace: Workspace) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give a source's rows with each file's digest, and its rejects; those of a private source without names."""
+    shared = None if metadata.private else workspace.shared
+    digests = file_digests(root, metadata.rows["path"].tolist(), workspace.digest_index, shared)
+    rows = metadata.rows.assign(sha256=metadata.rows["path"].map(digests))
+    unreadable = _without_digest(rows.loc[rows["sha256"].isna(), ["image_id", "path"]], root)
+    rows = rows[rows["sha256"].notna()].reset_index(drop=True)
+    rejects = pd.concat([metadata.rejects, unreadable], ignore_index=True)
+    return hide(rows, rejects, workspace) if metadata.private else (rows, rejects)
 
 
 def _content_digest(rows: pd.DataFrame, rejects: pd.DataFrame, notes: list[str]) -> str:
@@ -170,7 +181,7 @@ def write_prepared(cleaned: Cleaned, store: PixelStore, config: Config, workspac
     rows = cleaned.rows()
     require_files(len(rows), cleaned.rejects(), config.scans)
     if cleaned.private:
-        rows["path"] = rows["image_id"]
+        rows["path"] = rows["path"].where(~is_hidden(rows), rows["image_id"])
     rows, unknown = with_patients(rows, config.split)
     unreadable = rows.merge(store.rejects, on="sha256")
     known = _named_by_first_file(rows.merge(store.facts.drop(columns="scaling"), on="sha256"))

@@ -42,6 +42,11 @@ def hide(rows: pd.DataFrame, rejects: pd.DataFrame, workspace: Workspace) -> tup
     return hidden, rejects.assign(image_id=gone, path=gone, detail="")
 
 
+def is_hidden(rows: pd.DataFrame) -> pd.Series:
+    """Tell which rows are named by their content, as those of a private source are."""
+    return rows["image_id"] == rows["sha256"].str[:DIGITS]
+
+
 def patient_key(workspace: Workspace) -> bytes:
     """Read the home's key, made on first use and readable by its owner alone.
 

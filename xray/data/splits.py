@@ -16,10 +16,10 @@ TEST_FOLD = -1
 
 
 def with_test(rows: pd.DataFrame, split: Split) -> tuple[pd.DataFrame, list[str]]:
-    """Draw TEST, stratified and by patient as folds are, where the data set has none; else give the rows as they are.
+    """Draw TEST, stratified and by patient as folds are, from each source that has none.
 
     Args:
-        rows: One row a scan, with `image_id, label, subtype, patient_id, pixels_sha256, official`.
+        rows: One row a scan, with `image_id, label, subtype, patient_id, pixels_sha256, official, source`.
         split: The share, seed and grouping.
 
     Returns:
@@ -28,15 +28,21 @@ def with_test(rows: pd.DataFrame, split: Split) -> tuple[pd.DataFrame, list[str]
     Raises:
         TrainingError: There are too few patients for it.
     """
-    if (rows["official"] == "test").any():
+    official = (rows["official"] == "test").any()
+    pool = rows["official"] == "" if official else pd.Series(True, index=rows.index)
+    if not pool.any():
         return rows, []
-    rows = rows.sort_values("image_id", ignore_index=True)
+    rows = rows.sort_values("image_id")
+    chosen = rows[pool.reindex(rows.index)]
     parts = max(round(1 / split.test_share), 2)
-    drawn = _folds(rows, split, parts) == 0
-    official = np.where(drawn, "test", rows["official"].replace("", "train"))
+    by_patient = split if split.group_by == "none" else split.model_copy(update={"group_by": "patient"})
+    drawn = chosen.index[_folds(chosen, by_patient, parts) == 0]
+    splits = rows["official"].replace("", "train")
+    splits[drawn] = "test"
     by = "at random" if split.group_by == "none" else "by patient"
-    said = f"TEST is not official: {int(drawn.sum()):,} of {len(rows):,} scans were drawn {by}, with seed {split.seed}"
-    return rows.assign(official=official), [said]
+    of = f" of {', '.join(sorted(chosen['source'].unique()))}" if official else ""
+    said = f"TEST is not official: {len(drawn):,} of {len(chosen):,} scans{of} were drawn {by}, with seed {split.seed}"
+    return rows.assign(official=splits).reset_index(drop=True), [said]
 
 
 def assign_folds(rows: pd.DataFrame, split: Split) -> pd.DataFrame:
@@ -100,6 +106,17 @@ def _train_folds(rows: pd.DataFrame, split: Split) -> NDArray[np.int64]:
     return fold
 
 
+def _source_folds(sources: pd.Series, folds: int) -> NDArray[np.int64]:
+    """Make each source a fold, in order of their names."""
+    names = sorted(sources.unique())
+    if len(names) != folds or folds < 2:
+        raise TrainingError(
+            f"split.group_by=source needs at least two sources, and split.folds as many as there are. Received: "
+            f"split.folds={folds} and {len(names)} ({', '.join(names)})"
+        )
+    return sources.map(names.index).to_numpy(dtype=np.int64)
+
+
 def _folds(rows: pd.DataFrame, split: Split, folds: int) -> NDArray[np.int64]:
     strata = rows["label"] + "/" + rows["subtype"]
     # A subtype with fewer scans than folds cannot be spread over them: it counts with its label's largest.
@@ -107,6 +124,8 @@ def _folds(rows: pd.DataFrame, split: Split, folds: int) -> NDArray[np.int64]:
     largest = rows["label"].map(strata.groupby(rows["label"]).agg(lambda each: each.mode()[0]))
     strata = strata.mask(rare, largest).to_numpy(dtype=str)
     fold = np.empty(len(rows), dtype=np.int64)
+    if split.group_by == "source":
+        return _source_folds(rows["source"], folds)
     if split.group_by == "none":
         parts = StratifiedKFold(folds, shuffle=True, random_state=split.seed).split(strata, strata)
     else:

@@ -13,7 +13,7 @@ from xray.data import file_digests
 from xray.data.catalog import Catalog
 from xray.data.phantoms.write_phantoms import write_phantoms
 from xray.data.prepare import clean, normalize, write_prepared
-from xray.data.sources.coronahack import METADATA_NAME, SUMMARY_NAME
+from xray.data.sources.coronahack import METADATA_NAME, SUMMARY_NAME, read_coronahack
 from xray.errors import DataError
 from xray.files.s3 import DataPath, S3Path
 
@@ -144,6 +144,34 @@ def test_the_real_scans_give_the_known_counts(real_scans: Path, tmp_path: Path) 
     assert (train.groupby("pixels_sha256")["split"].nunique() == 1).all()
     identical = catalog.findings()["identical_pixels"]
     assert (identical["files"], identical["groups"], identical["crossing_groups"]) == (56, 27, 0)
+
+
+class TestTheSameScansInAnotherLayout:
+    """Give the same pixels, byte for byte, and the same folds."""
+
+    def test_class_folders_give_the_same_pixels(self, phantoms: Path, tmp_path: Path) -> None:
+        for row in read_coronahack(phantoms).rows.itertuples():
+            place = tmp_path / "data" / "Chest" / row.official / row.label.upper() / row.image_id
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(phantoms / row.path, place)
+        config = load_config("quick", SMALL)
+        whole, _ = prepare(phantoms, config, tmp_path / "coronahack")
+        copied, _ = prepare(tmp_path / "data", config, tmp_path / "folders")
+        pixels = Path("data", "pixels")
+        assert files_below(tmp_path / "folders" / pixels) == files_below(tmp_path / "coronahack" / pixels)
+        assert set(copied.rows()["sha256"]) == set(whole.rows()["sha256"])
+
+    def test_a_table_with_causes_patients_and_splits_gives_the_same_folds(self, data: Path, tmp_path: Path) -> None:
+        whole, _ = prepare(data, load_config("quick", SMALL), tmp_path / "coronahack")
+        names = {"path": "file_name", "subtype": "cause", "patient_id": "patient", "official": "split"}
+        table = read_coronahack(data).rows.rename(columns=names)
+        (data / METADATA_NAME).unlink()
+        (data / SUMMARY_NAME).unlink()
+        wanted = ["file_name", "label", "cause", "patient", "split"]
+        table[wanted].sample(frac=1, random_state=0).to_csv(data / "metadata.csv", index=False)
+        told, _ = prepare(data, load_config("quick", SMALL), tmp_path / "table")
+        same = ["image_id", "path", "sha256", "label", "subtype", "patient_id", "split", "fold"]
+        pd.testing.assert_frame_equal(told.rows()[same], whole.rows()[same])
 
 
 class TestAtAServer:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xray.config import Split
-from xray.data.splits import TEST_FOLD, assign_folds, linked_groups
+from xray.data.splits import TEST_FOLD, assign_folds, linked_groups, with_test
 from xray.errors import TrainingError
 
 SUBTYPES = {"normal": ["normal"], "pneumonia": ["bacterial", "viral"]}
@@ -110,3 +110,34 @@ def test_a_split_without_one_of_the_labels_is_refused(rows: pd.DataFrame, words:
 def test_the_validation_fold_must_be_one_of_the_folds() -> None:
     with pytest.raises(TrainingError, match=r"Received: 5 of 5"):
         assign_folds(ROWS, Split(validation_fold=5))
+
+
+def test_whole_sources_are_held_out() -> None:
+    rows = ROWS.assign(source=["north", "south", "west"] * (len(ROWS) // 3) + ["west"] * (len(ROWS) % 3))
+    assigned = assign_folds(rows, Split(folds=3, group_by="source"))
+    trained = assigned[assigned["split"] != "test"]
+    assert trained.groupby("fold")["source"].unique().map(list).tolist() == [["north"], ["south"], ["west"]]
+    with pytest.raises(TrainingError, match=r"split.folds=5 and 3 \(north, south, west\)"):
+        assign_folds(rows, Split(folds=5, group_by="source"))
+
+
+def test_a_test_is_drawn_by_patient_and_with_both_labels_where_there_is_none() -> None:
+    rows = ROWS[ROWS["official"] == "train"].assign(official="", source="ours")
+    drawn, (note,) = with_test(rows, Split())
+    test = drawn["official"] == "test"
+    assert set(drawn.loc[test, "label"]) == {"normal", "pneumonia"}
+    assert set(drawn.loc[test, "patient_id"]).isdisjoint(drawn.loc[~test, "patient_id"])
+    assert 0.1 < test.mean() < 0.3
+    assert note == f"TEST is not official: {test.sum()} of {len(rows)} scans were drawn by patient, with seed 0"
+    again, _ = with_test(rows.sample(frac=1, random_state=0), Split())
+    pd.testing.assert_frame_equal(again, drawn)
+
+
+def test_a_data_sets_own_validation_joins_train_unless_asked() -> None:
+    rows = ROWS.copy()
+    own = rows.index[rows["official"] == "train"][:40]
+    rows.loc[own, "official"] = "validation"
+    names = set(rows.loc[own, "image_id"])
+    assert set(assign_folds(rows, Split())["fold"]) == {-1, 0, 1, 2, 3, 4}
+    kept = assign_folds(rows, Split(official_validation=True))
+    assert set(kept.loc[kept["split"] == "validation", "image_id"]) == names

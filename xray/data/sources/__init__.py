@@ -1,1 +1,1 @@
-"""Where scans come from: readers of a data set's layout, and its download."""
+"""Where scans come from: readers of a data set's layout, a file for each public one in `layouts/`, the download."""

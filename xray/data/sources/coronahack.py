@@ -1,7 +1,7 @@
 """CoronaHack's metadata: from the public CSV and its folders to rows and rejects.
 
-One reader of a catalog's rows; other sources will have readers of their own beside it. The files as listed and
-the rows as written are both taken as they are: names are looked up in the listing and never opened here, so no
+One reader of a catalog's rows; sets that one table describes need none, but a file in `layouts/`. The files as listed
+and the rows as written are both taken as they are: names are looked up in the listing and never opened here, so no
 name, however odd, can fail.
 """
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from xray import config
 from xray.config import digest_of
+from xray.evaluation.cross_validation.held_out_sources import is_by_source, source_table
 from xray.evaluation.cross_validation.out_of_fold import SPLIT, TABLE_COLUMNS, FoldScores, evaluate_out_of_fold, gather
 from xray.evaluation.evaluate import Evaluated
 from xray.evaluation.metrics import names
@@ -79,7 +80,7 @@ class Summary:
 
         Returns:
             `folds` (mean, standard deviation and each training's value), `out-of-fold` and, where more classes than two
-            are told apart, `classes-out-of-fold`.
+            are told apart, `classes-out-of-fold`; `sources` first, where each fold is one.
         """
         report = self.report()
         found, folds = report["metrics"], report["folds"]
@@ -97,6 +98,8 @@ class Summary:
             "folds": Table(("metric", "mean", "sd", "each fold"), rows),
             "out-of-fold": Table(TABLE_COLUMNS, report["out_of_fold"]),
         }
+        if report.get("sources"):  # a summary of before has none
+            tables = {"sources": Table(*report["sources"]), **tables}
         return tables | ({"classes-out-of-fold": Table(CLASS_COLUMNS, report["classes"])} if report["classes"] else {})
 
 
@@ -129,11 +132,17 @@ def summarize(folds: Sequence[EvaluatedFold], evaluation: config.Evaluation, roo
             "folds": [_line(fold) for fold in folds],
             "out_of_fold": evaluated.rows(),
             "classes": [] if classes is None else classes.rows(),
+            "sources": _sources(folds, table, evaluation) if is_by_source(table) else [],
         }
         (draft / "summary.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
         return {"members": members}
 
     return Summary(folder, reused=not write_folder(folder, fill))
+
+
+def _sources(folds: Sequence[EvaluatedFold], table: pd.DataFrame, evaluation: config.Evaluation) -> Table:
+    first = {fold.number: fold.evaluated.scores() for fold in reversed(folds)}  # of several seeds the first
+    return source_table(first, table[table["seed"] == table["seed"].iloc[0]], evaluation)
 
 
 def _classes(table: pd.DataFrame, classes: Sequence[str], evaluation: config.Evaluation) -> ClassEvaluation | None:

@@ -61,7 +61,7 @@ def answers(report: Mapping[str, Any]) -> str:
     found = Outcomes(report["outcomes"]["test"])
     decided = f"{found.right:,} are right and {found.wrong:,} wrong" if found.decided else "none is decided"
     return (
-        f"Of {found.scans:,} official TEST scans, which were not used for training, {decided}; {found.referred:,} are "
+        f"Of {found.scans:,} TEST scans, which were not used for training, {decided}; {found.referred:,} are "
         "referred to a person."
     )
 
