@@ -17,6 +17,7 @@ from xray.errors import XrayError
 def impatient() -> Iterator[None]:
     """Dask looks for a scheduler for 30 s; here, for one."""
     import dask
+    import distributed  # noqa: F401 - imported below, its own settings would go again with ours
 
     with dask.config.set({"distributed.comm.timeouts.connect": "1s"}):
         yield

@@ -36,7 +36,9 @@ def store(tmp_path_factory: pytest.TempPathFactory, digests: dict[int, str]) -> 
     folder = tmp_path_factory.mktemp("scans")
     for number in range(ALL):
         path = folder / f"{number}.png"
-        Image.fromarray(np.full((SMALL.height, SMALL.width), number, np.uint8)).save(path)
+        pixels = np.full((SMALL.height, SMALL.width), number, np.uint8)
+        pixels[1:] += np.arange(SMALL.width, dtype=np.uint8)  # a picture of one gray is no scan
+        Image.fromarray(pixels).save(path)
         digests[number] = hashlib.sha256(path.read_bytes()).hexdigest()
     with pytest.MonkeyPatch.context() as small:
         small.setattr(fill_pixel_store, "SHARD_ROWS", 12)
