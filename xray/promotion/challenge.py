@@ -194,7 +194,7 @@ def _scans(
         )
     try:
         rows = catalog.rows(policy.scans)[COLUMNS]
-        return rows.assign(path=paths_of(rows["path"], workspace)), data or catalog.data
+        return rows.assign(path=paths_of(rows["path"], workspace, catalog.data)), data or catalog.data
     except DamagedError as damage:
         raise DamagedError(damage.path, f"{damage.reason}; xray run creates the catalog again") from damage
 
@@ -230,16 +230,17 @@ def _scored(
     unread = answer[answer["p_pneumonia"].isna()]
     if len(unread):
         first = unread.index[0]
+        name = rows["image_id"].iloc[int(first)]
         raise EvaluationError(
-            f"both models must be able to read every scan of the evaluation. Received: {uri} on {files[first]}: "
+            f"both models must be able to read every scan of the evaluation. Received: {uri} on {name}: "
             f"{unread['error'][first]}, and {len(unread) - 1:,} others"
         )
     # joined by the digest of the bytes that were scored: copies of a file have one score
     p = answer.drop_duplicates("sha256").set_index("sha256")["p_pneumonia"]
     scored = rows.assign(p_pneumonia=rows["sha256"].map(p))
     if scored["p_pneumonia"].isna().any():
-        path = rows["path"][scored["p_pneumonia"].isna()].iloc[0]
-        raise EvaluationError(f"scans must not change during scoring. Received: {path}")
+        name = rows["image_id"][scored["p_pneumonia"].isna()].iloc[0]
+        raise EvaluationError(f"scans must not change during scoring. Received: {name}")
     return scored, float(answer["threshold"].iloc[0])
 
 
