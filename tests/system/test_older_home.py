@@ -1,4 +1,4 @@
-"""A home that an older commit's own code made opens with today's: its models answer, and nothing is trained again."""
+"""A home that an older commit's own code made opens with today's: its models answer, and what it holds stays."""
 
 import json
 import re
@@ -169,10 +169,19 @@ def test_its_two_runs_are_compared(xray: Command, older: Older) -> None:
     assert "auc" in compared["figures"]
 
 
-def test_the_same_run_reuses_what_is_there(xray: Command, older: Older) -> None:
+def test_the_same_run_decodes_in_todays_way_and_leaves_what_is_there(xray: Command, older: Older) -> None:
+    """The normalizer is another one by now (docs/decisions/0014): scans are decoded and a network is trained anew."""
+    printed = done(xray(*RUN)).out
+    assert f"{SCANS} decoded, 0 reused" in printed
+    assert "models:/xray-classifier/3" in printed
+    now = kept(xray.folder / "home")
+    assert {path: now.get(path) for path in older.files} == older.files
+    assert len(packages(xray.folder / "home")) == 3
+    assert ask(xray, "models")[-1]["aliases"] == ["champion"], "the older version"
+
+
+def test_given_again_it_reuses_what_is_there(xray: Command, older: Older) -> None:
     printed = done(xray(*RUN)).out
     assert f"0 decoded, {SCANS} reused" in printed
-    assert re.search(rf"^model +{MODEL} \(reused\)$", printed, re.MULTILINE)
+    assert re.search(r"^model +models:/xray-classifier/3 \(reused\)$", printed, re.MULTILINE)
     assert not re.search(r"epoch \d+/\d+", printed)
-    assert kept(xray.folder / "home") == older.files
-    assert len(packages(xray.folder / "home")) == 2

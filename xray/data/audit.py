@@ -23,6 +23,7 @@ _IN_WORDS = {
     "no-label": "scans without a label",
     "unknown-label": "scans of unknown label",
     "conflicting-labels": "scans of conflicting labels",
+    "conflicting-rows": "scans of conflicting split or patient",
     "duplicate-of-test": "copies of TEST scans",
     "shared-patient": "scans of patients of TEST",
     "unreadable": "unreadable files",

@@ -67,7 +67,9 @@ class _Entry(NamedTuple):
         return self.size, self.mtime_ns, self.ctime_ns, self.inode
 
 
-def file_digests(folder: DataPath, paths: Sequence[str], index: Path, shared: S3Path | None = None) -> dict[str, str]:
+def file_digests(
+    folder: DataPath, paths: Sequence[str], index: Path, shared: S3Path | None = None, private: bool = False
+) -> dict[str, str]:
     """Digest files, reading only those that the index does not know as they are.
 
     Args:
@@ -76,6 +78,7 @@ def file_digests(folder: DataPath, paths: Sequence[str], index: Path, shared: S3
         index: A Parquet file that remembers digests by full path or address, size, times and inode, for many
             folders. It is made where missing and made anew where it cannot be read.
         shared: A folder at a server that remembers, for many homes, the digests of scans at a server.
+        private: Log no file's name.
 
     Returns:
         Path to the SHA-256 of the file's bytes, in hexadecimal, in the order of `paths`. A file that cannot be
@@ -105,14 +108,15 @@ def file_digests(folder: DataPath, paths: Sequence[str], index: Path, shared: S3
     digests = {path: each.sha256 for path, each in zip(paths, outcomes, strict=True) if isinstance(each, _Entry)}
     for path, each in zip(paths, outcomes, strict=True):
         if not isinstance(each, _Entry):  # told here, for a thread of the pool is no part of a Prefect run
-            logger.warning("%s cannot be read: %s", f"{base}/{printable(path)}", each)
+            shown = "a file" if private else f"{base}/{printable(path)}"
+            logger.warning("%s cannot be read: %s", shown, each)
     settled = time.time_ns() - SETTLED_NS
     fresh = [entry for entry in found if entry.mtime_ns < settled]
     entries = _joined(_without(remembered, base), pd.DataFrame(fresh, columns=list(_COLUMNS)).astype(_COLUMNS))
     if not entries.equals(before):
         _write_index(entries, index)
     if theirs is not None:
-        _share_index(entries, theirs)
+        _share_index(entries[entries["path"].str.startswith(f"{base}/")], theirs)
     logger.info("%d file digests, %d of them from the index", len(digests), _reused(found, known))
     return digests
 

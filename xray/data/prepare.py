@@ -13,14 +13,14 @@ from xray.data.audit import audit
 from xray.data.catalog import Catalog, write_catalog
 from xray.data.decoding.scan_files import unreadable_reason
 from xray.data.file_digests import file_digests, forget
-from xray.data.privacy import hide, is_hidden
+from xray.data.privacy import hide, is_hidden, without_names
 from xray.data.sources.metadata import REJECT_COLUMNS, Metadata
 from xray.data.sources.read_sources import read_sources
 from xray.data.split_checks import require_files, with_patients
 from xray.data.splits import assign_folds, with_test
 from xray.data.store.fill_pixel_store import Filled, PixelStore, fill
 from xray.data.store.s3_mirror import share_folder
-from xray.errors import ChangedError, DamagedError
+from xray.errors import ChangedError, DamagedError, DataError
 from xray.executors import OpenCluster
 from xray.files.artifact_folder import kept_table, require_whole, write_folder
 from xray.files.checked_io import read_parquet, reading
@@ -115,12 +115,14 @@ def clean(data: DataPath | Sequence[DataPath], workspace: Workspace) -> Cleaned:
 def _digested(metadata: Metadata, root: DataPath, workspace: Workspace) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Give a source's rows with each file's digest, and its rejects; those of a private source without names."""
     shared = None if metadata.private else workspace.shared
-    digests = file_digests(root, metadata.rows["path"].tolist(), workspace.digest_index, shared)
-    rows = metadata.rows.assign(sha256=metadata.rows["path"].map(digests))
+    place, above = (root / metadata.folder, f"{metadata.folder}/") if metadata.folder else (root, "")
+    inner = [path.removeprefix(above) for path in metadata.rows["path"]]
+    digests = file_digests(place, inner, workspace.digest_index, shared, metadata.private)
+    rows = metadata.rows.assign(sha256=[digests.get(path) for path in inner])
     unreadable = _without_digest(rows.loc[rows["sha256"].isna(), ["image_id", "path"]], root)
     rows = rows[rows["sha256"].notna()].reset_index(drop=True)
     rejects = pd.concat([metadata.rejects, unreadable], ignore_index=True)
-    return hide(rows, rejects, workspace) if metadata.private else (rows, rejects)
+    return hide(rows, rejects, workspace, root) if metadata.private else (rows, rejects)
 
 
 def _content_digest(rows: pd.DataFrame, rejects: pd.DataFrame, notes: list[str]) -> str:
@@ -159,8 +161,12 @@ def normalize(
     shared = workspace.shared / "pixels" if workspace.shared else None
     try:
         return fill(cleaned.data, scans, config.images, workspace.pixels, cluster, progress, shared)
-    except ChangedError:
-        forget(cleaned.data, workspace.digest_index, workspace.shared)
+    except DataError as error:
+        if isinstance(error, ChangedError):
+            forget(cleaned.data, workspace.digest_index, workspace.shared)
+        if cleaned.private:
+            named = dict(zip(rows["path"], rows["image_id"], strict=True))
+            raise type(error)(without_names(str(error), named, cleaned.data)) from None
         raise
 
 

@@ -11,6 +11,9 @@ from xray.config import Split
 from xray.data.split_checks import require_both_labels, require_splittable
 from xray.errors import TrainingError
 
+DRAWN_OF = 20
+"""TEST is drawn as some of so many parts, so that its share is met to within a fortieth."""
+
 TEST_FOLD = -1
 """The `fold` of a TEST scan, which belongs to none."""
 
@@ -28,21 +31,42 @@ def with_test(rows: pd.DataFrame, split: Split) -> tuple[pd.DataFrame, list[str]
     Raises:
         TrainingError: There are too few patients for it.
     """
-    official = (rows["official"] == "test").any()
-    pool = rows["official"] == "" if official else pd.Series(True, index=rows.index)
-    if not pool.any():
+    has_test = (rows["official"] == "test").any()
+    unsaid = rows["official"] == ""
+    if has_test and not unsaid.any():
         return rows, []
-    rows = rows.sort_values("image_id")
-    chosen = rows[pool.reindex(rows.index)]
-    parts = max(round(1 / split.test_share), 2)
+    rows = rows.sort_values("image_id", ignore_index=True)
+    pool = rows[rows["official"] == ""] if (rows["official"] == "").any() else rows
     by_patient = split if split.group_by == "none" else split.model_copy(update={"group_by": "patient"})
-    drawn = chosen.index[_folds(chosen, by_patient, parts) == 0]
+    drawn = np.concatenate([_drawn(each, by_patient) for each in _pools(pool)])
+    if not has_test and not len(drawn):
+        counted = ", ".join(f"{count} {label}" for label, count in pool["label"].value_counts().items())
+        raise TrainingError(f"there must be several scans of each label to draw TEST from. Received: {counted}")
     splits = rows["official"].replace("", "train")
     splits[drawn] = "test"
     by = "at random" if split.group_by == "none" else "by patient"
-    of = f" of {', '.join(sorted(chosen['source'].unique()))}" if official else ""
-    said = f"TEST is not official: {len(drawn):,} of {len(chosen):,} scans{of} were drawn {by}, with seed {split.seed}"
-    return rows.assign(official=splits).reset_index(drop=True), [said]
+    of = f" of {', '.join(sorted(pool['source'].unique()))}" if has_test else ""
+    said = f"TEST is not official: {len(drawn):,} of {len(pool):,} scans{of} were drawn {by}, with seed {split.seed}"
+    return rows.assign(official=splits), [said]
+
+
+def _pools(rows: pd.DataFrame) -> list[pd.DataFrame]:
+    """Part the scans that TEST is drawn from by source; those of small sources are drawn from together."""
+    large = rows.groupby(["source", "label"]).size().unstack(fill_value=0).min(axis=1) >= DRAWN_OF
+    sources = [name for name, enough in large.items() if enough] if rows["label"].nunique() > 1 else []
+    parts = [rows[rows["source"] == name] for name in sources]
+    rest = rows[~rows["source"].isin(sources)]
+    return [*parts, *([rest] if len(rest) else [])]
+
+
+def _drawn(rows: pd.DataFrame, split: Split) -> NDArray[np.int64]:
+    """Draw about `test_share` of the rows, and give their places; none where a label has a single scan."""
+    fewest = int(rows["label"].value_counts().min())
+    parts = min(DRAWN_OF, fewest, rows["patient_id"].nunique())
+    if parts < 2:
+        return np.array([], dtype=np.int64)
+    taken = min(max(round(split.test_share * parts), 1), parts - 1)
+    return rows.index[_folds(rows, split, parts) < taken].to_numpy()
 
 
 def assign_folds(rows: pd.DataFrame, split: Split) -> pd.DataFrame:
@@ -97,11 +121,16 @@ def linked_groups(*keys: pd.Series) -> NDArray[np.int32]:
 
 def _train_folds(rows: pd.DataFrame, split: Split) -> NDArray[np.int64]:
     """Cut TRAIN into folds; with `official_validation`, the data set's own validation scans are the validation fold."""
-    own = (rows["official"] == "validation").to_numpy()
+    own = (rows["official"] == "validation").to_numpy(copy=True)
     if not (split.official_validation and own.any()):
         return _folds(rows, split, split.folds)
+    if split.group_by != "none":  # who has validation scans has no training scans
+        groups = linked_groups(rows["patient_id"], rows["pixels_sha256"])
+        own |= np.isin(groups, groups[own])
     fold = np.full(len(rows), split.validation_fold, dtype=np.int64)
     others = [number for number in range(split.folds) if number != split.validation_fold]
+    if own.all():
+        raise TrainingError("there must be training scans beside the data set's own validation scans. Received: none")
     fold[~own] = np.array(others)[_folds(rows[~own], split, len(others))] if len(others) > 1 else others[0]
     return fold
 
@@ -126,6 +155,10 @@ def _folds(rows: pd.DataFrame, split: Split, folds: int) -> NDArray[np.int64]:
     fold = np.empty(len(rows), dtype=np.int64)
     if split.group_by == "source":
         return _source_folds(rows["source"], folds)
+    fewest = rows["label"].value_counts()
+    if fewest.min() < folds:
+        counted = ", ".join(f"{count} {label}" for label, count in fewest.items())
+        raise TrainingError(f"each label must have at least {folds} scans to be split so. Received: {counted}")
     if split.group_by == "none":
         parts = StratifiedKFold(folds, shuffle=True, random_state=split.seed).split(strata, strata)
     else:

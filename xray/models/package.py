@@ -4,8 +4,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
-from importlib.util import find_spec
+from importlib.metadata import distributions, version
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -75,8 +74,8 @@ class Settings:
 
 def pinned_requirements() -> list[str]:
     """Pin what the model imports at the versions that are installed here."""
-    names = [*REQUIREMENTS, *(DICOM if find_spec("pydicom") is not None else ())]
-    return [f"{name}=={version(name)}" for name in names]
+    installed = {package.metadata["Name"].lower() for package in distributions()}
+    return [f"{name}=={version(name)}" for name in [*REQUIREMENTS, *(each for each in DICOM if each in installed)]]
 
 
 def example_image(side: int = 64) -> bytes:

@@ -4,6 +4,8 @@ Nothing here moves an alias or writes a record.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,9 @@ from mlflow.exceptions import MlflowException
 from xray import config
 from xray.config import Workspace
 from xray.data.catalog import Catalog
-from xray.data.privacy import paths_of
+from xray.data.privacy import is_hidden, paths_of, without_names
 from xray.data.verify_scans import verified_files
-from xray.errors import DamagedError, EvaluationError, RegistryError
+from xray.errors import DamagedError, DataError, EvaluationError, RegistryError
 from xray.evaluation.metrics.bootstrap import flat_estimates
 from xray.evaluation.metrics.paired_comparison import Comparison, compare
 from xray.evaluation.metrics.split_metrics import Evaluation, evaluate_split
@@ -138,7 +140,7 @@ def compare_with_champion(
     rows, place = _scans(workspace, run, policy, data)
     versions = [challenge.challenger, *([] if challenge.champion is None else [challenge.champion])]
     tables, thresholds = [], []
-    with verified_files(place, zip(rows["path"], rows["sha256"], strict=True)) as files:
+    with _without_names(rows, place), verified_files(place, zip(rows["path"], rows["sha256"], strict=True)) as files:
         if challenge.champion is not None:
             _require_unseen(workspace, challenge, rows)
         for number, version in enumerate(versions):
@@ -194,7 +196,7 @@ def _scans(
         )
     try:
         rows = catalog.rows(policy.scans)[COLUMNS]
-        return rows.assign(path=paths_of(rows["path"], workspace)), data or catalog.data
+        return rows.assign(path=paths_of(rows["path"], workspace, catalog.data)), data or catalog.data
     except DamagedError as damage:
         raise DamagedError(damage.path, f"{damage.reason}; xray run creates the catalog again") from damage
 
@@ -207,6 +209,19 @@ def _catalog(workspace: Workspace, run: Run) -> Catalog | None:
     inputs = run.inputs.dataset_inputs if run.inputs is not None else []
     sources = [entry.dataset.source for entry in inputs if entry.dataset.digest == digest]
     return Catalog(folder, digest, data_path(json.loads(sources[0])["uri"] if sources else ""), reused=True)
+
+
+@contextmanager
+def _without_names(rows: pd.DataFrame, place: DataPath) -> Iterator[None]:
+    """Name no file of a private source where one cannot be read: errors of a flow are kept by Prefect."""
+    try:
+        yield
+    except DataError as error:
+        hidden = rows[is_hidden(rows)]
+        if hidden.empty:
+            raise
+        names = dict(zip(hidden["path"], hidden["image_id"], strict=True))
+        raise type(error)(without_names(str(error), names, place)) from error.__cause__
 
 
 def _require_unseen(workspace: Workspace, challenge: Challenge, rows: pd.DataFrame) -> None:
@@ -230,16 +245,17 @@ def _scored(
     unread = answer[answer["p_pneumonia"].isna()]
     if len(unread):
         first = unread.index[0]
+        name = rows["image_id"].iloc[int(first)]
         raise EvaluationError(
-            f"both models must be able to read every scan of the evaluation. Received: {uri} on {files[first]}: "
+            f"both models must be able to read every scan of the evaluation. Received: {uri} on {name}: "
             f"{unread['error'][first]}, and {len(unread) - 1:,} others"
         )
     # joined by the digest of the bytes that were scored: copies of a file have one score
     p = answer.drop_duplicates("sha256").set_index("sha256")["p_pneumonia"]
     scored = rows.assign(p_pneumonia=rows["sha256"].map(p))
     if scored["p_pneumonia"].isna().any():
-        path = rows["path"][scored["p_pneumonia"].isna()].iloc[0]
-        raise EvaluationError(f"scans must not change during scoring. Received: {path}")
+        name = rows["image_id"][scored["p_pneumonia"].isna()].iloc[0]
+        raise EvaluationError(f"scans must not change during scoring. Received: {name}")
     return scored, float(answer["threshold"].iloc[0])
 
 

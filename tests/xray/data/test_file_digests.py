@@ -210,3 +210,15 @@ class TestNotBelieved:
             file_digests(each, paths, index)
         forget(folder, index)
         assert set(pd.read_parquet(index)["path"]) == {str(other.resolve() / path) for path in paths}
+
+
+def test_of_a_private_folder_no_name_is_logged_or_shared(
+    index: Path, bucket: S3Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digests, "SETTLED_NS", -60_000_000_000)  # what was written just now is remembered, too
+    (bucket / "private" / "SMITH.dcm").write_bytes(b"abc")
+    (bucket / "public" / "a.png").write_bytes(b"abd")
+    file_digests(bucket / "private", ["SMITH.dcm", "JONES.dcm"], index, None, private=True)
+    file_digests(bucket / "public", ["a.png"], index, bucket / "prepared")
+    assert "JONES" not in caplog.text
+    assert b"SMITH" not in (bucket / "prepared" / "digests.parquet").read_bytes()

@@ -10,7 +10,7 @@ from xray.config import Config, Workspace, load_config
 from xray.data.catalog import Catalog
 from xray.data.phantoms.write_phantoms import write_phantoms
 from xray.data.prepare import clean, normalize, write_prepared
-from xray.data.privacy import KEY, NAMES, paths_of, patient_key
+from xray.data.privacy import KEY, NAMES, hide, is_hidden, paths_of, patient_key, without_names
 from xray.errors import StoreError
 
 PLANTED = ("PHANTOM-0", "Phantom^Person", "IMG0", "202001", "202002")
@@ -49,7 +49,7 @@ def test_a_catalog_of_a_private_source_names_nobody(films: Path, config: Config,
 def test_the_names_lead_back_and_are_their_owners_alone(films: Path, config: Config, tmp_path: Path) -> None:
     rows = prepared(films, config, tmp_path).rows()
     workspace = Workspace(home=tmp_path)
-    assert all((films / path).is_file() for path in paths_of(rows["path"], workspace))
+    assert all((films / path).is_file() for path in paths_of(rows["path"], workspace, films))
     assert stat.S_IMODE((workspace.private / KEY).stat().st_mode) == 0o600
     assert stat.S_IMODE((workspace.private / NAMES).stat().st_mode) == 0o600
     assert stat.S_IMODE(workspace.private.stat().st_mode) == 0o700
@@ -67,10 +67,30 @@ def test_the_key_stays_and_one_that_is_none_is_refused(tmp_path: Path) -> None:
     workspace = Workspace(home=tmp_path)
     assert patient_key(workspace) == patient_key(workspace)
     (workspace.private / KEY).write_text("no key")
-    with pytest.raises(StoreError, match="must be a key in hexadecimal digits"):
+    with pytest.raises(StoreError, match="must be a key of 64 hexadecimal digits"):
         patient_key(workspace)
 
 
 def test_names_that_are_not_known_stay(tmp_path: Path) -> None:
     names = pd.Series(["train/a.jpeg"], dtype="str")
-    assert paths_of(names, Workspace(home=tmp_path)).equals(names)
+    assert paths_of(names, Workspace(home=tmp_path), tmp_path).equals(names)
+
+
+def test_dates_keep_their_month_and_copies_their_own_name(tmp_path: Path) -> None:
+    rows = pd.DataFrame({
+        "image_id": ["SMITH.png", "JONES.png"], "path": ["a/SMITH.png", "a/JONES.png"], "patient_id": ["1", ""],
+        "sha256": ["ab" * 32, "ab" * 32], "date": ["2024-03-17 10:22", "unknown"],
+    })  # fmt: skip
+    rejects = pd.DataFrame({"image_id": ["X"], "path": ["a/X"], "reason": ["no-row"], "detail": ["line 3: X"]})
+    workspace = Workspace(home=tmp_path)
+    hidden, gone = hide(rows, rejects, workspace, tmp_path)
+    assert hidden["date"].tolist() == ["2024-03", ""]
+    assert hidden["image_id"].tolist() == ["ab" * 8, f"{'ab' * 8}-2"]
+    assert is_hidden(hidden).all()
+    assert paths_of(hidden["image_id"], workspace, tmp_path).tolist() == rows["path"].tolist()
+    assert "X" not in gone.to_csv(index=False, header=False).replace("file-", "")
+
+
+def test_an_errors_words_name_no_file(tmp_path: Path) -> None:
+    message = f"scans must not change. Received: {tmp_path / 'a' / 'SMITH.png'}"
+    assert without_names(message, {"a/SMITH.png": "abcd"}, tmp_path) == "scans must not change. Received: abcd"

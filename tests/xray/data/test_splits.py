@@ -140,4 +140,31 @@ def test_a_data_sets_own_validation_joins_train_unless_asked() -> None:
     names = set(rows.loc[own, "image_id"])
     assert set(assign_folds(rows, Split())["fold"]) == {-1, 0, 1, 2, 3, 4}
     kept = assign_folds(rows, Split(official_validation=True))
-    assert set(kept.loc[kept["split"] == "validation", "image_id"]) == names
+    validation = kept["split"] == "validation"
+    assert names <= set(kept.loc[validation, "image_id"])
+    trained = kept.loc[kept["split"] == "train", "patient_id"]
+    assert set(kept.loc[validation, "patient_id"]).isdisjoint(trained), "who has validation scans has no training scans"
+
+
+@pytest.mark.parametrize(("share", "scans"), [(0.1, 200), (0.35, 200), (0.45, 200), (0.2, 30), (0.05, 30)])
+def test_the_share_of_test_is_met_to_within_a_twentieth(share: float, scans: int) -> None:
+    rows = ROWS[ROWS["official"] == "train"].groupby("label").head(scans // 2).assign(official="", source="ours")
+    rows["patient_id"] = rows["image_id"]
+    drawn, _ = with_test(rows, Split(test_share=share))
+    assert abs((drawn["official"] == "test").mean() - share) <= 0.05
+
+
+def test_a_test_is_drawn_from_each_source_that_has_none() -> None:
+    train = ROWS[ROWS["official"] == "train"]
+    rows = pd.concat([ROWS.assign(source="north"), train.assign(source="south", official="")])
+    rows["image_id"] = rows["source"] + rows["image_id"]
+    drawn, (note,) = with_test(rows, Split())
+    assert (drawn[drawn["source"] == "north"]["official"] == "test").sum() == (ROWS["official"] == "test").sum()
+    assert 0.1 < (drawn[drawn["source"] == "south"]["official"] == "test").mean() < 0.3
+    assert f"of {len(train)} scans of south" in note
+
+
+def test_too_few_scans_for_the_folds_are_refused_in_one_line() -> None:
+    few = ROWS[ROWS["official"] == "train"].groupby("label").head(1).assign(official="", source="ours")
+    with pytest.raises(TrainingError, match="several scans of each label to draw TEST from. Received: 1 "):
+        with_test(few, Split())

@@ -32,6 +32,10 @@ ONE_PICTURE = {
 LATERAL = ("LATERAL", "LL", "RL", "LLD", "RLD", "LLO", "RLO", "L", "LAT")
 """What `ViewPosition` says of a film from the side: PS3.3 C.8.11.5, C.8.1.1 and what devices write."""
 
+DEFLATED = b"1.2.840.10008.1.2.1.99"
+META = 4096
+"""Bytes at the beginning of a file that hold its transfer syntax: PS3.10, 7.1."""
+
 GRAY = ("MONOCHROME1", "MONOCHROME2")
 MISSING = "DICOM files need the extra dicom: pip install 'xray-pipeline[dicom]'. Received: a DICOM file, and no pydicom"
 
@@ -51,6 +55,16 @@ def require_pydicom() -> None:
         raise XrayError(MISSING)
 
 
+def require_not_deflated(data: bytes) -> None:
+    """Refuse a file whose tags are deflated: a small one may inflate to any size, and films are not kept so.
+
+    Raises:
+        ImageError: `unsupported`.
+    """
+    if DEFLATED in data[:META]:
+        raise _unsupported("a DICOM scan must not be deflated as a whole. Received: Deflated Explicit VR Little Endian")
+
+
 def read_header(data: bytes) -> "Dataset":
     """Read a file's tags and its pixels as they are packed.
 
@@ -61,6 +75,8 @@ def read_header(data: bytes) -> "Dataset":
         raise _unsupported(MISSING)
     import pydicom
     from pydicom.errors import InvalidDicomError
+
+    require_not_deflated(data)
 
     try:
         header = pydicom.dcmread(BytesIO(data))

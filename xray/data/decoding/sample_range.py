@@ -9,6 +9,9 @@ END_SHARE = 0.001
 FEWEST_VALUES = 16
 """A picture with fewer values has no padding to tell from its ends."""
 
+MOST_END_VALUES = 16
+"""Padding, a hot pixel or a marker with its edge has no more values than this; more are a part of the picture."""
+
 GAP = 0.5
 """An end value so far from the next one, as a share of the others' range, is padding or a fault."""
 
@@ -16,8 +19,8 @@ GAP = 0.5
 def robust_range(values: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[float, float, NDArray[np.bool_]]:
     """Find the range of a scan's values.
 
-    A value at an end, far from all others, is padding: left out. Of what is left, `END_SHARE` of the pixels may lie
-    outside at either end.
+    A few values at an end, far from all others, are padding or a marker: left out. Of what is left, `END_SHARE` of the
+    pixels may lie outside at either end.
 
     Args:
         values: float64 (n,), ascending: each value that the picture may have.
@@ -28,20 +31,26 @@ def robust_range(values: NDArray[np.float64], counts: NDArray[np.int64]) -> tupl
     """
     there = np.flatnonzero(counts)
     padding = np.zeros(len(values), dtype=bool)
-    for end, inner in ((-1, -2), (0, 1)):
-        if len(there) < FEWEST_VALUES:
-            break
-        found = values[there]
-        rest = abs(found[inner] - found[-1 if end == 0 else 0])
-        if abs(found[end] - found[inner]) > GAP * rest:
-            padding[there[end]] = True
-            there = np.delete(there, end)
+    for beyond in (_beyond_a_gap(values[there]), len(there) - _beyond_a_gap(-values[there][::-1])):
+        end = slice(beyond, None) if beyond > len(there) // 2 else slice(None, beyond)
+        padding[there[end]] = True
+    there = np.flatnonzero((counts > 0) & ~padding)
     cumulated = np.cumsum(counts[there])
     low = values[there[np.searchsorted(cumulated, END_SHARE * cumulated[-1], side="right")]]
     high = values[there[np.searchsorted(cumulated, (1 - END_SHARE) * cumulated[-1], side="left")]]
     if low >= high:  # nearly all pixels have one value
         low, high = values[there[0]], values[there[-1]]
     return float(low), float(high), padding
+
+
+def _beyond_a_gap(found: NDArray[np.float64]) -> int:
+    """Find from which place on the values lie beyond a gap at the upper end; the number of values where none do."""
+    first = max(len(found) - MOST_END_VALUES, FEWEST_VALUES)
+    if first >= len(found):
+        return len(found)
+    gaps = np.diff(found)[first - 1 :]
+    far = np.flatnonzero(gaps > GAP * (found[first - 1 : -1] - found[0]))
+    return int(first + far[0]) if len(far) else len(found)
 
 
 def stretched(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.uint8]:

@@ -5,7 +5,7 @@ from collections import Counter
 import pandas as pd
 
 from xray.data.sources.dataset_file import Dataset
-from xray.data.sources.file_listing import list_files, printable
+from xray.data.sources.file_listing import list_files, printable, with_linked_folders
 from xray.data.sources.metadata import (
     MOST_REJECTED,
     ROW_COLUMNS,
@@ -39,7 +39,7 @@ def read_class_folders(folder: DataPath, dataset: Dataset) -> Metadata:
         DataError: More than `MOST_REJECTED` of the scans lie in folders that no class names, or there are no scans.
         S3Error: The server cannot be reached or refuses.
     """
-    listing = list_files(folder, [dataset.scans])
+    listing = with_linked_folders(folder, list_files(folder, [dataset.scans]))
     words = LabelWords(with_common(dataset.labels))
     scans = sorted(path for path in plain_paths(listing) if _may_be_a_scan(path))
     read = {path: _label(path, words) for path in scans}

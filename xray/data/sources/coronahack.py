@@ -11,7 +11,7 @@ import pandera.pandas as pa
 from xray.data.sources.dataset_file import Columns, column_in
 from xray.data.sources.file_listing import Listing, list_files, printable, stays_inside
 from xray.data.sources.metadata import MOST_REJECTED, REJECT_COLUMNS, ROW_COLUMNS, Metadata, rejects_table
-from xray.data.sources.table_file import read_table
+from xray.data.sources.table_file import read_table, require_columns, value
 from xray.data.sources.words.patient_ids import has_known_names, patient_ids, source_of
 from xray.data.sources.words.patients import column_of_patients, patients_of
 from xray.errors import DataError, S3Error
@@ -29,6 +29,7 @@ _OFFICIAL = {"train": "train", "test": "test"}
 _LABELS = {"normal": NORMAL, "pnemonia": PNEUMONIA, "pneumonia": PNEUMONIA}
 _SUBTYPES = {
     ("normal", "", ""): "normal",
+    ("pneumonia", "", ""): "pneumonia",
     ("pneumonia", "bacteria", ""): "bacterial",
     ("pneumonia", "bacteria", "streptococcus"): "streptococcus",
     ("pneumonia", "virus", ""): "viral",
@@ -83,7 +84,7 @@ def read_coronahack(folder: DataPath) -> Metadata:
         for path, why in sorted((printable(path), why) for path, why in files.unreadable.items() if path not in known)
     ]
     notes = [f"{repeated} rows repeat another row and are kept once"] if repeated else []
-    rows["patient_id"], said = _patients(rows, table)
+    rows["patient_id"], said = _patients(rows, table, folder / METADATA_NAME)
     notes += said
     rejects = rejects_table([*illegal, *conflicting, *missing, *rowless])
     return Metadata(rows[ROW_COLUMNS].reset_index(drop=True), rejects, notes + _summary_notes(table, folder))
@@ -98,7 +99,7 @@ def _find_scans(folder: DataPath) -> dict[str, str]:
 
 
 def _words(column: pd.Series) -> pd.Series:
-    return column.str.strip().str.lower()
+    return column.map(value).str.lower()
 
 
 def _legal_rows(
@@ -134,10 +135,11 @@ def _legal_rows(
     return rows.drop(index=list(failures)), rejects
 
 
-def _patients(rows: pd.DataFrame, table: pd.DataFrame) -> tuple[list[str], list[str]]:
+def _patients(rows: pd.DataFrame, table: pd.DataFrame, path: DataPath) -> tuple[list[str], list[str]]:
     """Take patients from a column where there is one, else by CoronaHack's names or other known ones."""
     column = column_in(list(table.columns), Columns().patient)
     if column is not None:
+        require_columns(path, table.columns, [column])
         return column_of_patients(table.loc[rows.index, column], column)
     names = rows["image_id"].tolist()
     if has_known_names(names):

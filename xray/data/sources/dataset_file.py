@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,11 +11,12 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
 from xray.config_schema import Section
-from xray.data.sources.words.label_words import LEAVE_OUT
+from xray.data.sources.words.label_words import LEAVE_OUT, canonical
 from xray.errors import DataError, by_cause
 from xray.files.atomic import whole_file
 from xray.files.checked_io import writing
 from xray.files.s3 import DataPath, S3Path
+from xray.labels import CAUSE_OF_SUBTYPE
 from xray.recipe_files import nearest
 
 DATASET_FILE = "dataset.toml"
@@ -25,7 +27,7 @@ def _listed(given: Any) -> Any:
     return (given,) if isinstance(given, str) else given
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
 """A column's name, or several of which a table has one."""
 
 
@@ -92,10 +94,15 @@ class Dataset(Section):
 
     @field_validator("labels")
     @classmethod
-    def _by_a_plain_name(cls, labels: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-        odd = [name for name in labels if name != LEAVE_OUT and not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name)]
-        if odd:
-            raise PydanticCustomError("labels", "must be in small letters, digits and -, not {odd}", {"odd": odd[0]})
+    def _known(cls, labels: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        known = [LEAVE_OUT, *CAUSE_OF_SUBTYPE]
+        if odd := [name for name in labels if name not in known]:
+            words = {"known": ", ".join(known), "odd": odd[0]}
+            raise PydanticCustomError("labels", "must be among {known}, not {odd}", words)
+        counted = Counter(canonical(word) for listed in labels.values() for word in listed)
+        twice = [word for word, count in counted.items() if count > 1]
+        if twice:
+            raise PydanticCustomError("labels", "must list each word once, not {word}", {"word": twice[0]})
         return labels
 
 

@@ -55,16 +55,17 @@ def describe(folder: DataPath) -> Description:
     tables: dict[str, Table] = {}
     toml = 'name = "ours"\n'
     kind, table = source.kind, source.table or _only_table(folder, source)
-    if table and source.dataset is not None:
+    if table and not source.is_coronahack:
         kind = source.kind if source.table else "a table whose columns must be named"
         cells = read_table(folder / table)
+        cells = cells.loc[:, ~cells.columns.duplicated() & (cells.columns != "")]
         roles = _roles(folder, cells, dataset)
         tables["Columns"] = _columns(cells, roles)
         words = _words(cells[roles["label"]], dataset) if "label" in roles else {}
         toml = _toml_of_table(table, roles, words)
         if dataset.name in layout_names():
             toml = f'layout = "{dataset.name}"\ntable = {json.dumps(table)}\n'
-    elif source.dataset is not None:
+    elif not source.is_coronahack:
         words = _folders(folder, dataset)
         toml += _toml_of_labels(words)
     else:
@@ -94,7 +95,7 @@ def describe(folder: DataPath) -> Description:
 def _only_table(folder: DataPath, source: Source) -> str:
     """Take the one table of a folder that is none of the known ones, where its scans do not lie in named folders."""
     tables = tables_in(folder)
-    if source.dataset is None or len(tables) != 1:
+    if source.is_coronahack or len(tables) != 1:
         return ""
     try:
         source.read()

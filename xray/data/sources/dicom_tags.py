@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from xray.data.decoding import scan_files
-from xray.data.decoding.dicom_decoder import MAGIC, require_pydicom
+from xray.data.decoding.dicom_decoder import MAGIC, require_not_deflated, require_pydicom
 from xray.data.sources.metadata import Metadata
 from xray.data.sources.words.patients import doubted
-from xray.data.sources.words.scan_words import age_of, sex_of, view_of
-from xray.errors import ImageError
+from xray.data.sources.words.scan_words import age_of, month_of, sex_of, view_of
+from xray.errors import ImageError, XrayError
 from xray.files.s3 import DataPath, S3Path
 
 if TYPE_CHECKING:
@@ -28,8 +28,10 @@ TAGS = {
     "date": "StudyDate",
 }
 BURNED_IN = "BurnedInAnnotation"
-ENDINGS = (".dcm", ".dicom", ".ima")
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
 THREADS = 16
+MOST_HEADER = 2**20
+"""Bytes at the beginning of a file in which its tags are looked for; the pixels come last."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,6 @@ class Tags:
 
     values: Mapping[str, str]
     burned_in: bool
-
-
-def may_be_dicom(path: str) -> bool:
-    """Whether a file may be DICOM by its name: by its ending, or because it has none, as archives export them."""
-    name = path.rpartition("/")[2].lower()
-    return name.endswith(ENDINGS) or "." not in name.lstrip(".")
 
 
 def with_dicom_tags(metadata: Metadata, folder: DataPath) -> tuple[Metadata, bool]:
@@ -65,17 +61,18 @@ def with_dicom_tags(metadata: Metadata, folder: DataPath) -> tuple[Metadata, boo
         XrayError: There are DICOM files, and the extra `dicom` is not installed.
         S3Error: A server cannot be reached or refuses.
     """
-    paths = [path for path in metadata.rows["path"] if may_be_dicom(path)]
-    if not paths:
-        return metadata, False
+    paths = [*metadata.rows["path"], *metadata.rejects["path"]]
+    if isinstance(folder, S3Path):  # where a look at a file costs a request
+        paths = [path for path in paths if not path.lower().endswith(PICTURES)]
     with ThreadPoolExecutor(THREADS) as threads:
         read = dict(zip(paths, threads.map(partial(_tags, folder), paths), strict=True))
     found = {path: tags for path, tags in read.items() if tags is not None}
     if not found:
         return metadata, False
     rows = metadata.rows.copy()
-    unknown = (rows["patient_id"] == "").all()
-    for column in TAGS:
+    found = {path: tags for path, tags in found.items() if path in set(rows["path"])}
+    unknown = bool((rows["patient_id"] == "").all())
+    for column in TAGS if unknown else [each for each in TAGS if each != "patient_id"]:
         said = rows["path"].map({path: tags.values[column] for path, tags in found.items()}).fillna("")
         own = rows[column] if column in rows else pd.Series("", index=rows.index)
         filled = own.where(own != "", said).astype("str")
@@ -89,14 +86,19 @@ def _tags(folder: DataPath, path: str) -> Tags | None:
     """Read a file's tags; None where it is no DICOM, or cannot be read, which decoding will say."""
     try:
         header = _header(folder / path)
-    except (ImageError, OSError):
+        if header is None:
+            return None
+        said = {column: str(header.get(tag) or "").strip() for column, tag in TAGS.items()}
+        burned_in = str(header.get(BURNED_IN) or "").upper() == "YES"
+    except (XrayError, OSError) as error:
+        if not isinstance(error, ImageError | OSError):
+            raise
         return None
-    if header is None:
-        return None
-    said = {column: str(header.get(tag) or "").strip() for column, tag in TAGS.items()}
+    except Exception:  # noqa: BLE001 - a broken file makes pydicom raise nearly anything; decoding will say so
+        return Tags(dict.fromkeys(TAGS, ""), burned_in=False)
     said |= {"view": view_of(said["view"]), "sex": sex_of(said["sex"]), "age": age_of(said["age"])}
-    said["date"] = f"{said['date'][:4]}-{said['date'][4:6]}" if len(said["date"]) >= len("YYYYMM") else ""
-    return Tags(said, str(header.get(BURNED_IN) or "").upper() == "YES")
+    said["date"] = month_of(said["date"])
+    return Tags(said, burned_in)
 
 
 def _header(path: DataPath) -> "Dataset | None":
@@ -107,13 +109,8 @@ def _header(path: DataPath) -> "Dataset | None":
     with scan_files.opened(path) as file:
         if file.read(MAGIC + 4)[MAGIC:] != b"DICM":
             return None
-    require_pydicom()
-    import pydicom
-
-    try:
-        return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=wanted)
-    except Exception:  # noqa: BLE001 - a broken file makes pydicom raise nearly anything; decoding will say so
-        return None
+        file.seek(0)
+        return _parsed(file.read(MOST_HEADER), wanted)
 
 
 def _parsed(data: bytes, wanted: Sequence[str]) -> "Dataset | None":
@@ -122,10 +119,8 @@ def _parsed(data: bytes, wanted: Sequence[str]) -> "Dataset | None":
     require_pydicom()
     import pydicom
 
-    try:
-        return pydicom.dcmread(BytesIO(data), stop_before_pixels=True, specific_tags=list(wanted))
-    except Exception:  # noqa: BLE001 - as above
-        return None
+    require_not_deflated(data)
+    return pydicom.dcmread(BytesIO(data), stop_before_pixels=True, specific_tags=list(wanted))
 
 
 def _notes(rows: pd.DataFrame, found: Mapping[str, Tags], patients_from_tags: bool) -> list[str]:

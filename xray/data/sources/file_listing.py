@@ -54,6 +54,22 @@ def list_files(root: DataPath, folders: Iterable[str]) -> Listing:
     return listing
 
 
+def with_linked_folders(root: DataPath, listing: Listing) -> Listing:
+    """List what linked folders hold, too, in the data folder itself and one below: those of splits and classes.
+
+    Args:
+        root: The data folder.
+        listing: As `list_files` gave it; a linked folder is among `leaving`.
+    """
+    if isinstance(root, S3Path):
+        return listing
+    linked = {path for path in listing.leaving if path.count("/") <= 1 and (root / path).is_dir()}
+    inner = list_files(root, sorted(linked))
+    return Listing(
+        listing.paths | inner.paths, (listing.leaving - linked) | inner.leaving, listing.unreadable | inner.unreadable
+    )
+
+
 def stays_inside(name: str) -> bool:
     """Tell whether a name stays in its folder: relative, on any system, and without `..`."""
     parts = re.split(r"[/\\]", name)

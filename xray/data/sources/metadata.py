@@ -29,12 +29,14 @@ class Metadata:
         rejects: A row a scan or file that is left out: image_id, path, reason, detail, all str.
         notes: What a person should know, in words: repeated rows, differences from the Summary file.
         private: Whether scans and patients are named by digests outside of the home.
+        folder: Of several data folders, the one that the scans lie in, relative to what all have in common.
     """
 
     rows: pd.DataFrame
     rejects: pd.DataFrame
     notes: list[str]
     private: bool = False
+    folder: str = ""
 
 
 def reject(path: str, reason: str, detail: str, image_id: str = "") -> dict[str, str]:

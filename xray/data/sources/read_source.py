@@ -33,13 +33,15 @@ class Source:
     Attributes:
         kind: In words.
         table: The table that names its scans, if one does.
-        dataset: How it is read; None for CoronaHack.
+        dataset: How it is read; None where no file says it, for CoronaHack.
+        is_coronahack: Whether it is read as CoronaHack.
     """
 
     kind: str
     table: str
     dataset: Dataset | None
     read: Callable[[], Metadata]
+    is_coronahack: bool = False
 
 
 def read_source(folder: DataPath) -> Metadata:
@@ -75,19 +77,21 @@ def source_at(folder: DataPath) -> Source:
         raise DataError(f"data folder must be an existing folder. Received: {folder}")
     tables = tables_in(folder)
     dataset = read_dataset_file(folder)
-    if dataset is not None:
+    if dataset is not None and (dataset.table or dataset.columns.model_fields_set):
         table = dataset.table or _of_layout(folder, tables, dataset)
         return _table(folder, table, dataset) if table else _folders(folder, dataset)
+    said = dataset or Dataset()
     if METADATA_NAME in tables:
-        return Source("CoronaHack", METADATA_NAME, None, lambda: read_coronahack(folder))
+        return Source("CoronaHack", METADATA_NAME, dataset, lambda: read_coronahack(folder), is_coronahack=True)
     for table in METADATA:
         if table in tables:
-            return _table(folder, table, Dataset())
+            return _table(folder, table, said)
     for name in layout_names():
         layout = shipped_layout(name)
         if table := _of_layout(folder, tables, layout):
-            return _table(folder, table, layout)
-    return _folders(folder, Dataset())
+            changes = {key: getattr(said, key) for key in said.model_fields_set - {"layout", "columns"}}
+            return _table(folder, table, layout.model_copy(update=changes))
+    return _folders(folder, said)
 
 
 def _table(folder: DataPath, table: str, dataset: Dataset) -> Source:
@@ -104,6 +108,8 @@ def _of_layout(folder: DataPath, tables: list[str], layout: Dataset) -> str:
     columns = layout.columns
     if not columns.model_fields_set:
         return ""
+    if layout.table in tables:
+        return layout.table if _fits(header_of(folder / layout.table), columns) else ""
     fitting = [table for table in tables if _fits(header_of(folder / table), columns)]
     if len(fitting) > 1:
         raise DataError(

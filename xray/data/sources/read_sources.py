@@ -55,7 +55,7 @@ def _common(folders: Sequence[DataPath]) -> tuple[DataPath, list[str]]:
     if at_servers and (on_disk or len({folder.bucket for folder in at_servers}) > 1):
         raise DataError(f"data folders must all be on disk, or all in one bucket. Received: {_listed(folders)}")
     keys = [folder.key for folder in at_servers] if at_servers else [str(folder) for folder in on_disk]
-    if any(f"{a}/".startswith(f"{b}/") for i, a in enumerate(keys) for j, b in enumerate(keys) if i != j):
+    if any(f"{a}/".startswith(f"{b}/") or not b for i, a in enumerate(keys) for j, b in enumerate(keys) if i != j):
         raise DataError(f"no data folder may lie in another one. Received: {_listed(folders)}")
     if at_servers:
         common = os.path.commonpath([f"/{key}" for key in keys]).strip("/")
@@ -71,9 +71,13 @@ def _names(folders: Sequence[DataPath]) -> list[str]:
     said = []
     for folder in folders:
         source = source_at(folder)
-        said.append((source.dataset.name if source.dataset is not None else "coronahack") or folder.name)
-    often = Counter(said)
-    return [name if often[name] == 1 else f"{name}-{place + 1}" for place, name in enumerate(said)]
+        own = "" if source.dataset is None else source.dataset.name
+        said.append(own or ("coronahack" if source.is_coronahack else folder.name))
+    often, names = Counter(said), list[str]()
+    for name in said:
+        numbers = (f"{name}-{number}" for number in range(1, len(said) + 2))
+        names.append(name if often[name] == 1 else next(each for each in numbers if each not in {*said, *names}))
+    return names
 
 
 def _within(metadata: Metadata, prefix: str, name: str) -> Metadata:
@@ -81,7 +85,10 @@ def _within(metadata: Metadata, prefix: str, name: str) -> Metadata:
     rows["path"] = f"{prefix}/" + rows["path"]
     rows["patient_id"] = [patient and f"{name}:{patient}" for patient in rows["patient_id"]]
     rejects = metadata.rejects.assign(path=f"{prefix}/" + metadata.rejects["path"])
-    return replace(metadata, rows=rows, rejects=rejects, notes=[f"{name}: {note}" for note in metadata.notes])
+    if not (rows["official"] == "test").any():  # TEST is drawn from each folder that has none
+        rows["official"] = rows["official"].replace("train", "")
+    notes = [f"{name}: {note}" for note in metadata.notes]
+    return replace(metadata, rows=rows, rejects=rejects, notes=notes, folder=prefix)
 
 
 def _told_apart(metadata: Metadata, name: str, often: Counter[str]) -> Metadata:

@@ -67,6 +67,7 @@ def read_scan_table(folder: DataPath, table: str, dataset: Dataset) -> Metadata:
             f"what words mean. Received: {len(unknown)} of {len(rows)}, first {unknown.iloc[0]['detail']}"
         )
     rejects = _rejects(rows, names, reasons)
+    rows["told"] = cells[named["patient"]].map(value) if "patient" in named else ""
     kept = rows[reasons["reason"] == ""]
     kept, clashing, repeated = _one_row_per_file(kept)
     kept = kept.assign(image_id=scan_names(kept["path"].tolist()), source=dataset.name or NAME)
@@ -171,13 +172,17 @@ def _rejects(rows: pd.DataFrame, names: pd.Series, reasons: pd.DataFrame) -> lis
 
 
 def _one_row_per_file(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, str]], int]:
-    """Keep agreeing rows of a file once; reject a file whose rows do not agree."""
-    distinct = rows.drop_duplicates(["path", "label", "subtype"])
+    """Keep agreeing rows of a file once; reject a file whose rows do not agree on label, split or patient."""
+    distinct = rows.drop_duplicates(["path", "label", "subtype", "official", "told"])
     clashing = distinct["path"].duplicated(keep=False)
-    rejects = [
-        reject(str(path), "conflicting-labels", " and ".join(f"line {line}: {word}" for line, word in group.items()))
-        for path, group in distinct[clashing].groupby("path", sort=False)["subtype"]
-    ]
+    rejects = []
+    for path, group in distinct[clashing].groupby("path", sort=False):
+        reason = "conflicting-labels" if group["subtype"].nunique() > 1 else "conflicting-rows"
+        told = [
+            f"line {line}: {' '.join(filter(None, words))}"
+            for line, *words in group[["subtype", "official", "told"]].itertuples(name=None)
+        ]
+        rejects.append(reject(str(path), reason, " and ".join(told)))
     return distinct[~clashing], rejects, len(rows) - len(distinct)
 
 
@@ -185,7 +190,7 @@ def _patients(
     rows: pd.DataFrame, cells: pd.DataFrame, named: dict[str, str], dataset: Dataset
 ) -> tuple[list[str], list[str]]:
     """Take the patient from the column where there is one, else from the names."""
-    if "patient" not in named or dataset.patient_pattern:
+    if "patient" not in named:
         return patients_of(rows["path"].tolist(), dataset.patient_pattern)
     return column_of_patients(cells.loc[rows.index, named["patient"]], named["patient"])
 

@@ -11,10 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xray.errors import DataError, by_cause
-from xray.files.s3 import DataPath
+from xray.files.s3 import DataPath, S3Path
 
 DELIMITERS = ",;\t"
 """What may stand between a CSV's fields; the one that its header has most of."""
+
+HEADER_BYTES = 2**16
+"""Of a CSV that are looked at for its header."""
 
 EMPTY = {"", "nan", "na", "n/a", "none", "null", "<na>"}
 """What spreadsheets and exports write into a cell without a value."""
@@ -42,7 +45,7 @@ def read_table(path: DataPath, needed: Sequence[str] = ()) -> pd.DataFrame:
     """
     table = _parquet(path) if path.name.lower().endswith(".parquet") else _csv(path, needed)
     require_columns(path, table.columns, needed)
-    table = table[(table != "").any(axis=1)]
+    table = table[table.apply(lambda column: column.str.strip() != "").any(axis=1)]
     if table.empty:
         raise DataError(f"{path} must contain at least one row. Received: only a header")
     return table
@@ -55,8 +58,11 @@ def header_of(path: DataPath) -> list[str]:
         S3Error: The server cannot be reached or refuses.
     """
     try:
-        return list(read_table(path).columns)
-    except DataError:
+        if path.name.lower().endswith(".parquet"):
+            return [name.strip() for name in pq.read_schema(io.BytesIO(_bytes(path))).names]
+        first = _bytes(path, HEADER_BYTES).decode("utf-8-sig", "ignore").lstrip("\r\n").splitlines()[:1]
+        return [name.strip() for name in next(csv.reader(first, delimiter=_delimiter(first[0])))] if first else []
+    except (DataError, csv.Error, pa.ArrowException, OSError):
         return []
 
 
@@ -83,9 +89,12 @@ def value(cell: str) -> str:
     return "" if text.casefold() in EMPTY else text
 
 
-def _bytes(path: DataPath) -> bytes:
+def _bytes(path: DataPath, most: int | None = None) -> bytes:
     try:
-        return path.read_bytes()
+        if most is None or isinstance(path, S3Path):
+            return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(most)
     except FileNotFoundError as error:
         raise DataError(f"data folder must contain {path.name}. Received: {path.parent}") from error
     except OSError as error:
@@ -107,12 +116,13 @@ def _csv(path: DataPath, needed: Sequence[str]) -> pd.DataFrame:
         header = [name.strip() for name in next(reader)]
         require_columns(path, header, needed)
         for record in reader:
-            if record and len(record) != len(header):
+            if not any(cell.strip() for cell in record):
+                continue
+            if len(record) != len(header):
                 where = f"{path}, line {reader.line_num}"
                 raise DataError(f"{where} must have {len(header)} fields. Received: {len(record)}")
-            if record:
-                lines.append(reader.line_num)
-                records.append(record)
+            lines.append(reader.line_num)
+            records.append(record)
     except csv.Error as error:
         raise DataError(f"{path} must be CSV. Received: {error} in line {reader.line_num}") from error
     return pd.DataFrame(records, columns=header, index=pd.Index(lines), dtype="str")
@@ -126,14 +136,12 @@ def _delimiter(text: str) -> str:
 def _parquet(path: DataPath) -> pd.DataFrame:
     try:
         table = pq.read_table(io.BytesIO(_bytes(path)))
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} must be Parquet. Received: {str(error).splitlines()[0]}") from error
-    frame = pd.DataFrame(
-        {name.strip(): [_text(each) for each in column.to_pylist()] for name, column in zip(
-            table.column_names, table.columns, strict=True
-        )},
-        dtype="str",
-    )  # fmt: skip
+        columns = [pd.Series([_text(each) for each in column.to_pylist()], dtype="str") for column in table.columns]
+    except (pa.ArrowException, OSError, ValueError, OverflowError, KeyError) as error:
+        said = str(error).splitlines()[:1] or [type(error).__name__]
+        raise DataError(f"{path} must be Parquet of plain values. Received: {said[0]}") from error
+    frame = pd.concat(columns, axis=1) if columns else pd.DataFrame()
+    frame.columns = [name.strip() for name in table.column_names]
     frame.index = pd.RangeIndex(2, len(frame) + 2)
     return frame
 

@@ -189,7 +189,7 @@ class RunReport:
 
     def _limits_of_the_data(self) -> list[str]:
         own = [f"{limit}." for limit in self.catalog.findings().get("limits", ())]
-        coronahack = set(self.catalog.rows()["source"]) <= set(SOURCES)
+        coronahack = bool({*self.catalog.rows()["source"]} & {*SOURCES, "coronahack"})
         return [*own, *(CORONAHACK_LIMITS if coronahack else ())]
 
     def _about(self, origin: Origin) -> dict[str, str | Link]:

@@ -201,3 +201,12 @@ def test_a_file_that_ends_early_is_unreadable(cut: int) -> None:
 def test_a_film_at_any_size_of_values_reads_to_the_end() -> None:
     assert UID(SYNTAXES["RLE"]).is_compressed
     assert decode(film(stored(16), 16)).scaling.startswith("own range")
+
+
+def test_a_deflated_file_which_may_inflate_to_any_size_is_refused() -> None:
+    header = pydicom.dcmread(BytesIO(film(stored(12), 12)))
+    header.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2.1.99")
+    file = BytesIO()
+    header.save_as(file)
+    with pytest.raises(ImageError, match="must not be deflated as a whole"):
+        decode(file.getvalue())

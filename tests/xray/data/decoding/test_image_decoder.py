@@ -201,6 +201,13 @@ class TestOneScanInEveryContainer:
         assert np.abs(whole.pixels[middle].astype(int) - spoilt.pixels[middle]).max() <= 2
         assert spoilt.scaling.startswith("own range")
 
+    def test_a_marker_with_an_edge_is_no_part_of_the_range(self) -> None:
+        samples = (RAMP * 2 + 100).astype(np.uint16)
+        clean = decode(saved(samples, "PNG"))
+        marked = samples.copy()
+        marked[:1, :6], marked[:1, 6:8] = 65535, 64000
+        assert np.abs(decode(saved(marked, "PNG")).pixels[1:].astype(int) - clean.pixels[1:]).max() <= 3
+
     def test_padding_is_black(self) -> None:
         samples = (RAMP * 2 + 100).astype(np.uint16)
         samples[:, :5] = 65535

@@ -58,10 +58,19 @@ def test_dataset_toml_says_what_other_folders_mean(tmp_path: Path) -> None:
     assert metadata.rejects["reason"].tolist() == ["left-out-label"]
 
 
-def test_another_finding_is_a_label_of_its_own(tmp_path: Path) -> None:
-    folder = lay_out(tmp_path, ["Tuberculosis/a.png", "Normal/b.png"])
-    (folder / "dataset.toml").write_text("[labels]\ntuberculosis = ['Tuberculosis']\n")
-    assert read_source(folder).rows["subtype"].tolist() == ["normal", "tuberculosis"]
+def test_linked_folders_of_splits_and_classes_are_read(tmp_path: Path) -> None:
+    lay_out(tmp_path / "elsewhere", ["NORMAL/a.png", "sick/b.png"])
+    folder = lay_out(tmp_path / "data", ["train/NORMAL/c.png"])
+    (folder / "test").symlink_to(tmp_path / "elsewhere")
+    (folder / "train" / "PNEUMONIA").symlink_to(tmp_path / "elsewhere" / "sick")
+    (folder / "dataset.toml").write_text("[labels]\npneumonia = ['pneumonia', 'sick']\n")
+    rows = read_source(folder).rows
+    assert rows[["path", "label", "official"]].to_numpy().tolist() == [
+        ["test/NORMAL/a.png", "normal", "test"],
+        ["test/sick/b.png", "pneumonia", "test"],
+        ["train/NORMAL/c.png", "normal", "train"],
+        ["train/PNEUMONIA/b.png", "pneumonia", "train"],
+    ]
 
 
 def test_hidden_files_and_what_is_no_picture_are_no_scans(tmp_path: Path) -> None:

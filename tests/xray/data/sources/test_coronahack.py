@@ -137,7 +137,6 @@ def test_rows_that_agree_are_kept_once_and_noted(tmp_path: Path) -> None:
         ("1,x.jpeg,,TRAIN,,", "unknown-label"),
         ("1,x.jpeg,Normal,VALIDATION,,", "unknown-type"),
         ("1,x.jpeg,Pnemonia,TRAIN,,Fungus", "unknown-subtype"),
-        ("1,x.jpeg,Pnemonia,TRAIN,,", "unknown-subtype"),
         ("1,x.jpeg,Normal,TRAIN,,Virus", "unknown-subtype"),
         ("1,,Normal,TRAIN,,", "no-name"),
     ],

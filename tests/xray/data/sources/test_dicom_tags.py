@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pydicom
+import pytest
 
 from tests.xray.data.decoding.dicom_files import film
 from xray.data.phantoms.write_phantoms import write_phantoms
@@ -70,3 +71,19 @@ def test_phantoms_as_dicom_say_whose_they_are(tmp_path: Path) -> None:
     assert set(metadata.rows["label"]) == {"normal", "pneumonia"}
     header = pydicom.dcmread(BytesIO((tmp_path / "data" / metadata.rows["path"][0]).read_bytes()))
     assert str(header.PatientName).startswith("Phantom^Person")
+
+
+@pytest.mark.parametrize("name", ["SMITH.JOHN.1.2.840.1", "film.img"])
+def test_dicom_is_private_whatever_it_is_called(tmp_path: Path, name: str) -> None:
+    put(tmp_path / "normal" / name, PatientID="A")
+    metadata = read_source(tmp_path)
+    assert metadata.private
+    assert metadata.rows["patient_id"].tolist() == ["A"]
+
+
+def test_a_tag_fills_no_single_gap_of_a_column_of_patients(tmp_path: Path) -> None:
+    for number in range(4):
+        put(tmp_path / f"{number}.dcm", PatientID=f"ID{number // 2}")
+    rows = ["0.dcm,normal,T", "1.dcm,normal,", "2.dcm,normal,U", "3.dcm,normal,"]
+    (tmp_path / "metadata.csv").write_text("\n".join(["file_name,label,patient", *rows, ""]))
+    assert read_source(tmp_path).rows["patient_id"].tolist() == ["T", "", "U", ""]

@@ -96,12 +96,37 @@ def test_a_layout_is_changed_by_a_dataset_toml_that_names_it(tmp_path: Path) -> 
 
 
 def test_two_tables_that_would_do_are_refused_by_name(tmp_path: Path) -> None:
-    table, text, files, _ = LAYOUTS["chexpert"]
+    _, text, files, _ = LAYOUTS["padchest"]
     folder = lay_out(tmp_path, files)
+    for name in ("one.csv", "two.csv"):
+        (folder / name).write_text(text)
+    with pytest.raises(DataError, match=r"dataset.toml names it as table. Received: one.csv, two.csv"):
+        read_source(folder)
+
+
+def test_chexperts_own_folder_with_both_its_tables_is_read(tmp_path: Path) -> None:
+    table, text, files, expected = LAYOUTS["chexpert"]
+    folder = lay_out(tmp_path / "CheXpert-v1.0-small", files)
     for name in (table, "valid.csv"):
         (folder / name).write_text(text)
-    with pytest.raises(DataError, match=r"dataset.toml names it as table. Received: train.csv, valid.csv"):
-        read_source(folder)
+    assert read_source(folder).rows["patient_id"].tolist() == [row[1] for row in expected]
+
+
+@pytest.mark.parametrize("table", ["metadata.csv", "Chest_xray_Corona_Metadata.csv"])
+def test_a_dataset_toml_that_only_says_private_changes_nothing_else(tmp_path: Path, table: str) -> None:
+    if table == "metadata.csv":
+        folder = lay_out(tmp_path, ["a.png"])
+        (folder / table).write_text("file_name,label,patient\na.png,normal,1\n")
+    else:
+        folder = lay_out(tmp_path, ["train/IM-0001-0001.jpeg", "test/none.jpeg"])
+        (folder / table).write_text(
+            "X_ray_image_name,Label,Dataset_type,Label_2_Virus_category,Label_1_Virus_category\n"
+            "IM-0001-0001.jpeg,Normal,TRAIN,,\n"
+        )
+    (folder / "dataset.toml").write_text("private = true\n")
+    metadata = read_source(folder)
+    assert metadata.private
+    assert len(metadata.rows) == 1
 
 
 def test_no_such_folder(tmp_path: Path) -> None:

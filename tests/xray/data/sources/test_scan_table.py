@@ -1,11 +1,13 @@
 """A table beside the scans, in whatever columns and words a hospital has."""
 
+import datetime
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from xray.data.sources.dataset_file import Dataset
+from xray.data.sources.file_names import find
 from xray.data.sources.metadata import Metadata
 from xray.data.sources.read_source import read_source
 from xray.errors import DataError
@@ -187,7 +189,7 @@ def test_a_rule_by_which_nearly_every_scan_is_its_own_patient_is_doubted(tmp_pat
         ("layout = 'nowhere'", "layout must be one of chexpert, .* Received: nowhere"),
         ("scans = '../x'", "scans must be a folder below the data folder"),
         ("= 1", "dataset.toml must be TOML"),
-        ("[labels]\n'A b' = []", "labels must be in small letters, digits and -, not a b"),
+        ("[labels]\n'A b' = []", "labels must be among leave_out, normal, .*, not a b"),
         ("table = 'metadata.csv'\n[columns]\nsex = 'Geschlecht'", "must have the column Geschlecht"),
         ("table = 'nowhere.csv'", "data folder must contain nowhere.csv"),
     ],
@@ -207,3 +209,44 @@ def test_more_than_5_percent_of_unknown_words_are_refused_with_the_first(tmp_pat
 
 def test_without_a_dataset_toml_the_defaults_hold() -> None:
     assert Dataset().exclude.views == ("lateral",)
+
+
+def test_a_row_whose_file_is_missing_takes_no_file_that_another_row_names(tmp_path: Path) -> None:
+    table = "file_name,label,patient\nA/001.png,normal,a\nB/001.png,normal,b\n"
+    metadata = read_source(folder_of(tmp_path, table, ["B/001.png"]))
+    assert metadata.rows[["path", "patient_id"]].to_numpy().tolist() == [["B/001.png", "b"]]
+    assert metadata.rejects["reason"].tolist() == ["no-file"]
+
+
+def test_rows_of_one_file_that_differ_in_split_or_patient_are_rejected(tmp_path: Path) -> None:
+    rows = ["a.png,normal,1,train", "a.png,normal,1,test", "b.png,normal,2,train", "b.png,normal,3,train"]
+    table = "\n".join(["file_name,label,patient,split", *rows, "c.png,normal,4,train", ""])
+    metadata = read_source(folder_of(tmp_path, table, ["a.png", "b.png", "c.png"]))
+    assert metadata.rows["image_id"].tolist() == ["c.png"]
+    assert set(metadata.rejects["reason"]) == {"conflicting-rows"}
+
+
+def test_ten_thousand_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    paths = [f"train/patient{number:05d}/study1/view1_frontal.jpg" for number in range(10_000)]
+    found = find([f"Set-v1/{path}" for path in paths], paths)
+    assert found.paths == paths
+    assert found.several == 0
+
+
+def test_the_users_words_win_over_the_common_ones(tmp_path: Path) -> None:
+    toml = "table = 't.csv'\n[labels]\nnormal = ['ok', 'covid', 'None']\n"
+    table = "file,label,patient\na.png,covid,1\nb.png,None,2\nc.png,pneumonia,3\n"
+    rows = read_source(folder_of(tmp_path, table, ["a.png", "b.png", "c.png"], toml, "t.csv")).rows
+    assert rows["label"].tolist() == ["normal", "normal", "pneumonia"]
+
+
+@pytest.mark.parametrize("values", [{"file_name": [b"\xff"]}, {"when": [datetime.timedelta(days=1)]}])
+def test_a_parquet_of_odd_values_is_read_or_refused_in_one_line(
+    tmp_path: Path, values: dict[str, list[object]]
+) -> None:
+    folder = folder_of(tmp_path, "", ["a.png"], name="unused.txt")
+    pd.DataFrame({"file_name": ["a.png"], "label": ["normal"], **values}).to_parquet(folder / "metadata.parquet")
+    try:
+        read_source(folder)
+    except DataError as error:
+        assert "\n" not in str(error)

@@ -39,8 +39,7 @@ def report() -> dict[str, Any]:
 
 def test_referred_scans_are_neither_right_nor_wrong(report: dict[str, Any]) -> None:
     assert answers(report) == (
-        "Of 80 TEST scans, which were not used for training, 32 are right and 12 wrong; "
-        "36 are referred to a person."
+        "Of 80 TEST scans, which were not used for training, 32 are right and 12 wrong; 36 are referred to a person."
     )
 
 

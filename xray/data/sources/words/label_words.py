@@ -56,8 +56,8 @@ class LabelWords:
 
     def read(self, cell: str) -> Label:
         """Read a cell, or a folder's name."""
-        parts = [value(part.strip(" []'\"")) for part in (cell.split(self.separator) if self.separator else [cell])]
-        return self._joined([part for part in parts if part], cell)
+        parts = [part.strip(" []'\"") for part in (cell.split(self.separator) if self.separator else [cell])]
+        return self._joined([part for part in parts if self.knows(part) or value(part)], cell)
 
     def knows(self, word: str) -> bool:
         """Whether a word is listed."""
@@ -104,7 +104,9 @@ def canonical(word: str) -> str:
 
 def with_common(words: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """Give the words of a `dataset.toml`, with the common ones for what it does not mention."""
-    return {key: list(words.get(key, COMMON.get(key, ()))) for key in [*COMMON, *(words.keys() - COMMON.keys())]}
+    own = {canonical(word) for listed in words.values() for word in listed}
+    common = {key: [word for word in listed if canonical(word) not in own] for key, listed in COMMON.items()}
+    return common | {key: list(listed) for key, listed in words.items()}
 
 
 def cause_of(cell: str) -> str | None:
@@ -112,8 +114,7 @@ def cause_of(cell: str) -> str | None:
     word = canonical(value(cell))
     if not word or word in ("unknown", "normal"):
         return ""
-    causes = {canonical(each): key for key, listed in COMMON.items() if key in CAUSE_OF_SUBTYPE for each in listed}
-    return causes.get(word)
+    return _CAUSES.get(word)
 
 
 def _label_of(meaning: str) -> str:
@@ -122,3 +123,6 @@ def _label_of(meaning: str) -> str:
 
 def _meant(meaning: str) -> Label:
     return Label(_label_of(meaning), meaning)
+
+
+_CAUSES = {canonical(word): key for key, listed in COMMON.items() for word in listed}

@@ -37,6 +37,12 @@ def sex_of(word: str) -> str:
     return _SEXES.get(canonical(word), word.strip())
 
 
+def month_of(word: str) -> str:
+    """Read a date as year and month, `2020-03`: `20200315`, `2020-03-15 10:22` and `2020-03` are dates; else empty."""
+    found = re.match(r"((?:19|20)\d{2})[-./]?(0[1-9]|1[0-2])(?!\d(?!\d))", word.strip())
+    return "" if found is None else f"{found[1]}-{found[2]}"
+
+
 def age_of(word: str) -> str:
     """Read an age as years: `58`, `058Y` and `018M` are ages; anything else is empty."""
     found = _AGE.fullmatch(word.strip())
