@@ -93,7 +93,7 @@ def _cleaned(scans: Path, home: Path) -> Any:
 
     folder = _only(Workspace(home=home).cleaned)
     rows = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["rows"]
-    return Cleaned(folder, folder.name, scans, rows, reused=True)
+    return Cleaned(folder, folder.name, scans, rows, private=False, reused=True)
 
 
 def _store(home: Path) -> Any:

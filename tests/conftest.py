@@ -21,6 +21,7 @@ import hashlib
 import logging
 import resource
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -46,6 +47,14 @@ def pytest_collection_finish() -> None:
     """Let the collector work again, but for what is imported, which stays."""
     gc.freeze()
     gc.enable()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_path() -> Iterator[None]:
+    """Take away what a test file put on Python's path: MLflow leaves the code of each model that it loads there."""
+    before = list(sys.path)
+    yield
+    sys.path[:] = before
 
 
 @pytest.fixture(scope="session")

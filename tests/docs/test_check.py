@@ -74,7 +74,7 @@ def test_nothing_is_wrong_with_a_page_whose_commands_are_run_and_there(project: 
         ("--last 5", "--newest 5", "No such option: --newest"),
         ("--last 5", "--last five", "Invalid value for '--last'"),
         ("--last 5", "extra", "unexpected extra argument"),
-        ("tune DATA", "tune", "Missing argument 'data'"),
+        ("tune DATA", "tune", "Missing argument 'DATA...'"),
         ("--recipe quick", "--recipe quicker", "quicker"),
         ("--recipe quick", "--set training.epoch=3", "training.epoch"),
         ("xray runs --last", "xray list --last", "the command must be there"),

@@ -155,12 +155,12 @@ class Tracker:
         client, run_id = self.require()
         if FIRST not in client.get_run(run_id).data.metrics:
             return
-        self._monitor = SystemMetricsMonitor(
+        monitor = SystemMetricsMonitor(
             run_id, sampling_interval=SYSTEM_SAMPLE_SECONDS, resume_logging=True, tracking_uri=self.store.uri
         )
-        watched = [each for each in self._monitor.monitors if not isinstance(each, NOT_WATCHED)]
-        self._monitor.monitors = watched
-        self._monitor.start()
+        monitor.monitors = [each for each in monitor.monitors if not isinstance(each, NOT_WATCHED)]
+        monitor.start()
+        self._monitor = monitor  # only now: one that has not started cannot be finished, and MLflow prints that
 
     def _within_patience(self, call: Callable[[], object], otherwise: str, seconds: float | None = None) -> bool:
         """Make a call in a thread of its own, since MLflow's HTTP retries alone block for four minutes."""

@@ -165,6 +165,7 @@ def test_the_first_settings_again_find_the_first_run_and_change_nothing(
     recorded: Recorded, recorded_strictly: Recorded, trained: Trained, home: Workspace, prepared: Learned
 ) -> None:
     client = store_of(home).client()
+    record(trained, recorded.evaluated, prepared.catalog, prepared.config, RunContext(home))
     before = [client.get_run(each.run_id) for each in (recorded, recorded_strictly)]
     again = record(trained, recorded.evaluated, prepared.catalog, prepared.config, RunContext(home))
     assert (again.run_id, again.registered.version) == (recorded.run_id, recorded.registered.version)
