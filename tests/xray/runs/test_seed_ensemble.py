@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from tests.xray.conftest import Learned
 from xray.config import Config, Workspace
@@ -42,6 +43,7 @@ class Learnt:
     trained: Trained
     repeated: RecordedEnsemble
     evaluations: int
+    below: Sequence[Run]
 
     @property
     def client(self) -> MlflowClient:
@@ -96,8 +98,9 @@ def learnt(prepared: Learned, config: Config, tmp_path_factory: pytest.TempPathF
     runs, ensemble, found, done = repeated(prepared, config, workspace)
     assert not found
     scans = scans_digest(prepared.catalog.rows("test")["sha256"])
-    counted = count_evaluations(store_of(workspace).client(), scans).total  # now: other tests evaluate, too
-    return Learnt(workspace, config, plain, str(parent), runs, ensemble, done, counted)
+    client = store_of(workspace).client()  # now: other tests evaluate these runs, and put them below another one
+    counted, below = count_evaluations(client, scans).total, [client.get_run(run.run_id) for run in runs]
+    return Learnt(workspace, config, plain, str(parent), runs, ensemble, done, counted, below)
 
 
 def test_what_was_trained_before_is_reused_and_what_was_cut_off_goes_on(learnt: Learnt) -> None:
