@@ -111,8 +111,8 @@ def test_what_was_trained_before_is_reused_and_what_was_cut_off_goes_on(learnt: 
 
 
 def test_every_seeds_run_lies_below_the_ensembles(learnt: Learnt) -> None:
-    below = learnt.client.search_runs([learnt.repeated.experiment_id], f"tags.`{PARENT}` = '{learnt.repeated.run_id}'")
-    assert {run.info.run_id for run in below} == {run.run_id for run in learnt.runs}
+    below = learnt.below
+    assert {run.data.tags[PARENT] for run in below} == {learnt.repeated.run_id}
     assert {run.info.status for run in below} == {"FINISHED"}
     assert sorted(run.data.params["training.seed"] for run in below) == ["0", "1", "2"]
     assert {run.data.params["training.seeds"] for run in below} == {"1"}, "each as a plain run has it"
