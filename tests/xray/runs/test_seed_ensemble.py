@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from tests.xray.conftest import Learned
 from xray.config import Config, Workspace
@@ -41,6 +42,8 @@ class Learnt:
     runs: Sequence[FoldRun]
     trained: Trained
     repeated: RecordedEnsemble
+    evaluations: int
+    below: Sequence[Run]
 
     @property
     def client(self) -> MlflowClient:
@@ -94,7 +97,10 @@ def learnt(prepared: Learned, config: Config, tmp_path_factory: pytest.TempPathF
         train_fold(second, RunContext(workspace, parent=parent, progress=cut_off))
     runs, ensemble, found, done = repeated(prepared, config, workspace)
     assert not found
-    return Learnt(workspace, config, plain, str(parent), runs, ensemble, done)
+    scans = scans_digest(prepared.catalog.rows("test")["sha256"])
+    client = store_of(workspace).client()  # now: other tests evaluate these runs, and put them below another one
+    counted, below = count_evaluations(client, scans).total, [client.get_run(run.run_id) for run in runs]
+    return Learnt(workspace, config, plain, str(parent), runs, ensemble, done, counted, below)
 
 
 def test_what_was_trained_before_is_reused_and_what_was_cut_off_goes_on(learnt: Learnt) -> None:
@@ -105,7 +111,7 @@ def test_what_was_trained_before_is_reused_and_what_was_cut_off_goes_on(learnt: 
 
 
 def test_every_seeds_run_lies_below_the_ensembles(learnt: Learnt) -> None:
-    below = [learnt.client.get_run(run.run_id) for run in learnt.runs]
+    below = learnt.below
     assert {run.data.tags[PARENT] for run in below} == {learnt.repeated.run_id}
     assert {run.info.status for run in below} == {"FINISHED"}
     assert sorted(run.data.params["training.seed"] for run in below) == ["0", "1", "2"]
@@ -181,9 +187,8 @@ def test_the_registered_ensemble_scores_files_with_pickle_forbidden(
     assert [answer["p_pneumonia"] for answer in answers] == pytest.approx(list(scores["p_pneumonia"]), abs=1e-5)
 
 
-def test_each_network_that_was_judged_has_looked_once(learnt: Learnt, prepared: Learned) -> None:
-    scans = scans_digest(prepared.catalog.rows("test")["sha256"])
-    assert count_evaluations(learnt.client, scans).total == SEEDS + 1
+def test_each_network_that_was_judged_has_looked_once(learnt: Learnt) -> None:
+    assert learnt.evaluations == SEEDS + 1
     numbers = [learnt.metrics(run)["looks"] for run in [*(each.run_id for each in learnt.runs), learnt.repeated.run_id]]
     assert numbers == [1, 2, 3, 4]
 
