@@ -75,9 +75,9 @@ def held_out_settings(data: Sequence[str]) -> list[str]:
     Raises:
         XrayError: A folder cannot be read, or there is one source alone.
     """
-    from xray.data.sources.read_sources import all_rows, read_sources
+    from xray.data.sources.read_sources import joined, read_sources
 
-    rows = all_rows(read_sources([data_path(each) for each in data])[1]).rows
+    rows = joined(read_sources([data_path(each) for each in data])[1]).rows
     sources = sorted(rows.loc[rows["official"] != "test", "source"].unique())
     if len(sources) < 2:
         raise XrayError(f"--leave-one-source-out needs at least two sources. Received: {', '.join(sources) or 'none'}")
@@ -224,11 +224,11 @@ def _require_searchable(data: Sequence[DataPath], config: Config, search: Search
 
 
 def _require_scans(data: Sequence[DataPath], config: Config, trains: bool) -> None:
-    from xray.data.sources.read_sources import all_rows, read_sources
+    from xray.data.sources.read_sources import joined, read_sources
     from xray.data.split_checks import require_files, require_splittable, with_patients
     from xray.labels import SCHEMES
 
-    metadata = all_rows(read_sources(data)[1])
+    metadata = joined(read_sources(data)[1])
     rows = metadata.rows
     require_files(len(rows), metadata.rejects, config.scans)
     with_patients(rows, config.split)

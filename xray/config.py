@@ -1,7 +1,6 @@
 """One frozen configuration, from a recipe file and the user's `--set KEY=VALUE`."""
 
 import json
-import re
 import shlex
 import tomllib
 from collections.abc import Iterable, Mapping, Set
@@ -36,6 +35,7 @@ from xray.config_schema import (
     Section,
     Split,
     Training,
+    requirement,
 )
 from xray.errors import ConfigError
 from xray.files.digest import bytes_sha256
@@ -299,7 +299,7 @@ def _validated(read: Recipe, by_hand: Set[str]) -> Config:
             raise ConfigError(f"{read.source(key)}: recipe must have only known keys{near}. Received: {key}") from error
         if first["type"] in ("model_type", "dict_type"):
             raise ConfigError(f"{where} must be a table. Received: {first['input']!r}") from error
-        words = re.sub(r"^(input|string|value) should", "must", first["msg"].lower())
+        words = requirement(first)
         raise ConfigError(f"{where}: {words}. Received: {first['input']!r}") from error
 
 

@@ -1,13 +1,19 @@
 """The sections of the configuration, with each value's bounds and meaning."""
 
+import re
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 LONGEST_NAME = 200
 """Bytes of UTF-8: a folder's name may have 255, and ours is the name with a suffix."""
+
+
+def requirement(fault: ErrorDetails) -> str:
+    """Say what a value must be, in pydantic's words and our form."""
+    return re.sub(r"^(input|string|value) should", "must", fault["msg"].lower())
 
 
 class Section(BaseModel):

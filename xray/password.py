@@ -1,6 +1,5 @@
 """The password of a home: what its servers demand and all that is ours sends, in a file for its owner alone."""
 
-import os
 import re
 import secrets
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from xray.errors import XrayError
-from xray.files.atomic import whole_file
+from xray.files.atomic import whole_private_file
 
 FOLDER, NAME = ".prefect", "password"
 USER = "xray"
@@ -64,17 +63,10 @@ def made_password(home: Path) -> str:
             password = kept_password(home)
             if password is None:
                 password = f"{USER}:{secrets.token_urlsafe(24)}"
-                _write(path, f"{password}\n")
+                with whole_private_file(path) as draft:
+                    draft.write_text(f"{password}\n", encoding="utf-8")
             elif path.stat().st_mode & 0o077:
                 path.chmod(0o600)
     except OSError as error:
         raise XrayError(f"--home must be a writable folder. Received: {home} ({error.strerror})") from error
     return password
-
-
-def _write(path: Path, line: str) -> None:
-    """Write a file that nobody else could read at any time, whole or not at all."""
-    with whole_file(path) as draft:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(line)

@@ -13,14 +13,14 @@ from xray.data.audit import audit
 from xray.data.catalog import Catalog, write_catalog
 from xray.data.decoding.scan_files import unreadable_reason
 from xray.data.file_digests import file_digests, forget
-from xray.data.privacy import hide, is_hidden, without_names
+from xray.data.privacy import hide, is_hidden, names_kept
 from xray.data.sources.metadata import REJECT_COLUMNS, Metadata
-from xray.data.sources.read_sources import read_sources
+from xray.data.sources.read_sources import joined, read_sources
 from xray.data.split_checks import require_files, with_patients
 from xray.data.splits import assign_folds, with_test
 from xray.data.store.fill_pixel_store import Filled, PixelStore, fill
 from xray.data.store.s3_mirror import share_folder
-from xray.errors import ChangedError, DamagedError, DataError
+from xray.errors import ChangedError, DamagedError
 from xray.executors import OpenCluster
 from xray.files.artifact_folder import kept_table, require_whole, write_folder
 from xray.files.checked_io import read_parquet, reading
@@ -93,15 +93,10 @@ def clean(data: DataPath | Sequence[DataPath], workspace: Workspace) -> Cleaned:
         StoreError: The outcome could not be written.
     """
     root, read = read_sources([data] if isinstance(data, Path | S3Path) else data)
-    parts = [_digested(each, root, workspace) for each in read]
-    rows = pd.concat([part[0] for part in parts], ignore_index=True)
-    text = [column for column in rows if column != "sha256"]
-    rows[text] = rows[text].fillna("")
-    rejects = pd.concat([part[1] for part in parts], ignore_index=True)
-    notes = [note for each in read for note in each.notes]
+    found = joined([_digested(each, root, workspace) for each in read])
+    rows, rejects, notes = found.rows, found.rejects, found.notes
     digest = _content_digest(rows, rejects, notes)
-    private = any(each.private for each in read)
-    cleaned = Cleaned(workspace.cleaned / digest, digest, root, len(rows), private, reused=False)
+    cleaned = Cleaned(workspace.cleaned / digest, digest, root, len(rows), found.private, reused=False)
 
     def write(draft: Path) -> dict[str, Any]:
         rows.to_parquet(draft / ROWS, index=False)
@@ -112,8 +107,8 @@ def clean(data: DataPath | Sequence[DataPath], workspace: Workspace) -> Cleaned:
     return replace(cleaned, reused=not write_folder(cleaned.folder, write, cleaned.prove))
 
 
-def _digested(metadata: Metadata, root: DataPath, workspace: Workspace) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Give a source's rows with each file's digest, and its rejects; those of a private source without names."""
+def _digested(metadata: Metadata, root: DataPath, workspace: Workspace) -> Metadata:
+    """Give each of a source's rows its file's digest; a private source's names go."""
     shared = None if metadata.private else workspace.shared
     place, above = (root / metadata.folder, f"{metadata.folder}/") if metadata.folder else (root, "")
     inner = [path.removeprefix(above) for path in metadata.rows["path"]]
@@ -122,7 +117,9 @@ def _digested(metadata: Metadata, root: DataPath, workspace: Workspace) -> tuple
     unreadable = _without_digest(rows.loc[rows["sha256"].isna(), ["image_id", "path"]], root)
     rows = rows[rows["sha256"].notna()].reset_index(drop=True)
     rejects = pd.concat([metadata.rejects, unreadable], ignore_index=True)
-    return hide(rows, rejects, workspace, root) if metadata.private else (rows, rejects)
+    if metadata.private:
+        rows, rejects = hide(rows, rejects, workspace, root)
+    return replace(metadata, rows=rows, rejects=rejects)
 
 
 def _content_digest(rows: pd.DataFrame, rejects: pd.DataFrame, notes: list[str]) -> str:
@@ -159,15 +156,12 @@ def normalize(
     rows = cleaned.rows()
     scans = dict(zip(rows["path"], rows["sha256"], strict=True))
     shared = workspace.shared / "pixels" if workspace.shared else None
-    try:
-        return fill(cleaned.data, scans, config.images, workspace.pixels, cluster, progress, shared)
-    except DataError as error:
-        if isinstance(error, ChangedError):
+    with names_kept(rows, cleaned.data):
+        try:
+            return fill(cleaned.data, scans, config.images, workspace.pixels, cluster, progress, shared)
+        except ChangedError:
             forget(cleaned.data, workspace.digest_index, workspace.shared)
-        if cleaned.private:
-            named = dict(zip(rows["path"], rows["image_id"], strict=True))
-            raise type(error)(without_names(str(error), named, cleaned.data)) from None
-        raise
+            raise
 
 
 def write_prepared(cleaned: Cleaned, store: PixelStore, config: Config, workspace: Workspace) -> Catalog:

@@ -6,16 +6,16 @@ nowhere else; homes that share what is prepared of a private source need the sam
 
 import hashlib
 import hmac
-import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import pandas as pd
 
 from xray.config import Workspace
 from xray.data.sources.words.scan_words import month_of
-from xray.errors import StoreError, by_cause
-from xray.files.atomic import whole_file
+from xray.errors import DataError, StoreError, by_cause
+from xray.files.atomic import whole_private_file
 from xray.files.checked_io import read_parquet, writing
 from xray.files.lock import locked
 from xray.files.s3 import DataPath
@@ -69,8 +69,7 @@ def patient_key(workspace: Workspace) -> bytes:
         if not path.exists():
             with locked(path.with_suffix(".lock"), waiting=lambda: None):
                 if not path.exists():
-                    with whole_file(path) as draft:
-                        os.close(os.open(draft, os.O_CREAT | os.O_WRONLY, 0o600))
+                    with whole_private_file(path) as draft:
                         draft.write_text(secrets.token_hex(KEY_BYTES), encoding="ascii")
     try:
         key = bytes.fromhex(path.read_text(encoding="ascii").strip())
@@ -99,8 +98,7 @@ def remember(paths: Mapping[str, str], workspace: Workspace, data: DataPath) -> 
         both = pd.concat([known, table]).drop_duplicates(["name", "folder"], keep="last")
         both = both.sort_values(["name", "folder"], ignore_index=True)
         if not both.equals(known):
-            with whole_file(path) as draft:
-                os.close(os.open(draft, os.O_CREAT | os.O_WRONLY, 0o600))
+            with whole_private_file(path) as draft:
                 both.to_parquet(draft, index=False)
 
 
@@ -120,18 +118,28 @@ def paths_of(names: pd.Series, workspace: Workspace, data: DataPath) -> pd.Serie
     return names.map(dict(zip(table["name"], table["path"], strict=True))).fillna(names).astype("str")
 
 
-def without_names(message: str, names: Mapping[str, str], data: DataPath) -> str:
-    """Put scans' names in the place of their files' in an error's words.
+@contextmanager
+def names_kept(rows: pd.DataFrame, data: DataPath) -> Iterator[None]:
+    """Have an error that is raised in the block name no file of a private source: Prefect keeps a flow's errors.
 
     Args:
-        message: The words.
-        names: From a path to the scan's name.
+        rows: One row a scan, with `image_id, path, sha256`; those of a private source are `is_hidden`.
         data: The folder that paths are relative to.
+
+    Raises:
+        DataError: The block's own, with scans' names in the place of their files'.
     """
-    for path, name in names.items():
-        if path in message:
-            message = message.replace(str(data / path), name).replace(path, name)
-    return message
+    try:
+        yield
+    except DataError as error:
+        hidden = rows[is_hidden(rows)]
+        if hidden.empty:
+            raise
+        message = str(error)
+        for path, name in zip(hidden["path"], hidden["image_id"], strict=True):
+            if path in message:
+                message = message.replace(str(data / path), name).replace(path, name)
+        raise type(error)(message) from error.__cause__
 
 
 def _keyed(key: bytes, kind: str, word: str) -> str:

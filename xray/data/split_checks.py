@@ -39,8 +39,9 @@ def require_splittable(rows: pd.DataFrame, split: Split) -> None:
         require_both_labels(rows.assign(official="data set"), "official", ("data set",))
         needed, counted = split.folds + 1, rows["label"].value_counts()
         if counted.min() < needed:
+            received = label_counts(rows["label"])
             raise TrainingError(
-                f"each label must have at least {needed} scans, so that TEST can be drawn. Received: {_counts(counted)}"
+                f"each label must have at least {needed} scans, so that TEST can be drawn. Received: {received}"
             )
 
 
@@ -110,9 +111,11 @@ def require_both_labels(rows: pd.DataFrame, column: str, names: Sequence[str]) -
         if missing:
             raise TrainingError(
                 f"each split must have scans of both labels. Received: no {' and no '.join(missing)} in {name}, "
-                f"which has {_counts(rows.loc[rows[column] == name, 'label'].value_counts())}"
+                f"which has {label_counts(rows.loc[rows[column] == name, 'label'])}"
             )
 
 
-def _counts(counted: pd.Series) -> str:
+def label_counts(labels: pd.Series) -> str:
+    """Say how many scans each label has, most first."""
+    counted = labels.value_counts()
     return ", ".join(f"{count:,} {label}" for label, count in counted.items()) or "none"

@@ -8,7 +8,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from xray.config import Split
-from xray.data.split_checks import require_both_labels, require_splittable
+from xray.data.split_checks import label_counts, require_both_labels, require_splittable
 from xray.errors import TrainingError
 
 DRAWN_OF = 20
@@ -31,16 +31,15 @@ def with_test(rows: pd.DataFrame, split: Split) -> tuple[pd.DataFrame, list[str]
     Raises:
         TrainingError: There are too few patients for it.
     """
-    has_test = (rows["official"] == "test").any()
-    unsaid = rows["official"] == ""
+    rows = rows.sort_values("image_id", ignore_index=True)
+    has_test, unsaid = (rows["official"] == "test").any(), rows["official"] == ""
     if has_test and not unsaid.any():
         return rows, []
-    rows = rows.sort_values("image_id", ignore_index=True)
-    pool = rows[rows["official"] == ""] if (rows["official"] == "").any() else rows
+    pool = rows[unsaid] if unsaid.any() else rows
     by_patient = split if split.group_by == "none" else split.model_copy(update={"group_by": "patient"})
     drawn = np.concatenate([_drawn(each, by_patient) for each in _pools(pool)])
     if not has_test and not len(drawn):
-        counted = ", ".join(f"{count} {label}" for label, count in pool["label"].value_counts().items())
+        counted = label_counts(pool["label"])
         raise TrainingError(f"there must be several scans of each label to draw TEST from. Received: {counted}")
     splits = rows["official"].replace("", "train")
     splits[drawn] = "test"
@@ -147,18 +146,17 @@ def _source_folds(sources: pd.Series, folds: int) -> NDArray[np.int64]:
 
 
 def _folds(rows: pd.DataFrame, split: Split, folds: int) -> NDArray[np.int64]:
+    if split.group_by == "source":
+        return _source_folds(rows["source"], folds)
+    if rows["label"].value_counts().min() < folds:
+        counted = label_counts(rows["label"])
+        raise TrainingError(f"each label must have at least {folds} scans to be split so. Received: {counted}")
     strata = rows["label"] + "/" + rows["subtype"]
     # A subtype with fewer scans than folds cannot be spread over them: it counts with its label's largest.
     rare = strata.map(strata.value_counts()) < folds
     largest = rows["label"].map(strata.groupby(rows["label"]).agg(lambda each: each.mode()[0]))
     strata = strata.mask(rare, largest).to_numpy(dtype=str)
     fold = np.empty(len(rows), dtype=np.int64)
-    if split.group_by == "source":
-        return _source_folds(rows["source"], folds)
-    fewest = rows["label"].value_counts()
-    if fewest.min() < folds:
-        counted = ", ".join(f"{count} {label}" for label, count in fewest.items())
-        raise TrainingError(f"each label must have at least {folds} scans to be split so. Received: {counted}")
     if split.group_by == "none":
         parts = StratifiedKFold(folds, shuffle=True, random_state=split.seed).split(strata, strata)
     else:

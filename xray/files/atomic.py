@@ -55,6 +55,14 @@ def whole_file(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def whole_private_file(target: Path) -> Iterator[Path]:
+    """Have a file to write that nobody but its owner could read at any time; else as `whole_file`."""
+    with whole_file(target) as draft:
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        yield draft
+
+
+@contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
     """Have a folder to fill for as long as the block lasts, which then takes its place, on the disk for good.
 

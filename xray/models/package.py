@@ -3,8 +3,9 @@
 import json
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from importlib.metadata import distributions, version
+from importlib.metadata import PackageNotFoundError, version
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -74,8 +75,11 @@ class Settings:
 
 def pinned_requirements() -> list[str]:
     """Pin what the model imports at the versions that are installed here."""
-    installed = {package.metadata["Name"].lower() for package in distributions()}
-    return [f"{name}=={version(name)}" for name in [*REQUIREMENTS, *(each for each in DICOM if each in installed)]]
+    pins = [f"{name}=={version(name)}" for name in REQUIREMENTS]
+    for name in DICOM:
+        with suppress(PackageNotFoundError):
+            pins.append(f"{name}=={version(name)}")
+    return pins
 
 
 def example_image(side: int = 64) -> bytes:

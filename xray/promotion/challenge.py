@@ -4,8 +4,6 @@ Nothing here moves an alias or writes a record.
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +16,9 @@ from mlflow.exceptions import MlflowException
 from xray import config
 from xray.config import Workspace
 from xray.data.catalog import Catalog
-from xray.data.privacy import is_hidden, paths_of, without_names
+from xray.data.privacy import names_kept, paths_of
 from xray.data.verify_scans import verified_files
-from xray.errors import DamagedError, DataError, EvaluationError, RegistryError
+from xray.errors import DamagedError, EvaluationError, RegistryError
 from xray.evaluation.metrics.bootstrap import flat_estimates
 from xray.evaluation.metrics.paired_comparison import Comparison, compare
 from xray.evaluation.metrics.split_metrics import Evaluation, evaluate_split
@@ -140,7 +138,7 @@ def compare_with_champion(
     rows, place = _scans(workspace, run, policy, data)
     versions = [challenge.challenger, *([] if challenge.champion is None else [challenge.champion])]
     tables, thresholds = [], []
-    with _without_names(rows, place), verified_files(place, zip(rows["path"], rows["sha256"], strict=True)) as files:
+    with names_kept(rows, place), verified_files(place, zip(rows["path"], rows["sha256"], strict=True)) as files:
         if challenge.champion is not None:
             _require_unseen(workspace, challenge, rows)
         for number, version in enumerate(versions):
@@ -209,19 +207,6 @@ def _catalog(workspace: Workspace, run: Run) -> Catalog | None:
     inputs = run.inputs.dataset_inputs if run.inputs is not None else []
     sources = [entry.dataset.source for entry in inputs if entry.dataset.digest == digest]
     return Catalog(folder, digest, data_path(json.loads(sources[0])["uri"] if sources else ""), reused=True)
-
-
-@contextmanager
-def _without_names(rows: pd.DataFrame, place: DataPath) -> Iterator[None]:
-    """Name no file of a private source where one cannot be read: errors of a flow are kept by Prefect."""
-    try:
-        yield
-    except DataError as error:
-        hidden = rows[is_hidden(rows)]
-        if hidden.empty:
-            raise
-        names = dict(zip(hidden["path"], hidden["image_id"], strict=True))
-        raise type(error)(without_names(str(error), names, place)) from error.__cause__
 
 
 def _require_unseen(workspace: Workspace, challenge: Challenge, rows: pd.DataFrame) -> None:

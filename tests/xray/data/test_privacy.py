@@ -10,8 +10,8 @@ from xray.config import Config, Workspace, load_config
 from xray.data.catalog import Catalog
 from xray.data.phantoms.write_phantoms import write_phantoms
 from xray.data.prepare import clean, normalize, write_prepared
-from xray.data.privacy import KEY, NAMES, hide, is_hidden, paths_of, patient_key, without_names
-from xray.errors import StoreError
+from xray.data.privacy import KEY, NAMES, hide, is_hidden, names_kept, paths_of, patient_key
+from xray.errors import ChangedError, DataError, StoreError
 
 PLANTED = ("PHANTOM-0", "Phantom^Person", "IMG0", "202001", "202002")
 """What the phantoms' tags and file names say of people."""
@@ -91,6 +91,13 @@ def test_dates_keep_their_month_and_copies_their_own_name(tmp_path: Path) -> Non
     assert "X" not in gone.to_csv(index=False, header=False).replace("file-", "")
 
 
-def test_an_errors_words_name_no_file(tmp_path: Path) -> None:
-    message = f"scans must not change. Received: {tmp_path / 'a' / 'SMITH.png'}"
-    assert without_names(message, {"a/SMITH.png": "abcd"}, tmp_path) == "scans must not change. Received: abcd"
+def test_an_errors_words_name_no_file_of_a_private_source(tmp_path: Path) -> None:
+    rows = pd.DataFrame(
+        {"image_id": ["ab" * 8, "b.png"], "path": ["a/SMITH.png", "b.png"], "sha256": ["ab" * 32, "cd" * 32]}
+    )
+    with pytest.raises(DataError) as caught, names_kept(rows, tmp_path):
+        raise ChangedError(f"scans must not change. Received: {tmp_path / 'a' / 'SMITH.png'}")
+    assert type(caught.value) is ChangedError
+    assert str(caught.value) == f"scans must not change. Received: {'ab' * 8}"
+    with pytest.raises(DataError, match=r"Received: b\.png"), names_kept(rows, tmp_path):
+        raise DataError("Received: b.png")

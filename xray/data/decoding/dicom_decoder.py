@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xray.data.decoding import decode_limits
 from xray.data.decoding.sample_range import robust_range, stretched
+from xray.data.decoding.scan_size import check_size
 from xray.errors import ImageError, XrayError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-MAGIC = 128
-"""Where `DICM` stands, after a preamble of any content: PS3.10, 7.1."""
+MAGIC = b"DICM"
+PREAMBLE = 128 + len(MAGIC)
+"""Bytes of any content, and then the magic: PS3.10, 7.1."""
 
 ONE_PICTURE = {
     "1.2.840.10008.5.1.4.1.1.1",  # computed radiography
@@ -42,7 +43,7 @@ MISSING = "DICOM files need the extra dicom: pip install 'xray-pipeline[dicom]'.
 
 def is_dicom(data: bytes) -> bool:
     """Whether a file's bytes are DICOM's."""
-    return data[MAGIC : MAGIC + 4] == b"DICM"
+    return data[PREAMBLE - len(MAGIC) : PREAMBLE] == MAGIC
 
 
 def require_pydicom() -> None:
@@ -158,11 +159,7 @@ def _require_film(header: "Dataset") -> None:
     view = str(header.get("ViewPosition") or "").strip().upper()
     if view in LATERAL:
         raise _unsupported(f"a scan must be frontal. Received: ViewPosition {view}")
-    width, height = int(header.get("Columns") or 0), int(header.get("Rows") or 0)
-    if width * height > decode_limits.MOST_PIXELS:
-        raise ImageError(
-            "too-large", f"a scan must have at most {decode_limits.MOST_PIXELS:,} pixels. Received: {width} x {height}"
-        )
+    check_size(int(header.get("Columns") or 0), int(header.get("Rows") or 0))
     if not 1 <= int(header.BitsStored) <= int(header.BitsAllocated) <= 16:
         raise _unsupported(f"a DICOM scan must have at most 16 bits. Received: {header.BitsAllocated}")
 

@@ -31,6 +31,7 @@ from xray.data.decoding.dicom_decoder import decode_dicom, is_dicom
 from xray.data.decoding.memory_budget import MemoryBudget
 from xray.data.decoding.resize import fit, least_size
 from xray.data.decoding.scan_files import refused
+from xray.data.decoding.scan_size import check_size
 from xray.errors import ImageError
 
 NORMALIZER_VERSION = 3
@@ -40,13 +41,8 @@ scanner writes is none: docs/decisions/0013-bounds.md."""
 REASONS = ("not-an-image", "unreadable", "too-small", "too-large", "unsupported", "blank")
 """Every `ImageError.reason`."""
 
-MIN_SIDE = 32
-"""Fewest pixels on a scan's shorter side: as few as a normalized scan may have."""
-
 LEAST_CONTRAST = 8
 """Gray levels between the darkest and the brightest hundredth of a scan, at least; what has fewer shows nothing."""
-
-MAX_PIXELS = decode_limits.MOST_PIXELS
 
 _DICOM_TIMES = 8
 """Bytes that decoding a DICOM file takes, for each of the file's: a guess for packed pixels, too much for others."""
@@ -137,7 +133,7 @@ def decode(data: bytes, images: config.Images | None = None) -> Decoded:
             return _dicom(data)
         image = _open(data)
         width, height = image.size
-        _check_size(width, height)
+        check_size(width, height)
         if isinstance(image, JpegImageFile):
             turned = _orientation(image) in _TURNED
             image.draft("L", None if images is None else least_size(width, height, images, turned))
@@ -163,7 +159,6 @@ def _dicom(data: bytes) -> Decoded:
     with _room.lent(_DICOM_TIMES * len(data)):
         pixels, scaling = decode_dicom(data)
     height, width = pixels.shape
-    _check_size(width, height)
     return Decoded(pixels, width, height, scaling)
 
 
@@ -218,17 +213,6 @@ def _check_whole(data: bytes) -> None:
         raise ImageError("unreadable", f"a scan must be a whole file. Received: {len(data)} bytes, cut short")
 
 
-def _check_size(width: int, height: int) -> None:
-    if min(width, height) < MIN_SIDE:
-        raise ImageError("too-small", f"each side must be at least {MIN_SIDE} pixels. Received: {width} x {height}")
-    if max(width, height) > decode_limits.MOST_SIDE:
-        raise ImageError(
-            "too-large", f"each side must have at most {decode_limits.MOST_SIDE:,} pixels. Received: {width} x {height}"
-        )
-    if width * height > MAX_PIXELS:
-        raise ImageError("too-large", f"a scan must have at most {MAX_PIXELS:,} pixels. Received: {width} x {height}")
-
-
 def _check_contrast(pixels: NDArray[np.uint8]) -> None:
     """Refuse what shows nothing: a black, white or gray picture, an empty first page, transparency all over."""
     cumulated = np.cumsum(np.bincount(pixels.ravel(), minlength=256))
@@ -244,23 +228,17 @@ def _pixels(image: ImageFile.ImageFile, data: bytes) -> tuple[NDArray[np.uint8],
     if isinstance(image, JpegImageFile) and image.layers in (1, 3):
         width, height = image.size
         # Not Pillow, which keeps libjpeg's warnings of damage to itself; the pixels are the same.
-        with _damage_told():
+        try:
             gray = simplejpeg.decode_jpeg(
                 data, "GRAY", fastdct=False, fastupsample=False, min_height=height, min_width=width, strict=True
             )
+        except ValueError as error:
+            raise ImageError("unreadable", f"a scan must be undamaged. Received: {_words(error)}") from error
         return gray[:, :, 0], "none"
     if isinstance(image, TiffImageFile):
         damage.check_tiff_pieces(image, data)
     image.load()
     return _gray(image, data)
-
-
-@contextmanager
-def _damage_told() -> Iterator[None]:
-    try:
-        yield
-    except ValueError as error:
-        raise ImageError("unreadable", f"a scan must be undamaged. Received: {_words(error)}") from error
 
 
 def _bytes_to_decode(image: ImageFile.ImageFile, whole: int) -> int:

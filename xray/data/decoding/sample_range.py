@@ -31,9 +31,9 @@ def robust_range(values: NDArray[np.float64], counts: NDArray[np.int64]) -> tupl
     """
     there = np.flatnonzero(counts)
     padding = np.zeros(len(values), dtype=bool)
-    for beyond in (_beyond_a_gap(values[there]), len(there) - _beyond_a_gap(-values[there][::-1])):
-        end = slice(beyond, None) if beyond > len(there) // 2 else slice(None, beyond)
-        padding[there[end]] = True
+    padding[there[_beyond_a_gap(values[there]) :]] = True
+    falling = there[::-1]
+    padding[falling[_beyond_a_gap(-values[falling]) :]] = True
     there = np.flatnonzero((counts > 0) & ~padding)
     cumulated = np.cumsum(counts[there])
     low = values[there[np.searchsorted(cumulated, END_SHARE * cumulated[-1], side="right")]]

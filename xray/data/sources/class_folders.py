@@ -6,15 +6,7 @@ import pandas as pd
 
 from xray.data.sources.dataset_file import Dataset
 from xray.data.sources.file_listing import list_files, printable, with_linked_folders
-from xray.data.sources.metadata import (
-    MOST_REJECTED,
-    ROW_COLUMNS,
-    Metadata,
-    no_scans,
-    plain_paths,
-    reject,
-    rejects_table,
-)
+from xray.data.sources.metadata import MOST_REJECTED, ROW_COLUMNS, Metadata, plain_paths, reject
 from xray.data.sources.words.label_words import COMMON, Label, LabelWords, canonical, with_common
 from xray.data.sources.words.patients import patients_of
 from xray.data.sources.words.scan_words import scan_names, split_word
@@ -64,7 +56,7 @@ def read_class_folders(folder: DataPath, dataset: Dataset) -> Metadata:
         without = rows["official"] == ""
         rejects += [reject(path, "no-split", "outside train, val and test") for path in rows.loc[without, "path"]]
         rows = rows[~without].reset_index(drop=True)
-    return Metadata(rows, rejects_table([*rejects, *no_scans(listing)]), notes)
+    return Metadata.of(rows, rejects, listing, notes)
 
 
 def _may_be_a_scan(path: str) -> bool:

@@ -10,7 +10,15 @@ import pandera.pandas as pa
 
 from xray.data.sources.dataset_file import Columns, column_in
 from xray.data.sources.file_listing import Listing, list_files, printable, stays_inside
-from xray.data.sources.metadata import MOST_REJECTED, REJECT_COLUMNS, ROW_COLUMNS, Metadata, rejects_table
+from xray.data.sources.metadata import (
+    MOST_REJECTED,
+    REJECT_COLUMNS,
+    ROW_COLUMNS,
+    Metadata,
+    one_row_per_file,
+    reject,
+    rejects_table,
+)
 from xray.data.sources.table_file import read_table, require_columns, value
 from xray.data.sources.words.patient_ids import has_known_names, patient_ids, source_of
 from xray.data.sources.words.patients import column_of_patients, patients_of
@@ -71,16 +79,16 @@ def read_coronahack(folder: DataPath) -> Metadata:
     table = read_table(folder / METADATA_NAME, COLUMNS)
     scans = _find_scans(folder)
     rows, illegal = _legal_rows(table, folder / METADATA_NAME, scans)
-    rows, conflicting, repeated = _one_row_per_file(rows)
+    rows, conflicting, repeated = one_row_per_file(rows, ["subtype"])
     files = list_files(folder, list(scans.values()))
     rows, missing = _rows_with_a_file(rows, files)
     known = set(rows["path"]) | {reject["path"] for reject in [*illegal, *conflicting, *missing]}
     rowless = [
-        {"image_id": path.rpartition("/")[2], "path": path, "reason": "no-row", "detail": "not in the metadata"}
+        reject(path, "no-row", "not in the metadata")
         for path in sorted(printable(path) for path in files.paths - known)
     ]
     rowless += [
-        {"image_id": path.rpartition("/")[2], "path": path, "reason": "unreadable", "detail": why}
+        reject(path, "unreadable", why)
         for path, why in sorted((printable(path), why) for path, why in files.unreadable.items() if path not in known)
     ]
     notes = [f"{repeated} rows repeat another row and are kept once"] if repeated else []
@@ -159,22 +167,6 @@ def _failures(rows: pd.DataFrame) -> dict[int, str]:
                 first.setdefault(int(line), column)
         return dict(sorted(first.items()))
     return {}
-
-
-def _one_row_per_file(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, str]], int]:
-    """Keep agreeing rows of a file once; reject a file whose rows do not agree."""
-    distinct = rows.drop_duplicates(["path", "label", "subtype"])
-    clashing = distinct["path"].duplicated(keep=False)
-    rejects = [
-        {
-            "image_id": group["image_id"].iloc[0],
-            "path": path,
-            "reason": "conflicting-labels",
-            "detail": " and ".join(f"line {line}: {subtype}" for line, subtype in group["subtype"].items()),
-        }
-        for path, group in distinct[clashing].groupby("path", sort=False)
-    ]
-    return distinct[~clashing], rejects, len(rows) - len(distinct)
 
 
 def _rows_with_a_file(rows: pd.DataFrame, files: Listing) -> tuple[pd.DataFrame, list[dict[str, str]]]:

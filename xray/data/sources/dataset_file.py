@@ -4,13 +4,14 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
-from xray.config_schema import Section
+from xray.config_schema import Section, requirement
 from xray.data.sources.words.label_words import LEAVE_OUT, canonical
 from xray.errors import DataError, by_cause
 from xray.files.atomic import whole_file
@@ -111,6 +112,7 @@ def layout_names() -> list[str]:
     return sorted(path.stem for path in LAYOUTS.glob("*.toml"))
 
 
+@cache
 def shipped_layout(name: str) -> Dataset:
     """Read a shipped layout.
 
@@ -177,7 +179,7 @@ def _validated(values: Mapping[str, Any], path: DataPath) -> Dataset:
             parts = {"columns": Columns.model_fields, "exclude": Exclude.model_fields}
             near = nearest(str(first["loc"][-1]), list(parts.get(str(first["loc"][0]), Dataset.model_fields)))
             raise DataError(f"{path} must have only known keys{near}. Received: {key}") from error
-        words = re.sub(r"^(input|string|value) should", "must", first["msg"].lower())
+        words = requirement(first)
         raise DataError(f"{path}: {key} {words}. Received: {first['input']!r}") from error
 
 

@@ -2,7 +2,8 @@
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -10,11 +11,11 @@ from xray.data.sources.dataset_file import Columns, Dataset, column_in, layout_n
 from xray.data.sources.file_listing import list_files, printable
 from xray.data.sources.file_names import find
 from xray.data.sources.metadata import plain_paths
-from xray.data.sources.read_source import Source, read_source, source_at, tables_in
+from xray.data.sources.read_source import Source, read_as, source_at, tables_in
 from xray.data.sources.table_file import read_table, value
 from xray.data.sources.words.label_words import LabelWords, with_common
 from xray.data.sources.words.scan_words import split_word
-from xray.errors import DataError, XrayError
+from xray.errors import XrayError
 from xray.files.s3 import DataPath
 from xray.table import Table
 
@@ -38,9 +39,9 @@ class Description:
     """
 
     kind: str
-    tables: dict[str, Table] = field(default_factory=dict)
-    fault: str = ""
-    toml: str = ""
+    tables: dict[str, Table]
+    fault: str
+    toml: str
 
 
 def describe(folder: DataPath) -> Description:
@@ -51,33 +52,46 @@ def describe(folder: DataPath) -> Description:
         S3Error: The server cannot be reached or refuses.
     """
     source = source_at(folder)
+    if source.is_coronahack:
+        return _with_what_is_read(folder, source, Description(source.kind, {}, "", 'name = "ours"\n'))
     dataset = source.dataset or Dataset()
-    tables: dict[str, Table] = {}
-    toml = 'name = "ours"\n'
-    kind, table = source.kind, source.table or _only_table(folder, source)
-    if table and not source.is_coronahack:
-        kind = source.kind if source.table else "a table whose columns must be named"
-        cells = read_table(folder / table)
-        cells = cells.loc[:, ~cells.columns.duplicated() & (cells.columns != "")]
-        roles = _roles(folder, cells, dataset)
-        tables["Columns"] = _columns(cells, roles)
-        words = _words(cells[roles["label"]], dataset) if "label" in roles else {}
-        toml = _toml_of_table(table, roles, words)
-        if dataset.name in layout_names():
-            toml = f'layout = "{dataset.name}"\ntable = {json.dumps(table)}\n'
-    elif not source.is_coronahack:
-        words = _folders(folder, dataset)
-        toml += _toml_of_labels(words)
-    else:
-        words = {}
-    if words:
-        rows = [(word, f"{count:,}", meaning) for word, (count, meaning) in words.items()]
-        tables["Words"] = Table(("word", "scans", "read as"), rows)
+    if source.table:
+        return _with_what_is_read(folder, source, _of_table(folder, source.table, source.kind, dataset))
+    found = _with_what_is_read(folder, source, _of_folders(folder, source.kind, dataset))
+    tables = tables_in(folder)
+    if not found.fault or len(tables) != 1:
+        return found
+    fault = f"the columns of {tables[0]} must be named in a dataset.toml. Received: none"
+    return replace(_of_table(folder, tables[0], "a table whose columns must be named", dataset), fault=fault)
+
+
+def _of_table(folder: DataPath, table: str, kind: str, dataset: Dataset) -> Description:
+    cells = read_table(folder / table)
+    cells = cells.loc[:, ~cells.columns.duplicated() & (cells.columns != "")]
+    roles = _roles(folder, cells, dataset)
+    words = _words(cells[roles["label"]], dataset) if "label" in roles else {}
+    toml = _toml_of_table(table, roles, words)
+    if dataset.name in layout_names():
+        toml = f'layout = "{dataset.name}"\ntable = {json.dumps(table)}\n'
+    return Description(kind, {"Columns": _columns(cells, roles), **_shown(words)}, "", toml)
+
+
+def _of_folders(folder: DataPath, kind: str, dataset: Dataset) -> Description:
+    words = _folders(folder, dataset)
+    return Description(kind, _shown(words), "", 'name = "ours"\n' + _toml_of_labels(words))
+
+
+def _shown(words: Mapping[str, tuple[int, str]]) -> dict[str, Table]:
+    rows = [(word, f"{count:,}", meaning) for word, (count, meaning) in words.items()]
+    return {"Words": Table(("word", "scans", "read as"), rows)} if rows else {}
+
+
+def _with_what_is_read(folder: DataPath, source: Source, taken: Description) -> Description:
+    """Add the counts of what is read and some examples, or why nothing is."""
     try:
-        metadata = read_source(folder)
+        metadata = read_as(source, folder)
     except XrayError as error:
-        unnamed = f"the columns of {table} must be named in a dataset.toml. Received: none" if not source.table else ""
-        return Description(kind, tables, unnamed if table and unnamed else str(error), toml)
+        return replace(taken, fault=str(error))
     counts = metadata.rows.groupby(["official", "label"]).size()
     read = [(f"{split or 'no split'}, {label}", f"{count:,}") for (split, label), count in counts.items()]
     known = metadata.rows.loc[metadata.rows["patient_id"] != "", "patient_id"]
@@ -85,23 +99,11 @@ def describe(folder: DataPath) -> Description:
     read += [("patients", f"{known.nunique():,}"), ("scans of unknown patient", f"{without:,}")]
     left = Counter(metadata.rejects["reason"]).most_common()
     read += [(f"left out: {reason}", f"{count:,}") for reason, count in left]
-    tables["Read as"] = Table(("what", "scans"), [*read, *(("note", note) for note in metadata.notes)])
+    read += [("note", note) for note in metadata.notes]
     examples = metadata.rows.head(EXAMPLES)
     lines = [tuple(map(str, row)) for row in examples.itertuples(index=False)]
-    tables["Examples"] = Table(tuple(map(str, examples.columns)), lines)
-    return Description(kind, tables, "", toml)
-
-
-def _only_table(folder: DataPath, source: Source) -> str:
-    """Take the one table of a folder that is none of the known ones, where its scans do not lie in named folders."""
-    tables = tables_in(folder)
-    if source.is_coronahack or len(tables) != 1:
-        return ""
-    try:
-        source.read()
-    except DataError:
-        return tables[0]
-    return ""
+    shown = {"Read as": Table(("what", "scans"), read), "Examples": Table(tuple(map(str, examples.columns)), lines)}
+    return replace(taken, tables={**taken.tables, **shown})
 
 
 def _roles(folder: DataPath, cells: pd.DataFrame, dataset: Dataset) -> dict[str, str]:

@@ -1,24 +1,20 @@
 """What DICOM files say of themselves: patient, view, sex, age and date, where no table does. No other tag is read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from xray.data.decoding import scan_files
-from xray.data.decoding.dicom_decoder import MAGIC, require_not_deflated, require_pydicom
+from xray.data.decoding.dicom_decoder import PREAMBLE, is_dicom, require_not_deflated, require_pydicom
 from xray.data.sources.metadata import Metadata
 from xray.data.sources.words.patients import doubted
 from xray.data.sources.words.scan_words import age_of, month_of, sex_of, view_of
-from xray.errors import ImageError, XrayError
+from xray.errors import ImageError
 from xray.files.s3 import DataPath, S3Path
-
-if TYPE_CHECKING:
-    from pydicom import Dataset
 
 TAGS = {
     "patient_id": "PatientID",
@@ -70,7 +66,7 @@ def with_dicom_tags(metadata: Metadata, folder: DataPath) -> tuple[Metadata, boo
     if not found:
         return metadata, False
     rows = metadata.rows.copy()
-    found = {path: tags for path, tags in found.items() if path in set(rows["path"])}
+    found = {path: found[path] for path in rows["path"] if path in found}
     unknown = bool((rows["patient_id"] == "").all())
     for column in TAGS if unknown else [each for each in TAGS if each != "patient_id"]:
         said = rows["path"].map({path: tags.values[column] for path, tags in found.items()}).fillna("")
@@ -85,15 +81,19 @@ def with_dicom_tags(metadata: Metadata, folder: DataPath) -> tuple[Metadata, boo
 def _tags(folder: DataPath, path: str) -> Tags | None:
     """Read a file's tags; None where it is no DICOM, or cannot be read, which decoding will say."""
     try:
-        header = _header(folder / path)
-        if header is None:
-            return None
+        data = _beginning(folder / path)
+    except (ImageError, OSError):
+        return None
+    if not is_dicom(data):
+        return None
+    require_pydicom()
+    import pydicom
+
+    try:
+        require_not_deflated(data)
+        header = pydicom.dcmread(BytesIO(data), stop_before_pixels=True, specific_tags=[*TAGS.values(), BURNED_IN])
         said = {column: str(header.get(tag) or "").strip() for column, tag in TAGS.items()}
         burned_in = str(header.get(BURNED_IN) or "").upper() == "YES"
-    except (XrayError, OSError) as error:
-        if not isinstance(error, ImageError | OSError):
-            raise
-        return None
     except Exception:  # noqa: BLE001 - a broken file makes pydicom raise nearly anything; decoding will say so
         return Tags(dict.fromkeys(TAGS, ""), burned_in=False)
     said |= {"view": view_of(said["view"]), "sex": sex_of(said["sex"]), "age": age_of(said["age"])}
@@ -101,26 +101,14 @@ def _tags(folder: DataPath, path: str) -> Tags | None:
     return Tags(said, burned_in)
 
 
-def _header(path: DataPath) -> "Dataset | None":
-    wanted = [*TAGS.values(), BURNED_IN]
+def _beginning(path: DataPath) -> bytes:
+    """Read what tells DICOM, and of DICOM the part with the tags."""
     if isinstance(path, S3Path):
         with scan_files.content(path) as data:
-            return _parsed(data, wanted)
+            return data[:MOST_HEADER]
     with scan_files.opened(path) as file:
-        if file.read(MAGIC + 4)[MAGIC:] != b"DICM":
-            return None
-        file.seek(0)
-        return _parsed(file.read(MOST_HEADER), wanted)
-
-
-def _parsed(data: bytes, wanted: Sequence[str]) -> "Dataset | None":
-    if data[MAGIC : MAGIC + 4] != b"DICM":
-        return None
-    require_pydicom()
-    import pydicom
-
-    require_not_deflated(data)
-    return pydicom.dcmread(BytesIO(data), stop_before_pixels=True, specific_tags=list(wanted))
+        start = file.read(PREAMBLE)
+        return start + file.read(MOST_HEADER) if is_dicom(start) else start
 
 
 def _notes(rows: pd.DataFrame, found: Mapping[str, Tags], patients_from_tags: bool) -> list[str]:

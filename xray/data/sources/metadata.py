@@ -1,6 +1,6 @@
 """What the reader of a source gives: a row a scan, what was left out, and what a person should know."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -14,9 +14,6 @@ ABOUT_THE_SCAN = ["view", "sex", "age", "site", "date"]
 REJECT_COLUMNS = ["image_id", "path", "reason", "detail"]
 MOST_REJECTED = 0.05
 """The share of rows with an unknown label or type from which on a table is refused."""
-
-OFFICIAL = ("train", "validation", "test")
-"""What a source may say of a scan's split."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +35,13 @@ class Metadata:
     private: bool = False
     folder: str = ""
 
+    @classmethod
+    def of(
+        cls, rows: pd.DataFrame, rejects: Iterable[Mapping[str, str]], listing: Listing, notes: list[str]
+    ) -> "Metadata":
+        """Make it of rows, the rejects among them, and what a listing shows that cannot be a scan."""
+        return cls(rows, rejects_table([*rejects, *no_scans(listing)]), notes)
+
 
 def reject(path: str, reason: str, detail: str, image_id: str = "") -> dict[str, str]:
     """Make a row of `Metadata.rejects`; the scan is named by its file where it has no other name."""
@@ -47,6 +51,30 @@ def reject(path: str, reason: str, detail: str, image_id: str = "") -> dict[str,
 def rejects_table(rejects: Iterable[Mapping[str, str]]) -> pd.DataFrame:
     """Make `Metadata.rejects` of its rows."""
     return pd.DataFrame(list(rejects), columns=REJECT_COLUMNS, dtype="str")
+
+
+def one_row_per_file(rows: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.DataFrame, list[dict[str, str]], int]:
+    """Keep agreeing rows of a file once; reject a file whose rows do not agree.
+
+    Args:
+        rows: `path, label, subtype` and the columns, perhaps `image_id`; the index is the line of the table.
+        columns: What rows of a file must agree on besides the label, `subtype` among it; a reject tells it.
+
+    Returns:
+        The rows that are kept, the rejects, and how many rows repeat another one.
+    """
+    distinct = rows.drop_duplicates(["path", "label", *columns])
+    clashing = distinct["path"].duplicated(keep=False)
+    rejects = []
+    for path, group in distinct[clashing].groupby("path", sort=False):
+        reason = "conflicting-labels" if group["subtype"].nunique() > 1 else "conflicting-rows"
+        told = [
+            f"line {line}: {' '.join(filter(None, words))}"
+            for line, *words in group[list(columns)].itertuples(name=None)
+        ]
+        name = group["image_id"].iloc[0] if "image_id" in group else ""
+        rejects.append(reject(str(path), reason, " and ".join(told), name))
+    return distinct[~clashing], rejects, len(rows) - len(distinct)
 
 
 def plain_paths(listing: Listing) -> set[str]:

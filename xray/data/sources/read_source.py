@@ -56,7 +56,11 @@ def read_source(folder: DataPath) -> Metadata:
         XrayError: There are DICOM files, and the extra `dicom` is not installed.
         S3Error: The server cannot be reached or refuses.
     """
-    source = source_at(folder)
+    return read_as(source_at(folder), folder)
+
+
+def read_as(source: Source, folder: DataPath) -> Metadata:
+    """Read a data folder as what it was taken for; raises as `read_source`."""
     metadata, dicom = with_dicom_tags(source.read(), folder)
     said = None if source.dataset is None else source.dataset.private
     metadata = replace(metadata, private=dicom if said is None else said)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from xray.data.sources.metadata import Metadata
-from xray.data.sources.read_source import read_source, source_at
+from xray.data.sources.read_source import Source, read_as, read_source, source_at
 from xray.errors import DataError
 from xray.files.s3 import DataPath, S3Path
 
@@ -32,20 +32,22 @@ def read_sources(folders: Sequence[DataPath]) -> tuple[DataPath, list[Metadata]]
     if len(folders) == 1:
         return folders[0], [read_source(folders[0])]
     root, prefixes = _common(folders)
-    names = _names(folders)
+    sources = [source_at(folder) for folder in folders]
+    names = _names(folders, sources)
     read = [
-        _within(read_source(folder), *place)
-        for folder, place in zip(folders, zip(prefixes, names, strict=True), strict=True)
+        _within(read_as(source, folder), prefix, name)
+        for source, folder, prefix, name in zip(sources, folders, prefixes, names, strict=True)
     ]
     often = Counter(name for each in read for name in each.rows["image_id"])
     return root, [_told_apart(each, name, often) for each, name in zip(read, names, strict=True)]
 
 
-def all_rows(read: Sequence[Metadata]) -> Metadata:
-    """Put what several folders hold into one, for checks before anything is decoded."""
+def joined(read: Sequence[Metadata]) -> Metadata:
+    """Put what several folders hold into one; a column that a folder does not say is empty in its rows."""
     rows = pd.concat([each.rows for each in read], ignore_index=True)
     rejects = pd.concat([each.rejects for each in read], ignore_index=True)
-    return Metadata(rows.fillna(""), rejects, [note for each in read for note in each.notes])
+    notes = [note for each in read for note in each.notes]
+    return Metadata(rows.fillna(""), rejects, notes, any(each.private for each in read))
 
 
 def _common(folders: Sequence[DataPath]) -> tuple[DataPath, list[str]]:
@@ -66,11 +68,10 @@ def _common(folders: Sequence[DataPath]) -> tuple[DataPath, list[str]]:
     return root, [key.removeprefix(common).strip("/") for key in keys]
 
 
-def _names(folders: Sequence[DataPath]) -> list[str]:
+def _names(folders: Sequence[DataPath], sources: Sequence[Source]) -> list[str]:
     """Name each folder's source: as its `dataset.toml` does, else by its own name; numbered where two are the same."""
     said = []
-    for folder in folders:
-        source = source_at(folder)
+    for folder, source in zip(folders, sources, strict=True):
         own = "" if source.dataset is None else source.dataset.name
         said.append(own or ("coronahack" if source.is_coronahack else folder.name))
     often, names = Counter(said), list[str]()

@@ -12,10 +12,9 @@ from xray.data.sources.metadata import (
     MOST_REJECTED,
     ROW_COLUMNS,
     Metadata,
-    no_scans,
+    one_row_per_file,
     plain_paths,
     reject,
-    rejects_table,
 )
 from xray.data.sources.table_file import is_table, read_table, require_columns, value
 from xray.data.sources.words.label_words import Label, LabelWords, cause_of, with_common
@@ -59,27 +58,30 @@ def read_scan_table(folder: DataPath, table: str, dataset: Dataset) -> Metadata:
     for column in ABOUT_THE_SCAN:
         if column in named:
             rows[column] = [_READ[column](value(cell)) for cell in cells[named[column]]]
-    reasons = _reasons(rows, names, labels, files, dataset)
-    unknown = reasons[reasons["reason"].isin(["unknown-label", "unknown-split", "unknown-subtype"])]
-    if len(unknown) > MOST_REJECTED * len(rows):
-        raise DataError(
-            f"{path}: at most {MOST_REJECTED:.0%} of the rows may have an unknown label or split; dataset.toml says "
-            f"what words mean. Received: {len(unknown)} of {len(rows)}, first {unknown.iloc[0]['detail']}"
-        )
+    reasons = _reasons(rows, names, labels)
+    _require_known(path, reasons)
     rejects = _rejects(rows, names, reasons)
     rows["told"] = cells[named["patient"]].map(value) if "patient" in named else ""
     kept = rows[reasons["reason"] == ""]
-    kept, clashing, repeated = _one_row_per_file(kept)
+    kept, clashing, repeated = one_row_per_file(kept, ["subtype", "official", "told"])
     kept = kept.assign(image_id=scan_names(kept["path"].tolist()), source=dataset.name or NAME)
-    kept["patient_id"], notes = _patients(kept, cells, named, dataset)
+    kept["patient_id"], notes = _patients(kept, named, dataset)
     kept = kept.reset_index(drop=True)
     said = [column for column in ABOUT_THE_SCAN if column in kept and (kept[column] != "").any()]
-    rowless = _rowless(listing, rows["path"].tolist(), dataset)
-    return Metadata(
-        kept[ROW_COLUMNS + said].astype("str"),
-        rejects_table([*rejects, *clashing, *rowless, *no_scans(listing)]),
-        [*_notes(repeated, files, kept), *notes],
+    rejects += [*clashing, *_rowless(listing, rows["path"].tolist())]
+    return Metadata.of(
+        kept[ROW_COLUMNS + said].astype("str"), rejects, listing, [*_notes(repeated, files, kept), *notes]
     )
+
+
+def _require_known(path: DataPath, reasons: pd.DataFrame) -> None:
+    """Refuse a table of which too many rows have words that nobody has explained."""
+    unknown = reasons[reasons["reason"].isin(["unknown-label", "unknown-split", "unknown-subtype"])]
+    if len(unknown) > MOST_REJECTED * len(reasons):
+        raise DataError(
+            f"{path}: at most {MOST_REJECTED:.0%} of the rows may have an unknown label or split; dataset.toml says "
+            f"what words mean. Received: {len(unknown)} of {len(reasons)}, first {unknown.iloc[0]['detail']}"
+        )
 
 
 def _columns(path: DataPath, cells: pd.DataFrame, dataset: Dataset) -> dict[str, str]:
@@ -102,7 +104,7 @@ def _require_files(path: DataPath, names: pd.Series, files: Found, listing: List
     """Refuse a table none of whose rows names a file, by example."""
     if any(files.paths):
         return
-    scans = sorted(each for each in listing.paths if not is_table(each) and not each.endswith((".toml", ".md", ".txt")))
+    scans = sorted(each for each in listing.paths if not _is_beside(each))
     there = f"there is {printable(scans[0])}" if scans else "there are no files"
     why = "names several files" if files.several else "names no file"
     raise DataError(
@@ -139,9 +141,7 @@ def _splits(cells: pd.DataFrame, named: dict[str, str]) -> list[str]:
     return [split_word(cell) or ("unknown" if value(cell) else "") for cell in cells[named["split"]]]
 
 
-def _reasons(
-    rows: pd.DataFrame, names: pd.Series, labels: Sequence[Label], files: Found, dataset: Dataset
-) -> pd.DataFrame:
+def _reasons(rows: pd.DataFrame, names: pd.Series, labels: Sequence[Label]) -> pd.DataFrame:
     """Give each row the reason to leave it out, or an empty one; the first that holds counts."""
     found = pd.DataFrame(
         {"reason": [label.reason for label in labels], "detail": [label.detail for label in labels]},
@@ -171,31 +171,14 @@ def _rejects(rows: pd.DataFrame, names: pd.Series, reasons: pd.DataFrame) -> lis
     ]
 
 
-def _one_row_per_file(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[dict[str, str]], int]:
-    """Keep agreeing rows of a file once; reject a file whose rows do not agree on label, split or patient."""
-    distinct = rows.drop_duplicates(["path", "label", "subtype", "official", "told"])
-    clashing = distinct["path"].duplicated(keep=False)
-    rejects = []
-    for path, group in distinct[clashing].groupby("path", sort=False):
-        reason = "conflicting-labels" if group["subtype"].nunique() > 1 else "conflicting-rows"
-        told = [
-            f"line {line}: {' '.join(filter(None, words))}"
-            for line, *words in group[["subtype", "official", "told"]].itertuples(name=None)
-        ]
-        rejects.append(reject(str(path), reason, " and ".join(told)))
-    return distinct[~clashing], rejects, len(rows) - len(distinct)
-
-
-def _patients(
-    rows: pd.DataFrame, cells: pd.DataFrame, named: dict[str, str], dataset: Dataset
-) -> tuple[list[str], list[str]]:
+def _patients(rows: pd.DataFrame, named: dict[str, str], dataset: Dataset) -> tuple[list[str], list[str]]:
     """Take the patient from the column where there is one, else from the names."""
     if "patient" not in named:
         return patients_of(rows["path"].tolist(), dataset.patient_pattern)
-    return column_of_patients(cells.loc[rows.index, named["patient"]], named["patient"])
+    return column_of_patients(rows["told"], named["patient"])
 
 
-def _rowless(listing: Listing, paths: Sequence[str], dataset: Dataset) -> list[dict[str, str]]:
+def _rowless(listing: Listing, paths: Sequence[str]) -> list[dict[str, str]]:
     known = set(paths)
     others = sorted(path for path in plain_paths(listing) if not _is_beside(path))
     return [reject(path, "no-row", "not in the table") for path in others if path not in known]

@@ -142,14 +142,18 @@ def summarize(folds: Sequence[EvaluatedFold], evaluation: config.Evaluation, roo
 
 def _sources(folds: Sequence[EvaluatedFold], table: pd.DataFrame, evaluation: config.Evaluation) -> Table:
     first = {fold.number: fold.evaluated.scores() for fold in reversed(folds)}  # of several seeds the first
-    return source_table(first, table[table["seed"] == table["seed"].iloc[0]], evaluation)
+    return source_table(first, _once(table), evaluation)
+
+
+def _once(table: pd.DataFrame) -> pd.DataFrame:
+    """Give each scan's row of the first seed, so that none counts twice."""
+    return table[table["seed"] == table["seed"].iloc[0]]
 
 
 def _classes(table: pd.DataFrame, classes: Sequence[str], evaluation: config.Evaluation) -> ClassEvaluation | None:
     if not class_columns(classes):
         return None
-    once = table[table["seed"] == table["seed"].iloc[0]]  # of several seeds the first: no scan counts twice
-    return evaluate_classes(class_scores(once.assign(split=SPLIT), classes), evaluation)
+    return evaluate_classes(class_scores(_once(table).assign(split=SPLIT), classes), evaluation)
 
 
 def _scores(fold: EvaluatedFold) -> FoldScores:

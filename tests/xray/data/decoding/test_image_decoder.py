@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from xray.config import Images
-from xray.data.decoding.image_decoder import MAX_PIXELS, MIN_SIDE, REASONS, decode, normalize, normalizer_digest
+from xray.data.decoding.image_decoder import REASONS, decode, normalize, normalizer_digest
 from xray.data.decoding.resize import fit
+from xray.data.decoding.scan_size import MAX_PIXELS, MIN_SIDE
 from xray.data.phantoms.drawing import draw_chest
 from xray.errors import ImageError
 

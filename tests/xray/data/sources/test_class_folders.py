@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.xray.data.sources.folders import lay_out
 from xray.data.sources.read_source import read_source
 from xray.errors import DataError
 
@@ -13,14 +14,6 @@ KAGGLE = [
     "val/NORMAL/NORMAL2-IM-1427-0001.jpeg",
     "test/PNEUMONIA/person1_virus_6.jpeg",
 ]
-
-
-def lay_out(folder: Path, files: list[str]) -> Path:
-    for file in files:
-        path = folder / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return folder
 
 
 @pytest.mark.parametrize("above", ["", "chest_xray/"])

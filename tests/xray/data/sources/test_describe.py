@@ -5,18 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.xray.data.sources.folders import lay_out
 from xray.data.sources.dataset_file import DATASET_FILE, write_dataset_file
 from xray.data.sources.describe import describe
 from xray.data.sources.read_source import read_source
 from xray.errors import DataError
-
-
-def lay_out(folder: Path, files: list[str]) -> Path:
-    for file in files:
-        path = folder / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return folder
 
 
 def test_a_table_of_unknown_columns_is_told_by_what_they_hold(tmp_path: Path) -> None:

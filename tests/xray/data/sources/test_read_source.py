@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import send
+from tests.xray.data.sources.folders import lay_out
 from xray.data.sources.dataset_file import layout_names, shipped_layout
 from xray.data.sources.read_source import read_source, source_at
 from xray.errors import DataError
@@ -56,14 +57,6 @@ LAYOUTS = {
         [["normal", "p1", "F", ""], ["pneumonia", "p2", "M", ""]],
     ),
 }  # fmt: skip
-
-
-def lay_out(folder: Path, files: list[str]) -> Path:
-    for file in files:
-        path = folder / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return folder
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

@@ -8,7 +8,7 @@ from tests.conftest import send
 from xray.config import Workspace, load_config
 from xray.data.phantoms.write_phantoms import write_phantoms
 from xray.data.prepare import clean, normalize, write_prepared
-from xray.data.sources.read_sources import all_rows, read_sources
+from xray.data.sources.read_sources import joined, read_sources
 from xray.errors import DataError
 from xray.files.s3 import S3Path
 
@@ -26,7 +26,7 @@ def lay_out(folder: Path, patient: str, names: tuple[str, ...] = ("a.png", "b.pn
 def test_each_folder_is_a_source_and_its_patients_are_its_own(tmp_path: Path) -> None:
     folders = [lay_out(tmp_path / "x" / "north", "1"), lay_out(tmp_path / "y" / "south", "1", ("a.png", "c.png"))]
     root, read = read_sources(folders)
-    rows = all_rows(read).rows
+    rows = joined(read).rows
     assert root == tmp_path.resolve()
     assert rows[["image_id", "path", "source", "patient_id"]].to_numpy().tolist() == [
         ["north/a.png", "x/north/a.png", "north", "north:1"],
@@ -60,7 +60,7 @@ def test_folders_in_a_bucket_are_read_too_and_not_mixed_with_a_disks(tmp_path: P
     there = [send(north, bucket / "one" / "north"), send(south, bucket / "one" / "south")]
     root, read = read_sources(there)
     assert root == bucket / "one"
-    assert all_rows(read).rows["path"].tolist() == ["north/a.png", "north/b.png", "south/a.png", "south/b.png"]
+    assert joined(read).rows["path"].tolist() == ["north/a.png", "north/b.png", "south/a.png", "south/b.png"]
     with pytest.raises(DataError, match="must all be on disk, or all in one bucket"):
         read_sources([north, there[1]])
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.xray.data.sources.folders import lay_out
 from xray.data.sources.dataset_file import Dataset
 from xray.data.sources.file_names import find
 from xray.data.sources.metadata import Metadata
@@ -15,10 +16,7 @@ from xray.errors import DataError
 
 def folder_of(folder: Path, table: str, files: list[str], toml: str = "", name: str = "metadata.csv") -> Path:
     """Lay out a data folder: a table, files of no content, and a `dataset.toml` where one is given."""
-    for file in files:
-        path = folder / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+    lay_out(folder, files)
     (folder / name).write_text(table)
     if toml:
         (folder / "dataset.toml").write_text(toml)
