@@ -52,7 +52,8 @@ def describe(
         console.print(f"written  {data}/{DATASET_FILE}", soft_wrap=True)
         console.print(f"look     {command('describe', data)}", soft_wrap=True)
         return
-    console.print(f"a first {DATASET_FILE}, which --write puts into the folder:\n\n{found.toml}", soft_wrap=True)
+    if not (folder / DATASET_FILE).exists():
+        console.print(f"a first {DATASET_FILE}, which --write puts into the folder:\n\n{found.toml}", soft_wrap=True)
     if found.fault:
         raise XrayError(found.fault)
     console.print(f"run      {command('run', data, '--recipe', 'quick')}", soft_wrap=True)

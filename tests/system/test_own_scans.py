@@ -74,7 +74,10 @@ def test_a_folder_is_described_and_its_first_dataset_toml_is_written(shell: Shel
     assert "the columns of liste.csv must be named" in first.err
     documented.run(shell, write)
     assert 'file = "Bild"' in (scans / "dataset.toml").read_text()
-    assert "xray run my-scans" in documented.run(shell, again).out
+    second = documented.run(shell, again).out
+    assert "xray run my-scans" in second
+    assert "a first dataset.toml" in first.out
+    assert "a first dataset.toml" not in second, "it has one by now"
 
 
 def test_the_adult_scans_train_with_a_dataset_toml_of_two_lines(shell: Shell) -> None:
