@@ -1,5 +1,7 @@
 """Cut the official TRAIN scans into folds that share neither a patient nor identical pixels."""
 
+from fractions import Fraction
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -12,7 +14,7 @@ from xray.data.split_checks import label_counts, require_both_labels, require_sp
 from xray.errors import TrainingError
 
 DRAWN_OF = 20
-"""TEST is drawn as some of so many parts, so that its share is met to within a fortieth."""
+"""TEST is drawn as some of at most so many parts. Few parts are met better, since a patient's scans stay together."""
 
 TEST_FOLD = -1
 """The `fold` of a TEST scan, which belongs to none."""
@@ -61,11 +63,11 @@ def _pools(rows: pd.DataFrame) -> list[pd.DataFrame]:
 def _drawn(rows: pd.DataFrame, split: Split) -> NDArray[np.int64]:
     """Draw about `test_share` of the rows, and give their places; none where a label has a single scan."""
     fewest = int(rows["label"].value_counts().min())
-    parts = min(DRAWN_OF, fewest, rows["patient_id"].nunique())
-    if parts < 2:
+    most = min(DRAWN_OF, fewest, rows["patient_id"].nunique())
+    if most < 2:
         return np.array([], dtype=np.int64)
-    taken = min(max(round(split.test_share * parts), 1), parts - 1)
-    return rows.index[_folds(rows, split, parts) < taken].to_numpy()
+    share = max(Fraction(split.test_share).limit_denominator(most), Fraction(1, most))
+    return rows.index[_folds(rows, split, share.denominator) < share.numerator].to_numpy()
 
 
 def assign_folds(rows: pd.DataFrame, split: Split) -> pd.DataFrame:

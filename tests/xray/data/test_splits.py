@@ -154,6 +154,13 @@ def test_the_share_of_test_is_met_to_within_a_twentieth(share: float, scans: int
     assert abs((drawn["official"] == "test").mean() - share) <= 0.05
 
 
+def test_patients_of_several_scans_move_the_share_of_test_by_little() -> None:
+    rows = ROWS[ROWS["official"] == "train"].assign(official="", source="ours")
+    rows["patient_id"] = [f"p{number // 3}" for number in range(len(rows))]
+    drawn, _ = with_test(rows, Split())
+    assert abs((drawn["official"] == "test").mean() - 0.2) <= 0.02
+
+
 def test_a_test_is_drawn_from_each_source_that_has_none() -> None:
     train = ROWS[ROWS["official"] == "train"]
     rows = pd.concat([ROWS.assign(source="north"), train.assign(source="south", official="")])
