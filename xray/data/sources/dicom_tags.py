@@ -25,6 +25,9 @@ TAGS = {
 }
 BURNED_IN = "BurnedInAnnotation"
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
+NOT_THERE = ("no-file", "unsafe-name")
+"""Why a source left out what is no file of its folder."""
+
 THREADS = 16
 MOST_HEADER = 2**20
 """Bytes at the beginning of a file in which its tags are looked for; the pixels come last."""
@@ -57,7 +60,8 @@ def with_dicom_tags(metadata: Metadata, folder: DataPath) -> tuple[Metadata, boo
         XrayError: There are DICOM files, and the extra `dicom` is not installed.
         S3Error: A server cannot be reached or refuses.
     """
-    paths = [*metadata.rows["path"], *metadata.rejects["path"]]
+    rejects = metadata.rejects
+    paths = [*metadata.rows["path"], *rejects.loc[~rejects["reason"].isin(NOT_THERE), "path"]]
     if isinstance(folder, S3Path):  # where a look at a file costs a request
         paths = [path for path in paths if not path.lower().endswith(PICTURES)]
     with ThreadPoolExecutor(THREADS) as threads:
@@ -82,7 +86,7 @@ def _tags(folder: DataPath, path: str) -> Tags | None:
     """Read a file's tags; None where it is no DICOM, or cannot be read, which decoding will say."""
     try:
         data = _beginning(folder / path)
-    except (ImageError, OSError):
+    except (ImageError, OSError, ValueError):  # a NUL in a name is a ValueError
         return None
     if not is_dicom(data):
         return None

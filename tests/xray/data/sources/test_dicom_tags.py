@@ -3,12 +3,14 @@
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pydicom
 import pytest
 
 from tests.xray.data.decoding.dicom_files import film
+from xray.data.decoding import scan_files
 from xray.data.phantoms.write_phantoms import write_phantoms
 from xray.data.sources.read_source import read_source
 
@@ -87,3 +89,17 @@ def test_a_tag_fills_no_single_gap_of_a_column_of_patients(tmp_path: Path) -> No
     rows = ["0.dcm,normal,T", "1.dcm,normal,", "2.dcm,normal,U", "3.dcm,normal,"]
     (tmp_path / "metadata.csv").write_text("\n".join(["file_name,label,patient", *rows, ""]))
     assert read_source(tmp_path).rows["patient_id"].tolist() == ["T", "", "U", ""]
+
+
+def test_no_file_outside_the_folder_is_opened(tmp_path: Path) -> None:
+    put(tmp_path / "outside" / "1.dcm", PatientID="A")
+    put(tmp_path / "data" / "normal" / "2.dcm", PatientID="B")
+    (tmp_path / "data" / "normal" / "link.dcm").symlink_to(tmp_path / "outside" / "1.dcm")
+    (tmp_path / "data" / "metadata.csv").write_text(
+        "file_name,label\nnormal/2.dcm,normal\n../outside/1.dcm,normal\nnormal/link.dcm,normal\nnor\0mal.dcm,normal\n"
+    )
+    with patch("xray.data.sources.dicom_tags.scan_files.opened", side_effect=scan_files.opened) as opened:
+        metadata = read_source(tmp_path / "data")
+    assert [Path(call.args[0]).name for call in opened.call_args_list] == ["2.dcm"]
+    assert metadata.rows["patient_id"].tolist() == ["B"]
+    assert set(metadata.rejects["reason"]) <= {"unsafe-name", "no-file"}
