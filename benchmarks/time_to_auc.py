@@ -116,7 +116,6 @@ class _Watch:
     """Scores the validation scans after each epoch, while the clock stands still."""
 
     def __init__(self, folder: Path, catalog: Any, store: Any, config: Any) -> None:
-        from xray.labels import SCHEMES
         from xray.training.export import arithmetic
         from xray.training.networks.architectures import build
 
@@ -124,7 +123,7 @@ class _Watch:
         self.folder = folder
         self.pneumonia = (rows["label"] == "pneumonia").to_numpy()
         self.pixels = store.read(rows["sha256"].tolist())
-        self.scheme = SCHEMES[config.labels.scheme]
+        self.scheme = config.labels.told_apart
         with arithmetic("float32"):  # as it is exported
             self.network = build(config.model, config.images, config.training.seed, self.scheme)
         self.aucs: list[float] = []

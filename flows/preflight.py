@@ -225,13 +225,14 @@ def _require_searchable(data: Sequence[DataPath], config: Config, search: Search
 
 def _require_scans(data: Sequence[DataPath], config: Config, trains: bool) -> None:
     from xray.data.sources.read_sources import joined, read_sources
-    from xray.data.split_checks import require_files, require_splittable, with_patients
-    from xray.labels import SCHEMES
+    from xray.data.split_checks import require_covered, require_files, require_splittable, with_patients
 
     metadata = joined(read_sources(data)[1])
     rows = metadata.rows
     require_files(len(rows), metadata.rejects, config.scans)
     with_patients(rows, config.split)
+    if trains:
+        require_covered(rows, config.labels.told_apart)
     require_splittable(rows, config.split)
     learned = rows[rows["official"] != "test"]
     if not trains:
@@ -240,7 +241,7 @@ def _require_scans(data: Sequence[DataPath], config: Config, trains: bool) -> No
         raise XrayError(
             f"training needs at least one batch of {config.training.batch_size} scans. Received: {len(learned)}"
         )
-    scheme = SCHEMES[config.labels.scheme]
+    scheme = config.labels.told_apart
     index = scheme.class_index(learned["subtype"].tolist())
     for place, name in enumerate(scheme.classes):
         if not (index == place).any():

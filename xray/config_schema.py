@@ -1,11 +1,17 @@
 """The sections of the configuration, with each value's bounds and meaning."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
+
+from xray.errors import ConfigError
+
+if TYPE_CHECKING:
+    from xray.labels import Scheme
 
 LONGEST_NAME = 200
 """Bytes of UTF-8: a folder's name may have 255, and ours is the name with a suffix."""
@@ -13,7 +19,13 @@ LONGEST_NAME = 200
 
 def requirement(fault: ErrorDetails) -> str:
     """Say what a value must be, in pydantic's words and our form."""
-    return re.sub(r"^(input|string|value) should", "must", fault["msg"].lower())
+    words = fault["msg"]
+    return re.sub(r"^(input|string|value) should", "must", words[:1].lower() + words[1:])
+
+
+def _refused(kind: str, error: Exception) -> PydanticCustomError:
+    """Turn an error of ours into pydantic's, which ends in what was received."""
+    return PydanticCustomError(kind, "{why}", {"why": str(error).replace(". Received: ", ", not ")})
 
 
 class Section(BaseModel):
@@ -147,12 +159,62 @@ class Model(Section):
 class Labels(Section):
     """The classes of the network."""
 
-    scheme: Literal["binary", "cause", "covid"] = Field(
-        "binary", description="Pneumonia or normal; or normal, bacterial, viral; or these and COVID-19."
+    added_later = frozenset({"finding", "classes"})
+
+    scheme: str = Field(
+        "binary",
+        min_length=1,
+        description="`binary` (pneumonia or normal), `cause` (normal, bacterial, viral), `covid` (these and COVID-19), "
+        "or the TOML file of another scheme.",
     )
+    finding: str = Field("", description="Finding of a scheme that is not shipped; read from its file.")
+    classes: tuple[str, ...] = Field((), description="Classes of a scheme that is not shipped; read from its file.")
     class_weights: Literal["none", "balanced"] = Field(
         "none", description="Equal weight in the loss for every scan (none), or for every class (balanced)."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_its_file(cls, values: Any) -> Any:
+        """Read a scheme that is named by its file; a shipped one brings its own finding and classes."""
+        from xray.scheme_files import read_scheme, shipped_schemes
+
+        name = values.get("scheme") if isinstance(values, Mapping) else None
+        if not isinstance(name, str):
+            return values
+        if name.endswith(".toml"):
+            try:
+                read = read_scheme(Path(name))
+            except ConfigError as error:
+                raise _refused("scheme", error) from error
+            if read.name in shipped_schemes():
+                raise PydanticCustomError("scheme", "must have a file that is not called as a shipped scheme")
+            return {**values, "scheme": read.name, "finding": read.finding, "classes": read.classes}
+        if name in shipped_schemes():
+            return {key: value for key, value in values.items() if key not in cls.added_later}
+        return values
+
+    @model_validator(mode="after")
+    def _is_a_scheme(self) -> Self:
+        from xray.scheme_files import scheme_of, shipped_schemes
+
+        known = shipped_schemes()
+        if self.scheme not in known and not self.classes:
+            words = {"known": ", ".join(known)}
+            raise PydanticCustomError("scheme", "scheme must be {known}, or a scheme's .toml file", words)
+        if self.classes:
+            try:
+                scheme_of(self.scheme, self.finding, self.classes)
+            except ValueError as error:
+                raise _refused("scheme", error) from error
+        return self
+
+    @property
+    def told_apart(self) -> "Scheme":
+        """What the network tells apart."""
+        from xray.scheme_files import scheme_of, shipped_schemes
+
+        return scheme_of(self.scheme, self.finding, self.classes) if self.classes else shipped_schemes()[self.scheme]
 
 
 class Augmentation(Section):
@@ -281,8 +343,10 @@ class Registry(Section):
 
     experiment: str = Field("xray", min_length=1, description="MLflow experiment.")
     model_name: str = Field("xray-classifier", min_length=1, description="Registered model.")
-    plain_scheme: Literal["binary", "cause", "covid"] = Field(
-        "binary", description="The scheme whose models have the plain name; other schemes are added to the name."
+    plain_scheme: str = Field(
+        "binary",
+        min_length=1,
+        description="The scheme whose models have the plain name; other schemes are added to the name.",
     )
     challenger: bool = Field(True, description="Whether a new version takes the alias `challenger`.")
     ensemble: bool = Field(

@@ -21,7 +21,8 @@ DEFAULT_NAME = "xray-classifier"
 """The registered model that commands mean where none is named."""
 
 app = typer.Typer(
-    help="Classify chest X-rays: pneumonia or normal. It supports a doctor's judgement and never replaces it.",
+    help="Classify chest X-rays: pneumonia or another finding, or normal. It supports a doctor's judgement and never "
+    "replaces it.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.commands.app import Home, app, configure_environment
-from flows.commands.predicting import Address, Files, chosen, require_model
+from flows.commands.predicting import Address, Files, chosen, require_model, score_column
 from xray.errors import XrayError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def explain(
     output: Annotated[Path, typer.Option("--output", help="Folder for the maps, NAME-map.png each.")] = Path(),
     home: Home = Path(),
 ) -> None:
-    """Draw where in each scan the model finds evidence for pneumonia, with its answer."""
+    """Draw where in each scan the model finds evidence for its finding, with its answer."""
     plots = _plots(files, output)
     from flows.input_files import contents
 
@@ -42,11 +42,12 @@ def explain(
     names = [printable(str(path)) for path in files]
     explained = explain_files(workspace, choice.uri, dict(zip(names, scans, strict=True)))
     _draw(explained, dict(zip(names, plots, strict=True)), choice.uri, SAFETY)
+    column = score_column(next(iter(explained.values())).answer)
     rows = [
-        (name, f"{each.answer['p_pneumonia']:.4f}", each.answer["decision"], str(picture))
+        (name, f"{each.answer[column]:.4f}", each.answer["decision"], str(picture))
         for (name, each), picture in zip(explained.items(), plots, strict=True)
     ]
-    show_table(f"{choice.uri} ({choice.how})", ("file", "p_pneumonia", "decision", "map"), rows)
+    show_table(f"{choice.uri} ({choice.how})", ("file", column, "decision", "map"), rows)
     show_safety()
 
 
@@ -66,18 +67,19 @@ def _plots(files: list[Path], output: Path) -> list[Path]:
 def _draw(explained: "Mapping[str, Explained]", plots: Mapping[str, Path], uri: str, safety: str) -> None:
     """Write all pictures or, where one cannot be drawn, none."""
     from xray.evaluation.inspection.saliency_plots import scan_explanation
+    from xray.labels import finding_in
 
     folder = next(iter(plots.values())).parent
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".maps-", dir=folder) as scratch, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # a name in letters that the font has not
         for name, each in explained.items():
-            answer = each.answer
+            answer, column = each.answer, score_column(each.answer)
             words = (
-                f"p_pneumonia {answer['p_pneumonia']:.4f}, decision {answer['decision']} "
+                f"{column} {answer[column]:.4f}, decision {answer['decision']} "
                 f"(threshold {answer['threshold']:.4f})\nmodel {answer['model_version'] or uri}\n{safety}"
             )
-            figure = scan_explanation(each.pixels, each.heat, Path(name).name, words)
+            figure = scan_explanation(each.pixels, each.heat, Path(name).name, words, finding_in(answer))
             figure.savefig(Path(scratch) / plots[name].name)
         for picture in plots.values():
             os.replace(Path(scratch) / picture.name, picture)

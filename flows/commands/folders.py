@@ -19,6 +19,9 @@ def phantom(
     layout: Annotated[
         str, typer.Option("--layout", help="Layout: coronahack, class-folders, table or dicom.")
     ] = "coronahack",
+    finding: Annotated[
+        str, typer.Option("--finding", help="Finding of the scans that are not normal, such as tuberculosis.")
+    ] = "pneumonia",
 ) -> None:
     """Draw a synthetic data set, in CoronaHack's layout or another one."""
     from xray.data.phantoms.write_phantoms import write_phantoms
@@ -26,9 +29,10 @@ def phantom(
     width, _, height = size.partition("x")
     if not (width.isdecimal() and height.isdecimal()):
         raise XrayError(f"--size must be WxH, such as 224x224. Received: {size}")
-    write_phantoms(folder, scans=scans, seed=seed, size=(int(width), int(height)), layout=layout)
+    write_phantoms(folder, scans=scans, seed=seed, size=(int(width), int(height)), layout=layout, finding=finding)
     typer.echo(f"{scans:,} phantoms in {visible(str(folder))}")
-    typer.echo(f"run      {visible(command('run', folder, '--recipe', 'quick'))}")
+    scheme = ("--set", f"labels.scheme={finding}.toml") if finding != "pneumonia" else ()
+    typer.echo(f"run      {visible(command('run', folder, '--recipe', 'quick', *scheme))}")
 
 
 @app.command(epilog="Example: [bold]xray describe my-scans --write[/bold]")

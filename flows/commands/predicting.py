@@ -1,5 +1,6 @@
 """A model used on files: predict."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +19,7 @@ Address = Annotated[str | None, typer.Option("--model", help="A model's address,
 
 @app.command(epilog="Example: [bold]xray predict scan.jpeg other.png --json[/bold]")
 def predict(files: Files, model: Address = None, as_json: AsJson = False, home: Home = Path()) -> None:
-    """Give the probability of pneumonia, a decision and the model's version for each file."""
+    """Give the probability of the finding, a decision and the model's version for each file."""
     from flows.input_files import input_files
 
     with input_files(files) as paths:
@@ -47,13 +48,21 @@ def _show(rows: list[dict[str, Any]], title: str, as_json: bool) -> None:
     if as_json:
         write_json(rows)
     else:
+        column = score_column(rows[0])
         cells = [
             (row["file"], row["error"], "", "") if row["error"]
-            else (row["file"], f"{row['p_pneumonia']:.4f}", row["decision"], f"{row['threshold']:.4f}")
+            else (row["file"], f"{row[column]:.4f}", row["decision"], f"{row['threshold']:.4f}")
             for row in rows
         ]  # fmt: skip
-        show_table(title, ("file", "p_pneumonia", "decision", "threshold"), cells)
+        show_table(title, ("file", column, "decision", "threshold"), cells)
         show_safety()
+
+
+def score_column(answer: Mapping[str, Any]) -> str:
+    """Name the column of a model's answer that holds the probability of its finding."""
+    from xray.labels import finding_in, p_column
+
+    return p_column(finding_in(answer))
 
 
 def require_model(model: str | None, home: Path) -> None:

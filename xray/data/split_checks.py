@@ -7,7 +7,7 @@ import pandas as pd
 
 from xray.config import Scans, Split
 from xray.errors import DataError, TrainingError
-from xray.labels import LABELS
+from xray.labels import NORMAL, PNEUMONIA, Scheme
 
 MOST_WITHOUT_PATIENT = 0.05
 """The share of scans without a patient above which a split by patient is refused."""
@@ -31,12 +31,12 @@ def require_splittable(rows: pd.DataFrame, split: Split) -> None:
         raise TrainingError("the data set must have TRAIN scans. Received: only TEST scans")
     if (rows["official"] == "test").any():
         parts = rows["official"].map(lambda word: "test" if word == "test" else "train")
-        require_both_labels(rows.assign(official=parts), "official", ("train", "test"))
+        require_each_label(rows.assign(official=parts), "official", ("train", "test"))
         needed, counted = split.folds, rows.loc[parts == "train", "label"].value_counts()
         if counted.min() < needed:
             raise TrainingError(f"each label must have at least {needed} TRAIN scans. Received: {counted.min()}")
     else:
-        require_both_labels(rows.assign(official="data set"), "official", ("data set",))
+        require_each_label(rows.assign(official="data set"), "official", ("data set",))
         needed, counted = split.folds + 1, rows["label"].value_counts()
         if counted.min() < needed:
             received = label_counts(rows["label"])
@@ -94,23 +94,43 @@ def require_files(found: int, rejects: pd.DataFrame, scans: Scans) -> None:
         )
 
 
-def require_both_labels(rows: pd.DataFrame, column: str, names: Sequence[str]) -> None:
-    """Refuse rows of which a part has but one label.
+def require_covered(rows: pd.DataFrame, scheme: Scheme) -> None:
+    """Refuse scans of a label that a scheme says nothing of: they are neither its finding nor normal.
+
+    Args:
+        rows: One row a scan, with `label, subtype`.
+        scheme: What shall be told apart.
+
+    Raises:
+        DataError: There are such scans.
+    """
+    strange = rows.loc[~rows["subtype"].map(scheme.covers).astype(bool), "label"]
+    if len(strange):
+        raise DataError(
+            f"labels.scheme={scheme.name} tells {scheme.finding} from {NORMAL}; dataset.toml may leave_out other "
+            f"labels, or a scheme's file name them. Received: {label_counts(strange)}"
+        )
+
+
+def require_each_label(rows: pd.DataFrame, column: str, names: Sequence[str]) -> None:
+    """Refuse rows of which a part lacks a label that the others have, or scans without a finding.
 
     Args:
         rows: One row a scan, with `label` and the column.
         column: Names each row's part.
-        names: The parts that must have both labels.
+        names: The parts that must have every label.
 
     Raises:
         TrainingError: One of them has not.
     """
+    others = sorted(set(rows["label"]) - {NORMAL}) or [PNEUMONIA]
     for name in names:
         present = set(rows.loc[rows[column] == name, "label"])
-        missing = [label for label in LABELS if label not in present]
+        missing = [label for label in (*others, NORMAL) if label not in present]
         if missing:
+            needed = "both labels" if len(others) == 1 else "each label"
             raise TrainingError(
-                f"each split must have scans of both labels. Received: no {' and no '.join(missing)} in {name}, "
+                f"each split must have scans of {needed}. Received: no {' and no '.join(missing)} in {name}, "
                 f"which has {label_counts(rows.loc[rows[column] == name, 'label'])}"
             )
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from xray.config import Config
 from xray.data.catalog import Catalog
+from xray.data.split_checks import require_covered
 from xray.data.store.pixel_store import PixelStore
 from xray.evaluation.decision.outcomes import Outcomes
 from xray.evaluation.decision.rule import DecisionRule, fit_decision_rule
@@ -27,7 +28,7 @@ from xray.evaluation.plots import binary as figures
 from xray.evaluation.plots.multiclass import class_confusion, class_rocs
 from xray.evaluation.plots.referral import coverage_picture
 from xray.evaluation.plots.scan_grid import choose_scans, scan_grid
-from xray.labels import LABELS, SCHEMES
+from xray.labels import NORMAL
 from xray.table import Table
 from xray.training.fit import Trained
 from xray.training.predict import predict
@@ -55,10 +56,13 @@ def write_evaluation(
     Raises:
         EvaluationError: A split cannot be judged.
     """
+    scheme = config.labels.told_apart
+    require_covered(rows, scheme)
     probabilities = _score(trained, rows, store)
     held = (rows["split"] == "validation").to_numpy()
-    reading = fit_decision_rule(probabilities[held], rows[held], SCHEMES[config.labels.scheme], config.evaluation)
-    scores = pd.concat([rows[[*SCAN, "pixels_sha256"]], reading.read(probabilities)], axis=1)
+    reading = fit_decision_rule(probabilities[held], rows[held], scheme, config.evaluation)
+    labelled = rows.assign(label=rows["label"].where(rows["label"] == NORMAL, scheme.finding))
+    scores = pd.concat([labelled[[*SCAN, "pixels_sha256"]], reading.read(probabilities)], axis=1)
     scores.to_parquet(folder / "scores.parquet", index=False)
     write_reference(folder / REFERENCE, catalog.rows(), scores, store, config.images)
     found = _verdicts(scores, reading, config)
@@ -76,7 +80,7 @@ class _Computed:
         splits: The evaluation of each split, the last one of TEST without duplicate images.
         outcomes: What became of the scans of each of these splits.
         use: What it is worth in use, on TEST.
-        classes: How well classes are told apart on validation and TEST; none for the binary scheme.
+        classes: How well classes are told apart on validation and TEST; none for two classes.
     """
 
     reading: DecisionRule
@@ -114,8 +118,8 @@ def _verdicts(scores: pd.DataFrame, reading: DecisionRule, config: Config) -> _C
         "test": test,
         DISTINCT: test.drop_duplicates("pixels_sha256").assign(split=DISTINCT),
     }
-    scheme = SCHEMES[config.labels.scheme]
-    named = ("validation", "test") if scheme.classes != LABELS else ()
+    scheme = config.labels.told_apart
+    named = ("validation", "test") if scheme.outputs > 1 else ()
     return _Computed(
         reading=reading,
         scores=test,
@@ -154,7 +158,7 @@ def _plots(trained: Trained, catalog: Catalog, store: PixelStore, found: _Comput
             "class_rocs": class_rocs(class_scores(scores, found.reading.classes), found.classes["test"]),
         }
     return {
-        "class_distribution": figures.class_distribution(catalog.rows()),
+        "class_distribution": figures.class_distribution(catalog.rows(), on_test.finding),
         "scan_grid": scan_grid(store.read(chosen["sha256"].tolist()), chosen, outcomes, on_test),
         "roc_curve": figures.roc_curve(scores, on_test),
         "precision_recall": figures.precision_recall(scores, on_test),

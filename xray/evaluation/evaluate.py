@@ -41,7 +41,7 @@ class Evaluated:
 
         Returns:
             `threshold`; `reading`; `metrics`, name to number, with `_low` and `_high`; `outcomes`, scans by split,
-            label and decision; `elsewhere`, what an answer is worth where pneumonia is rarer or commoner; `rows`, the
+            label and decision; `elsewhere`, what an answer is worth where the finding is rarer or commoner; `rows`, the
             table on TEST in words; `tables`, further ones by title, each with its columns and rows.
         """
         return kept_json(self.folder, "evaluation.json")

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -21,7 +20,6 @@ import xray
 from xray import config
 from xray.data.decoding.image_decoder import normalizer_digest
 from xray.evaluation.decision.rule import DecisionRule
-from xray.labels import class_columns
 from xray.tracking.stale_runs import scratch_folder
 
 REQUIREMENTS = ("mlflow", "tensorflow", "keras", "numpy", "pandas", "pillow", "simplejpeg", "pydantic")
@@ -31,16 +29,13 @@ DICOM = ("pydicom", "python-gdcm")
 """What reads DICOM files: pinned too where the extra is installed, else the model answers what is missing."""
 
 
-def signature(classes: Sequence[str]) -> ModelSignature:
-    """Say what a model takes and gives: with more classes than two, it gives the probability of each.
-
-    Args:
-        classes: In the order of the network's outputs.
-    """
+def signature(reading: DecisionRule) -> ModelSignature:
+    """Say what a model takes and gives: with more classes than two, it gives the probability of each."""
     double, text = DataType.double, DataType.string
-    columns = [("p_pneumonia", double), ("p_pneumonia_raw", double), ("likeliest_class", text), ("decision", text)]
+    calibrated, raw, *classes = reading.probability_columns
+    columns = [(calibrated, double), (raw, double), ("likeliest_class", text), ("decision", text)]
     columns += [("error", text), ("threshold", double), ("model_version", text)]
-    columns += [(name, double) for name in class_columns(classes)]
+    columns += [(name, double) for name in classes]
     outputs: list[ColSpec | TensorSpec] = [ColSpec(kind, name, required=name == "threshold") for name, kind in columns]
     return ModelSignature(inputs=Schema([ColSpec(DataType.binary, "image")]), outputs=Schema(outputs))
 
@@ -112,7 +107,7 @@ def save(folder: Path, model: Path, settings: Settings, about: Model | None = No
             python_model=str(package / "models" / "pyfunc.py"),
             artifacts={"model": str(model), "settings": str(settings_file)},
             code_paths=[str(code)],
-            signature=signature(settings.reading.classes),
+            signature=signature(settings.reading),
             input_example=pd.DataFrame({"image": [example_image()]}),
             pip_requirements=pinned_requirements(),
             metadata={"classes": list(settings.reading.classes), "threshold": settings.reading.threshold},

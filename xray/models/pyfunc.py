@@ -20,17 +20,16 @@ from xray.data.decoding.image_decoder import normalize, normalizer_digest
 from xray.errors import ImageError, RegistryError
 from xray.evaluation.decision.rule import DecisionRule
 from xray.keras_import import own_keras
-from xray.labels import class_columns
 from xray.training.predict import predict
 
 IMAGE = "image"
 BATCH = 32
-COLUMNS = ("p_pneumonia", "p_pneumonia_raw", "likeliest_class", "decision", "error", "threshold", "model_version")
-"""What every row of the answer holds; a model of more classes than two adds `labels.class_columns`.
+COLUMNS = ("likeliest_class", "decision", "error", "threshold", "model_version")
+"""What every row of the answer holds beside the probabilities.
 
-`decision` alone is what the model answers: pneumonia, normal or refer. The likeliest class is no decision, for it knows
-neither the threshold nor the band of referred scores. Of a file that is no scan, probabilities, class and decision are
-null and `error` says why.
+`decision` alone is what the model answers: the finding, normal or refer. The likeliest class is no decision, for it
+knows neither the threshold nor the band of referred scores. Of a file that is no scan, probabilities, class and
+decision are null and `error` says why.
 """
 
 
@@ -67,16 +66,17 @@ class Scorer(PythonModel):
             params: None are known.
 
         Returns:
-            `COLUMNS`, a row a file in the same order and with the same index: probabilities float64, 0 to 1;
-            likeliest_class one of the model's classes, decision pneumonia, normal or refer.
+            `p_FINDING`, `p_FINDING_raw`, `COLUMNS` and, with more classes than two, `p_CLASS` for each: a row a file in
+            the same order and with the same index. Probabilities are float64, 0 to 1;
+            likeliest_class one of the model's classes, decision the finding, normal or refer.
         """
         files = list(model_input[IMAGE])
         parts = [self._score(files[start : start + BATCH]) for start in range(0, len(files), BATCH)]
-        answer = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
+        answer = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=self._columns())
         return _with_nulls(answer).set_index(model_input.index)
 
     def explain(self, files: list[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Map the evidence for pneumonia in image files.
+        """Map the evidence for the finding in image files.
 
         `model_process_main.py` of any later version calls it by this name, so it stays, whatever it rests on is called.
 
@@ -85,17 +85,21 @@ class Scorer(PythonModel):
 
         Returns:
             uint8 (n, height, width), 0 to 255, the scans as the network sees them, and float32 (n, height, width),
-            0 to 1, as `pneumonia_maps` gives it.
+            0 to 1, as `evidence_maps` gives it.
         """
-        from xray.evaluation.inspection.saliency import pneumonia_maps  # here, since it loads TensorFlow
+        from xray.evaluation.inspection.saliency import evidence_maps  # here, since it loads TensorFlow
 
         pixels = np.stack([normalize(data, self._images).pixels for data in files])
-        return pixels, pneumonia_maps(self._model, pixels)
+        return pixels, evidence_maps(self._model, pixels)
+
+    def _columns(self) -> list[str]:
+        calibrated, raw, *classes = self._reading.probability_columns
+        return [calibrated, raw, *COLUMNS, *classes]
 
     def _score(self, files: list[Any]) -> pd.DataFrame:
         pixels, errors = zip(*(self._read(data) for data in files), strict=True)
         good = [row for row, picture in enumerate(pixels) if picture is not None]
-        columns = [*COLUMNS, *class_columns(self._reading.classes)]
+        columns = self._columns()
         answer = pd.DataFrame({name: pd.Series([None] * len(files), dtype=object) for name in columns})
         if good:
             read = self._reading.read(predict(self._model, np.stack([pixels[row] for row in good]), BATCH))

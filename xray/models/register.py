@@ -24,9 +24,9 @@ from xray.tracking.tracker import Tracker
 logger = logging.getLogger(__name__)
 
 ABOUT = (
-    "Tells pneumonia from normal on frontal chest X-rays. A version is a network with its own threshold; its text has "
-    f"its metrics on TEST, its run has all results. `{CHAMPION}` is the one in use, `{CHALLENGER}` the one that "
-    f"`xray promote` evaluates next. {SAFETY}"
+    "Tells {finding} from normal on frontal chest X-rays. A version is a network with its own threshold; its text has "
+    "its metrics on TEST, its run has all results. `{champion}` is the one in use, `{challenger}` the one that "
+    "`xray promote` evaluates next. {safety}"
 )
 """What MLflow shows as the registered model's description, Markdown."""
 
@@ -89,7 +89,7 @@ def register(tracker: Tracker, model: Path, settings: Settings, registration: Re
         found = _version_with(client, name, digest)
         if found is None:
             model_id = _logged(client, run_id, digest) or _log(client, run_id, digest, model, settings)
-            _ensure_name(client, name)
+            _ensure_name(client, name, settings.reading.finding)
             tags = {key: value for key, value in registration.tags.items() if value}
             found = client.create_model_version(
                 name,
@@ -139,14 +139,15 @@ def _version_with(client: MlflowClient, name: str, digest: str) -> ModelVersion 
     return None
 
 
-def _ensure_name(client: MlflowClient, name: str) -> None:
+def _ensure_name(client: MlflowClient, name: str, finding: str) -> None:
+    about = ABOUT.format(finding=finding, champion=CHAMPION, challenger=CHALLENGER, safety=SAFETY)
     try:
-        client.create_registered_model(name, description=ABOUT)
+        client.create_registered_model(name, description=about)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
         if not client.get_registered_model(name).description:
-            client.update_registered_model(name, ABOUT)
+            client.update_registered_model(name, about)
 
 
 def _challenge(client: MlflowClient, name: str, version: str, wanted: bool) -> str:

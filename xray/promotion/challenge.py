@@ -24,6 +24,7 @@ from xray.evaluation.metrics.paired_comparison import Comparison, compare
 from xray.evaluation.metrics.split_metrics import Evaluation, evaluate_split
 from xray.files.artifact_folder import MANIFEST
 from xray.files.s3 import DataPath, data_path
+from xray.labels import finding_in, p_column
 from xray.progress import Progress
 from xray.promotion.decision_record import Challenge
 from xray.promotion.policy import Check, check_all
@@ -227,7 +228,8 @@ def _scored(
 ) -> tuple[pd.DataFrame, float]:
     with fetched(workspace, uri) as folder:
         answer = score_isolated(folder, files, progress)
-    unread = answer[answer["p_pneumonia"].isna()]
+    column = p_column(finding_in(answer.columns))
+    unread = answer[answer[column].isna()]
     if len(unread):
         first = unread.index[0]
         name = rows["image_id"].iloc[int(first)]
@@ -236,10 +238,10 @@ def _scored(
             f"{unread['error'][first]}, and {len(unread) - 1:,} others"
         )
     # joined by the digest of the bytes that were scored: copies of a file have one score
-    p = answer.drop_duplicates("sha256").set_index("sha256")["p_pneumonia"]
-    scored = rows.assign(p_pneumonia=rows["sha256"].map(p))
-    if scored["p_pneumonia"].isna().any():
-        name = rows["image_id"][scored["p_pneumonia"].isna()].iloc[0]
+    p = answer.drop_duplicates("sha256").set_index("sha256")[column]
+    scored = rows.assign(**{column: rows["sha256"].map(p)})
+    if scored[column].isna().any():
+        name = rows["image_id"][scored[column].isna()].iloc[0]
         raise EvaluationError(f"scans must not change during scoring. Received: {name}")
     return scored, float(answer["threshold"].iloc[0])
 

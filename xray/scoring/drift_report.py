@@ -73,7 +73,7 @@ def report_drift(entry: Entry, inbox: Path, reference: Path | None, settings: co
             own = Reference.read(reference)
             same = normalizer_digest(own.images) == own.normalizer
             remark = None if same else OTHER_NORMALIZER
-            scans = _measured(entry, inbox, own.images if same else None, settings.most_scans)
+            scans = _measured(entry, inbox, own.score, own.images if same else None, settings.most_scans)
             found = drift(own, scans, settings)
             values = {name: (own.values(name), scans[name].dropna().to_numpy()) for name in found.current}
             (draft / "figures").mkdir()
@@ -95,12 +95,13 @@ def report_drift(entry: Entry, inbox: Path, reference: Path | None, settings: co
     return report
 
 
-def _measured(entry: Entry, inbox: Path, images: config.Images | None, most: int) -> pd.DataFrame:
+def _measured(entry: Entry, inbox: Path, score: str, images: config.Images | None, most: int) -> pd.DataFrame:
     """Measure scans of a run: those with the first digests, which is a draw by lot."""
     scans = read_parquet(entry.scores).sort_values("sha256").head(most).reset_index(drop=True)
+    scored = scans.reindex(columns=[score]).astype("float64")
     if images is None:
-        return scans[["p_pneumonia"]]
-    return scans[["p_pneumonia"]].join(pd.DataFrame(_looks([inbox / named(name) for name in scans["image"]], images)))
+        return scored
+    return scored.join(pd.DataFrame(_looks([inbox / named(name) for name in scans["image"]], images)))
 
 
 def _looks(files: Sequence[Path], images: config.Images) -> list[dict[str, float]]:

@@ -20,12 +20,12 @@ from xray.tracking.stale_runs import scratch_folder
 
 @dataclass(frozen=True)
 class Explained:
-    """A scan, what a model answers on it, and where it finds evidence for pneumonia.
+    """A scan, what a model answers on it, and where it finds evidence for the finding.
 
     Attributes:
         pixels: uint8 (height, width), 0 to 255, the scan as the network sees it.
-        heat: float32 (height, width), 0 to 1, as the model's own `pneumonia_maps` gives it.
-        answer: `pyfunc.COLUMNS` by name, the model's own answer.
+        heat: float32 (height, width), 0 to 1, as the model's own code gives it.
+        answer: its probabilities and `pyfunc.COLUMNS` by name, the model's own answer.
     """
 
     pixels: NDArray[np.uint8]

@@ -93,8 +93,8 @@ def score_isolated(model: Path, files: Sequence[Path], progress: Progress | None
         progress: Called with (files done, of how many).
 
     Returns:
-        A row a file, in order: `pyfunc.COLUMNS` and `sha256`, the digest of the bytes that were scored. Of a file that
-        cannot be read, or is no scan, `p_pneumonia` is null and `error` says why.
+        A row a file, in order: probabilities, `pyfunc.COLUMNS` and `sha256`, the digest of the bytes that were scored.
+        Of a file that cannot be read, or is no scan, probabilities are null and `error` says why.
 
     Raises:
         RegistryError: A child could not load the model, or answers on no file.

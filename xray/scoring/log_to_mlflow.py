@@ -19,7 +19,7 @@ from xray.evaluation.drift.reference import Reference
 from xray.evaluation.reporting.model_card import SAFETY
 from xray.files.atomic import whole_file
 from xray.files.checked_io import read_parquet, set_aside
-from xray.labels import PNEUMONIA
+from xray.labels import finding_in, p_column
 from xray.models.model_files import DIGEST_TAG
 from xray.scoring.drift_report import DriftReport, report_drift
 from xray.scoring.score_ledger import Entry, unlogged
@@ -163,9 +163,10 @@ def _counts(entry: Entry) -> dict[str, float]:
     counts = {"scans": float(entry.scans), "rejects": float(entry.rejected)}
     if not entry.scans:
         return counts
-    scores = read_parquet(entry.scores, columns=["p_pneumonia", "decision"])
-    called = (scores["decision"] == PNEUMONIA).mean()
-    return {**counts, "called_pneumonia": float(called), "mean_p_pneumonia": float(scores["p_pneumonia"].mean())}
+    scores = read_parquet(entry.scores)
+    finding = finding_in(scores.columns)
+    called, mean = (scores["decision"] == finding).mean(), scores[p_column(finding)].mean()
+    return {**counts, f"called_{finding}": float(called), f"mean_{p_column(finding)}": float(mean)}
 
 
 def _note(entry: Entry, values: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from xray.config import Workspace, digest_of
 from xray.data.file_digests import forget
 from xray.data.sources.file_listing import printable
 from xray.executors import OpenCluster
+from xray.labels import NORMAL, REFER, finding_in, p_column
 from xray.progress import Progress
 from xray.scoring.cluster_pool import scores_on_cluster
 from xray.scoring.inbox import Inbox
@@ -23,8 +24,6 @@ from xray.scoring.score_ledger import Entry, Ledger, opened
 from xray.scoring.select_model import SelectedModel
 
 log = logging.getLogger(__name__)
-
-DECISIONS = {"pneumonia": "called pneumonia", "normal": "called normal", "refer": "referred to a person"}
 
 SCANS_A_PART = 256
 """Scans that a kill may cost, which are then scored again."""
@@ -65,8 +64,12 @@ class Scored:
     def _decided(self) -> dict[str, int]:
         if self.entry is None or not self.entry.scans:
             return {}
-        found = pd.read_parquet(self.entry.scores, columns=["decision"])["decision"].value_counts()
-        return {f"  {words}": int(found.get(decision, 0)) for decision, words in DECISIONS.items()}
+        scores = pd.read_parquet(self.entry.scores)
+        found = scores["decision"].value_counts()
+        words = {name: f"called {name}" for name in (finding_in(scores.columns), NORMAL)} | {
+            REFER: "referred to a person"
+        }
+        return {f"  {said}": int(found.get(decision, 0)) for decision, said in words.items()}
 
 
 def score_inbox(
@@ -183,4 +186,4 @@ def _row(path: str, sha256: str | None, answer: Mapping[str, Any], version: str,
     if answer["error"] is not None:
         reason, _, detail = str(answer["error"]).partition(": ")
         return {**row, "reason": reason, "detail": detail}
-    return {**row, **{name: answer[name] for name in ("p_pneumonia", "decision", "threshold")}}
+    return {**row, **{name: answer[name] for name in (p_column(finding_in(answer)), "decision", "threshold")}}

@@ -22,16 +22,32 @@ from xray.errors import DamagedError, StoreError
 from xray.files.atomic import clear_drafts, whole_file
 from xray.files.checked_io import reading, set_aside, writing
 from xray.files.lock import locked
+from xray.labels import PNEUMONIA, p_column
 
 PARTS, JOINED, LOGGED = ".unfinished", ".joined", ".logged"
 KINDS = ("scores", "rejects")
 DIGEST = "model_digest"
 _ABOUT = [("image", pa.string()), ("sha256", pa.string())]
 _BY = [("model_version", pa.string()), (DIGEST, pa.string()), ("scored_at", pa.timestamp("us", tz="UTC"))]
-SCORES = pa.schema(
-    [*_ABOUT, ("p_pneumonia", pa.float64()), ("decision", pa.string()), ("threshold", pa.float64()), *_BY]
-)
-"""A row a scan: its path in the inbox, the digest of its bytes, 0 to 1, "pneumonia" or "normal", 0 to 1, by what, when.
+
+
+def is_score(column: str) -> bool:
+    """Whether a column holds the probability of a finding."""
+    return column.startswith(p_column(""))
+
+
+def scores_schema(columns: Iterable[str]) -> pa.Schema:
+    """Say what a file of scores holds: a row a scan, its path in the inbox, the digest of its bytes, and by what, when.
+
+    Args:
+        columns: `p_FINDING`, 0 to 1; several where an unfinished run of another model's was gone on with.
+    """
+    decided = [("decision", pa.string()), ("threshold", pa.float64())]
+    return pa.schema([*_ABOUT, *((name, pa.float64()) for name in columns), *decided, *_BY])
+
+
+SCORES = scores_schema([p_column(PNEUMONIA)])
+"""What a file of scores of a pneumonia model holds.
 
 `model_digest` names the content of the version, whose number another model may be given after a deletion; it is null
 where that is not known, and missing in files that are older than it.
@@ -42,7 +58,9 @@ REJECTS = pa.schema([*_ABOUT, ("reason", pa.string()), ("detail", pa.string()), 
 _OURS = re.compile(r"part-\d+\.parquet|(scores|rejects)-\d{8}T\d{6}Z-[0-9a-f]{8}\.parquet")
 """What a run of ours calls its files; a file of another hand is left where it is, and named."""
 
-_PART = pa.unify_schemas([SCORES, REJECTS])
+
+def _part_schema(scores: Iterable[str]) -> pa.Schema:
+    return pa.unify_schemas([scores_schema(scores), REJECTS])
 
 
 @dataclass(frozen=True)
@@ -127,7 +145,7 @@ class Ledger:
             shutil.rmtree(joined)
         unfinished = sorted(path for path in (folder / PARTS).glob("*") if path.is_dir())
         self.name = unfinished[0].name if unfinished else _new_name()
-        self.adopted = sum(len(rows) for rows in _whole_ones(self._parts(), _PART.names))
+        self.adopted = sum(len(rows) for rows in _whole_ones(self._parts(), _part_schema([]).names))
 
     def known(self, names: Iterable[str], version: str | None = None, digest: str | None = None) -> set[str]:
         """Choose what needs no scoring any more; the ledger's own names are compared in Arrow, never made Python's.
@@ -159,7 +177,9 @@ class Ledger:
         Raises:
             StoreError: They could not be written.
         """
-        table = pa.Table.from_pylist(list(rows), schema=_PART)
+        kept = list(rows)
+        scores = dict.fromkeys(name for row in kept for name in row if is_score(name))
+        table = pa.Table.from_pylist(kept, schema=_part_schema(scores))
         place = self.folder / PARTS / self.name
         with writing(self.folder):
             place.mkdir(parents=True, exist_ok=True)
@@ -178,7 +198,8 @@ class Ledger:
             return None
         with writing(self.folder):
             draft = Entry(self.name, self.folder, 0, 0)
-            _join(parts, draft.scores, SCORES, rejects=False)
+            scores = {name: None for part in reversed(parts) for name in pq.read_schema(part).names if is_score(name)}
+            _join(parts, draft.scores, scores_schema(scores), rejects=False)
             _join(parts, draft.rejects, REJECTS, rejects=True)
             place = parts[0].parent
             gone = place.with_name(place.name + JOINED)  # in one step, for half of the parts would replace the whole
@@ -213,7 +234,7 @@ def _join(parts: list[Path], target: Path, schema: pa.Schema, rejects: bool) -> 
     with whole_file(target) as draft:
         with pq.ParquetWriter(draft, schema, write_page_checksum=True) as writer:
             for part in parts:
-                table = _read(part, _PART.names)
+                table = _read(part, list(dict.fromkeys([*schema.names, "reason"])))
                 is_reject = pc.is_valid(table.column("reason"))
                 chosen = table.filter(is_reject if rejects else pc.invert(is_reject)).select(schema.names)
                 writer.write_table(chosen.cast(schema))
@@ -229,18 +250,20 @@ def _entry(folder: Path, name: str) -> Entry:
 
 
 def _read(path: Path, columns: list[str]) -> pa.Table:
-    """Read columns of a file; one that is older than digests has none."""
+    """Read columns of a file; one that is older than digests has none, nor one of another finding its score."""
     with reading(path):
         try:
             written = pq.read_schema(path).names
-            asked = [name for name in columns if name != DIGEST or name in written]
+            asked = [name for name in columns if name in written or not (name == DIGEST or is_score(name))]
             table = pq.read_table(path, columns=asked, page_checksum_verification=True)
         except (pa.ArrowException, MemoryError) as error:  # a damaged footer may ask for any number of bytes
             raise ValueError(str(error)) from error
         if table.column_names != asked:
             raise ValueError(f"columns {', '.join(columns)} must be there")
-        if asked != columns:
-            table = table.append_column(DIGEST, pa.nulls(len(table), pa.string()))
+        for name in columns:
+            if name not in asked:
+                kind = pa.float64() if is_score(name) else pa.string()
+                table = table.append_column(name, pa.nulls(len(table), kind))
         return table.select(columns)
 
 

@@ -62,7 +62,7 @@ def score_files(workspace: Workspace, uri: str, files: Sequence[Path]) -> list[d
         files: Image files.
 
     Returns:
-        An entry a file, in order, with `pyfunc.COLUMNS`.
+        An entry a file, in order, with its probabilities and `pyfunc.COLUMNS`.
 
     Raises:
         RegistryError: There is no such model, the store cannot be reached, or the model's process died.

@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric
 
 from xray.errors import StoreError, by_cause
+from xray.labels import finding_in, p_column
 from xray.tracking.headline_metrics import in_headline
 from xray.tracking.store import reached
 from xray.tracking.tracker import Tracker
@@ -161,6 +162,6 @@ def _log_scores(client: MlflowClient, run_id: str, scores: pd.DataFrame) -> None
 
 def _as_read(scores: pd.DataFrame) -> pd.DataFrame:
     """Order scores for a person: TEST scans before the others, and the highest first."""
-    by = {"split": True, "p_pneumonia": False, "image_id": True}
+    by = {"split": True, p_column(finding_in(scores.columns)): False, "image_id": True}
     there = [name for name in by if name in scores]
     return scores.sort_values(there, ascending=[by[name] for name in there], ignore_index=True)

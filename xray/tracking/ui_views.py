@@ -70,7 +70,7 @@ TRAININGS = View(
 )  # fmt: skip
 
 RUNS_OVER_AN_INBOX = View(
-    about="A run for each time that `xray score` scored new scans: how many, how many were called pneumonia, and how "
+    about="A run for each time that `xray score` scored new scans: how many, how many were called the finding, and how "
     "far they differ from the scans that the model was made from. The scores themselves stay in the ledger.",
     metrics=("scans", "rejects", "called_pneumonia", "mean_p_pneumonia", "drift.alarms"),
     tags=("model_version",),

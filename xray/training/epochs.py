@@ -11,10 +11,10 @@ import numpy as np
 
 from xray.config import Config
 from xray.data.catalog import Catalog
+from xray.data.split_checks import require_covered
 from xray.data.store.loader import Augment, Scans, evaluation_batches, store_errors, training_batches
 from xray.data.store.pixel_store import PixelStore
 from xray.errors import DivergedError, TrainingError
-from xray.labels import SCHEMES
 from xray.training.augmentation import COLUMNS, changes, draw_transforms
 from xray.training.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from xray.training.devices import choose_precision, choose_strategy
@@ -143,12 +143,15 @@ def _batches(config: Config, scans: Scans, epochs: range) -> Any:
 
 
 def _scans(catalog: Catalog, store: PixelStore, config: Config, split: str) -> Scans:
-    scheme = SCHEMES[config.labels.scheme]
+    scheme = config.labels.told_apart
     rows = catalog.rows(split)
+    require_covered(rows, scheme)
     index = scheme.class_index(rows["subtype"])
     missing = [name for place, name in enumerate(scheme.classes) if not (index == place).any()]
     if missing:
         raise TrainingError(f"each class must have {split} scans. Received: none of {' and none of '.join(missing)}")
+    if left_out := int((index < 0).sum()):
+        log.info("%s: %d scans have no class in scheme %s: left out of the loss", split, left_out, scheme.name)
     digests, index = rows["sha256"][index >= 0], index[index >= 0]
     megabytes = len(index) * config.images.height * config.images.width / 1e6
     in_memory = megabytes <= config.training.memory_budget_mb

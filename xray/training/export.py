@@ -11,7 +11,6 @@ from xray.config import Config
 from xray.files.artifact_folder import seal
 from xray.files.atomic import whole_file
 from xray.files.checked_io import write_json, writing
-from xray.labels import SCHEMES
 from xray.training.checkpoint import Checkpoint
 from xray.training.history import HISTORY, MODEL
 from xray.training.networks.architectures import build
@@ -45,7 +44,7 @@ def export(folder: Path, last: Checkpoint, config: Config) -> None:
         StoreError: They could not be written; the checkpoint is still there.
     """
     with arithmetic("float32"):
-        network = build(config.model, config.images, config.training.seed, SCHEMES[config.labels.scheme])
+        network = build(config.model, config.images, config.training.seed, config.labels.told_apart)
         network.set_weights(keras.models.load_model(last.best, compile=False).get_weights())
         if config.model.views > 1:
             network = averaged_over_views(network)

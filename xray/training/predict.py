@@ -17,7 +17,7 @@ def predict(model: Any, pixels: NDArray[np.uint8], batch_size: int = 32) -> NDAr
         batch_size: Scans a step, at least 1.
 
     Returns:
-        float64 (n, k), 0 to 1, in the order of the scheme's classes, two for the binary one; (0, k) for no scans.
+        float64 (n, k), 0 to 1, in the order of the scheme's classes, normal second of two; (0, k) for no scans.
 
     Raises:
         ValueError: `pixels` is not uint8 with three axes.

@@ -32,6 +32,6 @@ def training_digest(catalog: Catalog, config: Config) -> str:
                 name: value for name, value in config.training.digest_values().items() if name not in NO_WEIGHT
             },
             # Only where they say something: a training that was there before they were keeps its name.
-            **({} if plain else {"labels": config.labels.model_dump()}),
+            **({} if plain else {"labels": config.labels.digest_values()}),
         }
     )

@@ -17,7 +17,7 @@ from xray.data.decoding.image_decoder import normalize
 from xray.data.phantoms.write_phantoms import write_phantoms
 from xray.errors import ImageError, RegistryError
 from xray.evaluation.decision.rule import DecisionRule
-from xray.evaluation.inspection.saliency import pneumonia_maps
+from xray.evaluation.inspection.saliency import evidence_maps
 from xray.models.package import Settings, save
 from xray.models.register import Registration, register
 from xray.scoring.explain_files import explain_files
@@ -87,7 +87,7 @@ def test_the_answer_is_the_models_own_and_the_map_that_of_its_network(
     pixels = np.stack([normalize(each, IMAGES).pixels for each in data])
     np.testing.assert_array_equal(np.stack([each.pixels for each in found]), pixels)
     maps = np.stack([each.heat for each in found])
-    np.testing.assert_allclose(maps, pneumonia_maps(keras.saving.load_model(network), pixels), atol=1e-5)
+    np.testing.assert_allclose(maps, evidence_maps(keras.saving.load_model(network), pixels), atol=1e-5)
     assert maps.max() == 1
 
 
@@ -97,7 +97,7 @@ def test_a_model_of_older_code_is_explained_by_that_code(
     found = explain_files(workspace, str(older), files).values()
     pixels = np.stack([each.pixels for each in found])
     maps = np.stack([each.heat for each in found])
-    np.testing.assert_allclose(maps, pneumonia_maps(keras.saving.load_model(network), pixels) / 2, atol=1e-5)
+    np.testing.assert_allclose(maps, evidence_maps(keras.saving.load_model(network), pixels) / 2, atol=1e-5)
     assert maps.max() == 0.5
 
 

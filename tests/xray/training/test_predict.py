@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from xray.config import Images, Model
-from xray.labels import SCHEMES
+from xray.scheme_files import shipped_schemes
 from xray.training.networks.architectures import build
 from xray.training.predict import predict
 
@@ -32,7 +32,7 @@ def test_of_two_classes_the_second_is_the_networks_output(network: keras.Model, 
 
 
 def test_of_more_classes_each_has_an_output(pixels: np.ndarray) -> None:
-    network = build(Model(architecture="quick"), Images(height=32, width=40), 0, SCHEMES["covid"])
+    network = build(Model(architecture="quick"), Images(height=32, width=40), 0, shipped_schemes()["covid"])
     found = predict(network, pixels)
     np.testing.assert_allclose(found, network(pixels[..., np.newaxis]).numpy(), atol=1e-6)
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)

@@ -8,6 +8,7 @@ import numpy as np
 from xray.data.decoding.dicom_decoder import require_pydicom
 from xray.data.phantoms.plan import Phantom
 from xray.data.sources.dataset_file import DATASET_FILE
+from xray.labels import NORMAL, PNEUMONIA
 
 STEP = 16
 """Stored values a level of gray: 12 bits for 8."""
@@ -20,7 +21,7 @@ SITE_UID = "2.25."
 """The root of UIDs that are numbers: PS3.5, annex B.2."""
 
 
-def write_dicom(folder: Path, phantoms: Iterable[Phantom]) -> list[str]:
+def write_dicom(folder: Path, phantoms: Iterable[Phantom], finding: str) -> list[str]:
     """Write `NORMAL/` and `PNEUMONIA/`, whose files' tags say the patient, sex, age, date and view.
 
     Raises:
@@ -28,12 +29,25 @@ def write_dicom(folder: Path, phantoms: Iterable[Phantom]) -> list[str]:
     """
     require_pydicom()
     for phantom in phantoms:
-        label = "NORMAL" if phantom.subtype == "normal" else "PNEUMONIA"
-        place = folder / label
+        place = folder / class_folder(phantom, finding)
         place.mkdir(parents=True, exist_ok=True)
         _write(phantom, place / f"IMG{phantom.index + 1:05d}.dcm")
-    (folder / DATASET_FILE).write_text(f'name = "{SOURCE}"\n', encoding="utf-8")
-    return ["NORMAL", "PNEUMONIA", DATASET_FILE]
+    write_dataset_toml(folder, finding, SOURCE)
+    return [NORMAL.upper(), finding.upper(), DATASET_FILE]
+
+
+def class_folder(phantom: Phantom, finding: str) -> str:
+    """Name the folder of a phantom's class."""
+    return NORMAL.upper() if phantom.subtype == NORMAL else finding.upper()
+
+
+def write_dataset_toml(folder: Path, finding: str, source: str = "") -> list[str]:
+    """Write what a reader has to be told: the source's name, and the words of a finding that are no common ones."""
+    lines = [f'name = "{source}"'] if source else []
+    lines += ["[labels]", f'{finding} = ["{finding}"]'] if finding != PNEUMONIA else []
+    if lines:
+        (folder / DATASET_FILE).write_text("\n".join([*lines, ""]), encoding="utf-8")
+    return [DATASET_FILE] if lines else []
 
 
 def _write(phantom: Phantom, path: Path) -> None:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from xray.data.phantoms.dicom_layout import write_dicom
+from xray.data.phantoms.dicom_layout import class_folder, write_dataset_toml, write_dicom
 from xray.data.phantoms.plan import Phantom
 from xray.data.sources.coronahack import COLUMNS, METADATA_NAME, SUMMARY_NAME
+from xray.labels import PNEUMONIA
 
 JPEG_QUALITY = 90
 RGB_EVERY = 8
+CORONAHACK = "coronahack"
 TABLE_NAME = "metadata.csv"
 
 _CATEGORIES = {
@@ -23,7 +25,7 @@ _CATEGORIES = {
 }
 
 
-def write_coronahack(folder: Path, phantoms: Iterable[Phantom]) -> list[str]:
+def write_coronahack(folder: Path, phantoms: Iterable[Phantom], _: str) -> list[str]:
     """Write `train/` and `test/`, the metadata and its Summary; give what lies at the top, the metadata last."""
     counts: Counter[tuple[str, str, str]] = Counter()
     for official in ("train", "test"):
@@ -45,17 +47,16 @@ def write_coronahack(folder: Path, phantoms: Iterable[Phantom]) -> list[str]:
     return ["train", "test", SUMMARY_NAME, METADATA_NAME]
 
 
-def write_class_folders(folder: Path, phantoms: Iterable[Phantom]) -> list[str]:
+def write_class_folders(folder: Path, phantoms: Iterable[Phantom], finding: str) -> list[str]:
     """Write `train/NORMAL`, `train/PNEUMONIA` and the same below `test/`, as Kaggle's `chest_xray` has them."""
     for phantom in phantoms:
-        label = "NORMAL" if phantom.subtype == "normal" else "PNEUMONIA"
-        place = folder / phantom.scan.official / label
+        place = folder / phantom.scan.official / class_folder(phantom, finding)
         place.mkdir(parents=True, exist_ok=True)
         _save(phantom, place / phantom.name)
-    return ["train", "test"]
+    return ["train", "test", *write_dataset_toml(folder, finding)]
 
 
-def write_table(folder: Path, phantoms: Iterable[Phantom]) -> list[str]:
+def write_table(folder: Path, phantoms: Iterable[Phantom], finding: str) -> list[str]:
     """Write `scans/` and `metadata.csv` with file, label, cause and patient; no split, so that TEST is drawn."""
     (folder / "scans").mkdir(parents=True)
     with open(folder / TABLE_NAME, "w", encoding="utf-8", newline="") as file:
@@ -64,18 +65,19 @@ def write_table(folder: Path, phantoms: Iterable[Phantom]) -> list[str]:
         for phantom in phantoms:
             _save(phantom, folder / "scans" / phantom.name)
             normal = phantom.subtype == "normal"
-            label, cause = ("No Finding", "") if normal else ("Pneumonia", phantom.subtype)
+            cause = "" if normal or finding != PNEUMONIA else phantom.subtype
+            label = "No Finding" if normal else finding.capitalize()
             table.writerow([f"scans/{phantom.name}", label, cause, f"patient-{phantom.scan.patient + 1}"])
-    return ["scans", TABLE_NAME]
+    return ["scans", *write_dataset_toml(folder, finding), TABLE_NAME]
 
 
-LAYOUTS: dict[str, Callable[[Path, Iterable[Phantom]], list[str]]] = {
-    "coronahack": write_coronahack,
+LAYOUTS: dict[str, Callable[[Path, Iterable[Phantom], str], list[str]]] = {
+    CORONAHACK: write_coronahack,
     "class-folders": write_class_folders,
     "table": write_table,
     "dicom": write_dicom,
 }
-"""Writers by the layout's name: each gives the names of what lies at the top."""
+"""Writers by the layout's name: each takes the finding and gives the names of what lies at the top."""
 
 
 def _save(phantom: Phantom, path: Path) -> None:

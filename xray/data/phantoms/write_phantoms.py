@@ -8,10 +8,12 @@ from pathlib import Path
 import pandas as pd
 
 from xray.data.phantoms.dicom_layout import SOURCE
-from xray.data.phantoms.layouts import LAYOUTS
+from xray.data.phantoms.layouts import CORONAHACK, LAYOUTS
 from xray.data.phantoms.plan import MARK, QUARTER, phantoms
 from xray.errors import DataError, StoreError, by_cause
 from xray.files.atomic import draft_of
+from xray.labels import NORMAL, PNEUMONIA
+from xray.scheme_files import NAME
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +23,12 @@ SIDES = (32, 4096)
 
 
 def write_phantoms(
-    folder: Path, scans: int, seed: int = 0, size: tuple[int, int] = (224, 224), layout: str = "coronahack"
+    folder: Path,
+    scans: int,
+    seed: int = 0,
+    size: tuple[int, int] = (224, 224),
+    layout: str = "coronahack",
+    finding: str = PNEUMONIA,
 ) -> None:
     """Write a phantom data set.
 
@@ -34,6 +41,7 @@ def write_phantoms(
         seed: Of everything, 0 or more.
         size: Width and height in pixels, each within `SIDES`.
         layout: One of `LAYOUTS`.
+        finding: What the scans that are not normal are called; CoronaHack's layout knows pneumonia alone.
 
     Raises:
         DataError: The folder is not empty, or a number is out of bounds.
@@ -46,6 +54,9 @@ def write_phantoms(
         raise DataError(f"scans must be at least {FEWEST_SCANS}. Received: scans={scans}")
     if layout not in LAYOUTS:
         raise DataError(f"layout must be one of {', '.join(LAYOUTS)}. Received: {layout}")
+    if not NAME.fullmatch(finding) or finding == NORMAL or (layout == CORONAHACK and finding != PNEUMONIA):
+        known = "pneumonia in the layout coronahack" if layout == CORONAHACK else "lower-case letters, digits and -"
+        raise DataError(f"finding must be {known}. Received: {finding}")
     if seed < 0:
         raise DataError(f"seed must be 0 or more. Received: seed={seed}")
     if not all(SIDES[0] <= side <= SIDES[1] for side in size):
@@ -55,7 +66,7 @@ def write_phantoms(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"phantoms need a new or empty folder. Received: {folder}")
     try:
-        for name in LAYOUTS[layout](unfinished, phantoms(scans, seed, size)):
+        for name in LAYOUTS[layout](unfinished, phantoms(scans, seed, size), finding):
             os.replace(unfinished / name, folder / name)
         unfinished.rmdir()
     except OSError as error:

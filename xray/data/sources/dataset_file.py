@@ -17,8 +17,9 @@ from xray.errors import DataError, by_cause
 from xray.files.atomic import whole_file
 from xray.files.checked_io import writing
 from xray.files.s3 import DataPath, S3Path
-from xray.labels import CAUSE_OF_SUBTYPE
+from xray.labels import CAUSE_OF_SUBTYPE, REFER
 from xray.recipe_files import nearest
+from xray.scheme_files import NAME
 
 DATASET_FILE = "dataset.toml"
 LAYOUTS = Path(__file__).parent / "layouts"
@@ -64,7 +65,9 @@ class Dataset(Section):
     scans: str = Field("", description="Folder that the table's file names begin in.")
     separator: str = Field("", max_length=8, description="What stands between the findings of one cell.")
     columns: Columns = Columns()
-    labels: dict[str, tuple[str, ...]] = Field({}, description="Label or cause to its words; leave_out to the others.")
+    labels: dict[str, tuple[str, ...]] = Field(
+        {}, description="Label, or cause of a pneumonia, to its words; leave_out to the others."
+    )
     patient_pattern: str = Field("", description="Regular expression whose group is the patient, in a scan's path.")
     exclude: Exclude = Exclude()
     private: bool | None = Field(None, description="Name scans and patients by digests; DICOM is private unless false.")
@@ -96,10 +99,12 @@ class Dataset(Section):
     @field_validator("labels")
     @classmethod
     def _known(cls, labels: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-        known = [LEAVE_OUT, *CAUSE_OF_SUBTYPE]
-        if odd := [name for name in labels if name not in known]:
-            words = {"known": ", ".join(known), "odd": odd[0]}
-            raise PydanticCustomError("labels", "must be among {known}, not {odd}", words)
+        if odd := [name for name in labels if name != LEAVE_OUT and (not NAME.fullmatch(name) or name == REFER)]:
+            raise PydanticCustomError(
+                "labels",
+                "must be lower-case letters and digits, with single - between, such as {known}, not {odd}",
+                {"known": ", ".join(CAUSE_OF_SUBTYPE), "odd": odd[0]},
+            )
         counted = Counter(canonical(word) for listed in labels.values() for word in listed)
         twice = [word for word, count in counted.items() if count > 1]
         if twice:

@@ -27,7 +27,7 @@ def source_table(scores: Mapping[int, pd.DataFrame], out_of_fold: pd.DataFrame, 
     """Write the table: a row for each source that was held out.
 
     Args:
-        scores: Of each fold's model, by the fold's number: patient_id, label, source, split, p_pneumonia.
+        scores: Of each fold's model, by the fold's number: patient_id, label, source, split, p_FINDING.
         out_of_fold: As `gather` gives it; each fold is a source.
         evaluation: Seed and draws of the bootstrap.
 

@@ -25,13 +25,11 @@ from xray.evaluation.metrics import binary as metrics
 from xray.evaluation.metrics.bootstrap import Estimate, bootstrap, flat_estimates
 from xray.evaluation.metrics.multiclass import LEAST_SCANS
 from xray.evaluation.metrics.split_metrics import CAUSES, HALF, labels_and_scores
-from xray.labels import CAUSE_OF_SUBTYPE, decide
+from xray.labels import CAUSE_OF_SUBTYPE, NORMAL, PNEUMONIA, decide, finding_in, p_column, raw_column
 
 SPLIT = "out_of_fold"
-COLUMNS = [
-    "image_id", "sha256", "patient_id", "label", "subtype", "source", "fold", "seed",
-    "p_pneumonia", "threshold", "decision", "nested_threshold", "nested_decision",
-]  # fmt: skip
+SCAN = ["image_id", "sha256", "patient_id", "label", "subtype", "source", "fold", "seed"]
+DECIDED = ["threshold", "decision", "nested_threshold", "nested_decision"]
 TABLE_COLUMNS = ("metric", "at the other folds' threshold", "at 0.5")
 """What the columns of `OutOfFold.rows` hold."""
 
@@ -44,7 +42,7 @@ class FoldScores:
         fold: The fold's number, from 0.
         seed: Seed of the training.
         threshold: 0 to 1, chosen on this fold.
-        scores: A row a scan of the fold: image_id, sha256, patient_id, label, subtype, source, p_pneumonia (0 to 1),
+        scores: A row a scan of the fold: image_id, sha256, patient_id, label, subtype, source, p_FINDING (0 to 1),
             and p_CLASS for each class of a model that knows more than two.
     """
 
@@ -61,13 +59,15 @@ class OutOfFold:
     Attributes:
         scans: Number of scans. With several seeds each has as many rows, and its patient's draw brings them all.
         patients: Number of patients.
-        prevalence: Share of the scans that are pneumonia, 0 to 1.
+        finding: What positive means.
+        prevalence: Share of the scans that have the finding, 0 to 1.
         figures: The figures of a split's evaluation by the same names, and those of single subtypes and sources.
         groups: Scans of each cause, subtype and source, also of those with too few for a figure.
     """
 
     scans: int
     patients: int
+    finding: str
     prevalence: float
     figures: Mapping[str, Estimate]
     groups: Mapping[str, int]
@@ -86,7 +86,7 @@ class OutOfFold:
 
     def rows(self) -> list[tuple[str, str, str]]:
         """Write the table in words, a row for each figure, under `TABLE_COLUMNS`."""
-        counts = [("scans (patients)", f"{self.scans:,} ({self.patients:,})"), ("pneumonia", f"{self.prevalence:.1%}")]
+        counts = [("scans (patients)", f"{self.scans:,} ({self.patients:,})"), (self.finding, f"{self.prevalence:.1%}")]
         rows = [(name, value, "") for name, value in counts]
         for name, figure in self.figures.items():
             if not name.endswith("_at_half"):
@@ -104,7 +104,7 @@ def gather(folds: Iterable[FoldScores], evaluation: config.Evaluation) -> pd.Dat
         evaluation: Names the rule that chooses `nested_threshold`.
 
     Returns:
-        A row a scan and seed, with `COLUMNS` and each p_CLASS, in order of seed and `image_id`. `threshold` and
+        A row a scan and seed, by seed and `image_id`: `SCAN`, p_FINDING, `DECIDED` and each p_CLASS. `threshold` and
         `decision` are the fold's own, `nested_threshold` and `nested_decision` come from the other folds of the same
         seed. Every scan is decided, none is referred.
 
@@ -124,17 +124,20 @@ def gather(folds: Iterable[FoldScores], evaluation: config.Evaluation) -> pd.Dat
         table.loc[own.index, "nested_threshold"] = choose_threshold(
             *labels_and_scores(others.assign(split=SPLIT)), evaluation
         )
+    finding = finding_in(table.columns)
     for prefix in ("", "nested_"):
-        above = table["p_pneumonia"] - table[f"{prefix}threshold"]  # 0 from the threshold on, exactly
-        table[f"{prefix}decision"] = decide(above.to_numpy(), 0.0)
-    classes = [name for name in table.columns if name.startswith("p_") and name not in (*COLUMNS, "p_pneumonia_raw")]
-    return table[[*COLUMNS, *classes]].sort_values(["seed", "image_id"], ignore_index=True)
+        above = table[p_column(finding)] - table[f"{prefix}threshold"]  # 0 from the threshold on, exactly
+        table[f"{prefix}decision"] = decide(above.to_numpy(), 0.0, finding=finding)
+    probabilities = [name for name in table.columns if name.startswith(p_column("")) and name != raw_column(finding)]
+    return table[[*SCAN, probabilities[0], *DECIDED, *probabilities[1:]]].sort_values(
+        ["seed", "image_id"], ignore_index=True
+    )
 
 
 def evaluate_out_of_fold(table: pd.DataFrame, evaluation: config.Evaluation) -> OutOfFold:
     """Evaluate out-of-fold scores, decisions at `nested_threshold`, with 95 % intervals by patient.
 
-    AUC of a subtype or source is that of its pneumonia scans against all normal scans; no normal scan bears a subtype.
+    AUC of a subtype or source is that of its positive scans against all normal scans; no normal scan bears a subtype.
 
     Args:
         table: As `gather` gives it.
@@ -167,6 +170,7 @@ def evaluate_out_of_fold(table: pd.DataFrame, evaluation: config.Evaluation) -> 
     return OutOfFold(
         scans=int(once.sum()),
         patients=int(table["patient_id"].nunique()),
+        finding=finding_in(table.columns),
         prevalence=float(y.mean()),
         figures={name: estimate for name, estimate in estimates.items() if estimate is not None},
         groups={name: int((mask & once).sum()) for name, mask in masks.items()},
@@ -176,8 +180,10 @@ def evaluate_out_of_fold(table: pd.DataFrame, evaluation: config.Evaluation) -> 
 def _groups(table: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
     """Mask causes by the names that a split's evaluation has for them, then rarer subtypes, then sources."""
     causes, subtypes, sources = table["subtype"].map(CAUSE_OF_SUBTYPE), table["subtype"], table["source"]
-    rarer = [name for name in CAUSE_OF_SUBTYPE if name not in (*CAUSES, "normal") and (subtypes == name).any()]
-    masks = {cause: causes == cause for cause in CAUSES}
+    pneumonia = finding_in(table.columns) == PNEUMONIA
+    known = CAUSE_OF_SUBTYPE if pneumonia else sorted(set(subtypes) - {finding_in(table.columns)})
+    rarer = [name for name in known if name not in (*CAUSES, NORMAL) and (subtypes == name).any()]
+    masks = {cause: causes == cause for cause in CAUSES} if pneumonia else {}
     masks |= {name: subtypes == name for name in rarer}
     masks |= {f"source_{name}": sources == name for name in sorted(sources.unique())}
     return {name: mask.to_numpy(dtype=bool) for name, mask in masks.items()}

@@ -13,7 +13,7 @@ from xray.evaluation.decision.outcomes import Outcomes
 from xray.evaluation.decision.rule import DecisionRule
 from xray.evaluation.metrics.bootstrap import Estimate, estimate_of
 
-OF_LABEL = {"sensitivity": "pneumonia scans are called pneumonia", "specificity": "normal scans are called normal"}
+OF_LABEL = {"sensitivity": "{finding} scans are called {finding}", "specificity": "normal scans are called normal"}
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,8 @@ def operating_targets(report: Mapping[str, Any], evaluation: config.Evaluation) 
     found = []
     figure, _, bound = evaluation.threshold.partition(">=")
     if bound:
-        asked = f"at least {float(bound):.1%} of the {OF_LABEL[figure]}, if every scan is decided"
+        of_label = OF_LABEL[figure].format(finding=reading.finding)
+        asked = f"at least {float(bound):.1%} of the {of_label}, if every scan is decided"
         validation, test = metrics.get(f"validation.{figure}"), estimate_of(metrics, f"test.{figure}")
         found.append(OperatingTarget(asked, float(bound), False, validation, test))
     if reading.low < reading.high:

@@ -1,7 +1,7 @@
-"""Predictive values: the share of correct answers among scans called pneumonia (PPV) and called normal (NPV).
+"""Predictive values: the share of correct answers among scans called positive (PPV) and called normal (NPV).
 
-Both depend on how common pneumonia is among the scans, so they are carried to other shares of pneumonia by Bayes: among
-the sick and among the well scans, the same shares are called pneumonia, called normal and referred as here. That holds
+Both depend on how common the finding is among the scans, so they are carried to other shares of it by Bayes: among
+the sick and among the well scans, the same shares are called positive, called normal and referred as here. That holds
 as far as sick and well scans look there as they do here.
 """
 
@@ -13,7 +13,7 @@ from xray.evaluation.decision.referral import Band
 from xray.evaluation.metrics.binary import ratio
 
 PREVALENCES = (0.05, 0.1, 0.2, 0.5)
-"""Shares of pneumonia, from few to half of the scans, that a reader may have where the model is used."""
+"""Shares of the finding, from few to half of the scans, that a reader may have where the model is used."""
 
 VALUES = ("ppv", "npv")
 
@@ -29,12 +29,12 @@ def predictive_values(
     """Compute the predictive values; referred scans do not count.
 
     Args:
-        y: bool (n,), True is pneumonia.
-        p: float64 (n,), the probability of pneumonia, 0 to 1.
+        y: bool (n,), True has the finding.
+        p: float64 (n,), the probability of the finding, 0 to 1.
         band: The referred scores.
         threshold: 0 to 1, within the band.
         weights: float64 (draws, n), 0 or more, with a positive sum in each draw.
-        prevalence: Share of pneumonia where the model is used, 0 to 1; None takes that of the weighted scans.
+        prevalence: Share of the finding where the model is used, 0 to 1; None takes that of the weighted scans.
 
     Returns:
         `ppv` and `npv`, float64 (draws,), 0 to 1, NaN in draws where a label is missing or no scan is called so.

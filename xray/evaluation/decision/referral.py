@@ -22,7 +22,7 @@ class Band:
 
     Attributes:
         low: 0 to 1; a scan below it is called normal. 0.0 calls no scan normal.
-        high: `low` to 1; a scan from it on is called pneumonia. 1.0 calls only scans of score 1 pneumonia.
+        high: `low` to 1; a scan from it on is called positive. 1.0 calls only scans of score 1 so.
     """
 
     low: float
@@ -39,7 +39,7 @@ class Band:
         return cls(threshold, threshold)
 
     def referred(self, p: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """Say which scans are referred: bool (n,), from p, float (n,), the probability of pneumonia, 0 to 1."""
+        """Say which scans are referred: bool (n,), from p, float (n,), the probability of the finding, 0 to 1."""
         return np.asarray((self.low <= p) & (p < self.high))
 
 
@@ -68,13 +68,13 @@ class _Ends:
 def choose_band(y: NDArray[np.bool_], p: NDArray[np.float64], threshold: float, most_error: float) -> Band:
     """Choose the band that refers fewest scans and limits the errors among the others.
 
-    Errors are pneumonia scans below the band and normal scans above it. Of bands that decide as many scans, the one
-    with fewer errors is taken, then the narrower, then the lower. A band's ends lie midway between two neighbouring
+    Errors are positive scans below the band and normal scans above it. Of bands that decide as many scans, the one with
+    fewer errors is taken, then the narrower, then the lower. A band's ends lie midway between two neighbouring
     scores, at the threshold, at 0 or at 1.
 
     Args:
-        y: bool (n,), True is pneumonia. Both classes must be there.
-        p: float64 (n,), the probability of pneumonia, 0 to 1.
+        y: bool (n,), True has the finding. Both classes must be there.
+        p: float64 (n,), the probability of the finding, 0 to 1.
         threshold: 0 to 1, within the band.
         most_error: 0 to 1, most errors as a share of the scans that are decided.
 
@@ -108,7 +108,7 @@ def confidence(p: NDArray[np.float64], threshold: float) -> NDArray[np.float64]:
     """Measure the distance of scores from the threshold, as a share of the maximum distance.
 
     Args:
-        p: float64 (n,), the probability of pneumonia, 0 to 1.
+        p: float64 (n,), the probability of the finding, 0 to 1.
         threshold: 0 to 1.
 
     Returns:
@@ -121,9 +121,9 @@ def coverage_curve(y: NDArray[np.bool_], p: NDArray[np.float64], threshold: floa
     """Leave more and more scans to the model, the surest first, and count its errors; equally sure scans come together.
 
     Args:
-        y: bool (n,), True is pneumonia. Both classes must be there.
-        p: float64 (n,), the probability of pneumonia, 0 to 1.
-        threshold: 0 to 1; a scan is called pneumonia from there on.
+        y: bool (n,), True has the finding. Both classes must be there.
+        p: float64 (n,), the probability of the finding, 0 to 1.
+        threshold: 0 to 1; a scan is called positive from there on.
 
     Raises:
         EvaluationError: Lengths differ, a value is out of bounds or NaN, or a class is missing.
@@ -143,8 +143,8 @@ def band_figures(
     """Compute how many scans are referred, and how well the others are decided.
 
     Args:
-        y: bool (n,), True is pneumonia.
-        p: float64 (n,), the probability of pneumonia, 0 to 1.
+        y: bool (n,), True has the finding.
+        p: float64 (n,), the probability of the finding, 0 to 1.
         band: The referred scores.
         threshold: 0 to 1, within the band.
         weights: float64 (draws, n), 0 or more, with a positive sum in each draw.

@@ -19,7 +19,18 @@ from xray.evaluation.decision.prior_shift import adjust_prior
 from xray.evaluation.decision.referral import Band, choose_band
 from xray.evaluation.decision.temperature_scaling import apply_temperature, fit_temperature
 from xray.evaluation.decision.thresholds import choose_threshold
-from xray.labels import LABELS, NORMAL, Scheme, class_columns, decide, p_pneumonia, predicted_class
+from xray.labels import (
+    LABELS,
+    NORMAL,
+    PNEUMONIA,
+    Scheme,
+    class_columns,
+    decide,
+    p_column,
+    p_finding,
+    predicted_class,
+    raw_column,
+)
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +41,13 @@ class DecisionRule:
 
     Attributes:
         classes: In the order of the network's outputs.
-        threshold: 0 to 1; a scan is called pneumonia from there on.
+        finding: What a scan is called from the threshold on.
+        threshold: 0 to 1.
         low: From here on, below `high`, a scan is referred to a person; 0 to `threshold`.
         high: Where that ends; `threshold` to 1.
         temperature: Above 0; 1 leaves the outputs as they are.
-        prior: Share of pneumonia among the validation scans, above 0 and below 1.
-        prevalence: Share of pneumonia where the model is used; None takes `prior`.
+        prior: Share of the finding among the validation scans, above 0 and below 1.
+        prevalence: Share of the finding where the model is used; None takes `prior`.
     """
 
     threshold: float
@@ -45,6 +57,7 @@ class DecisionRule:
     temperature: float = 1.0
     prior: float = 0.5
     prevalence: float | None = None
+    finding: str = PNEUMONIA
 
     @classmethod
     def at(cls, threshold: float) -> "DecisionRule":
@@ -61,6 +74,11 @@ class DecisionRule:
         return {**asdict(self), "classes": list(self.classes)}
 
     @property
+    def probability_columns(self) -> list[str]:
+        """The columns of probabilities that `read` gives: `p_FINDING`, `p_FINDING_raw`, then `p_CLASS` for each."""
+        return [p_column(self.finding), raw_column(self.finding), *class_columns(self.classes)]
+
+    @property
     def band(self) -> Band:
         """The referred scores."""
         return Band(self.low, self.high)
@@ -72,18 +90,18 @@ class DecisionRule:
             probabilities: float64 (n, k), one column a class, 0 to 1.
 
         Returns:
-            A row a scan: `p_pneumonia` (0 to 1, calibrated), `p_pneumonia_raw` (as it came),
-            `likeliest_class` (which decides nothing), `decision` (pneumonia, normal or refer) and, with more classes
-            than two, `p_CLASS` for each.
+            A row a scan: `p_FINDING` (0 to 1, calibrated), `p_FINDING_raw` (as it came), `likeliest_class` (which
+            decides nothing), `decision` (the finding, normal or refer) and, with more classes than two, `p_CLASS` for
+            each.
         """
         calibrated = self._calibrated(probabilities)
-        p = p_pneumonia(calibrated, self.classes)
+        p = p_finding(calibrated, self.classes)
         return pd.DataFrame(
             {
-                "p_pneumonia": p,
-                "p_pneumonia_raw": p_pneumonia(probabilities, self.classes),
+                p_column(self.finding): p,
+                raw_column(self.finding): p_finding(probabilities, self.classes),
                 "likeliest_class": predicted_class(calibrated, self.classes),
-                "decision": decide(p, self.threshold, self.low, self.high),
+                "decision": decide(p, self.threshold, self.low, self.high, self.finding),
                 **{name: calibrated[:, place] for place, name in enumerate(class_columns(self.classes))},
             }
         )
@@ -92,7 +110,7 @@ class DecisionRule:
         tempered = apply_temperature(probabilities, self.temperature)
         if self.prevalence is None:
             return tempered
-        before = p_pneumonia(tempered, self.classes)
+        before = p_finding(tempered, self.classes)
         after = adjust_prior(before, self.prior, self.prevalence)
         positive = np.divide(after, before, out=np.ones_like(after), where=before > 0)
         carried = tempered * positive[:, np.newaxis]
@@ -120,14 +138,14 @@ def fit_decision_rule(
     y = (rows["label"] != NORMAL).to_numpy(dtype=bool)
     index = scheme.class_index(rows["subtype"])
     temperature = fit_temperature(probabilities, index) if evaluation.temperature else 1.0
-    p = p_pneumonia(apply_temperature(probabilities, temperature), scheme.classes)
+    p = p_finding(apply_temperature(probabilities, temperature), scheme.classes)
     threshold = choose_threshold(y, p, evaluation)
     band = _band(y, p, threshold, evaluation.most_error)
     prior, cuts = float(y.mean()), np.array([threshold, band.low, band.high])
     if evaluation.prevalence is not None:
         cuts = adjust_prior(cuts, prior, evaluation.prevalence)
     threshold, low, high = map(float, cuts)
-    return DecisionRule(threshold, low, high, scheme.classes, temperature, prior, evaluation.prevalence)
+    return DecisionRule(threshold, low, high, scheme.classes, temperature, prior, evaluation.prevalence, scheme.finding)
 
 
 def _band(y: NDArray[np.bool_], p: NDArray[np.float64], threshold: float, most_error: float) -> Band:

@@ -15,18 +15,19 @@ from xray.evaluation.decision.rule import DecisionRule
 from xray.evaluation.metrics import binary as metrics
 from xray.evaluation.metrics.bootstrap import Estimate, bootstrap, flat_estimates
 from xray.evaluation.metrics.split_metrics import HALF, labels_and_scores, split_of
+from xray.labels import raw_column
 from xray.table import Table
 
 CALIBRATION = ("brier", "calibration_error")
 REFERRAL = {
     "referred": "referred, of all scans",
     "error_decided": "wrong, of the decided scans",
-    "sensitivity_decided": "called pneumonia, of the decided pneumonia scans",
+    "sensitivity_decided": "called {finding}, of the decided {finding} scans",
     "specificity_decided": "called normal, of the decided normal scans",
 }
-WORTH = "Predictive values: share of correct answers among scans called pneumonia (PPV) and called normal (NPV)"
+WORTH = "Predictive values: share of correct answers among scans called {finding} (PPV) and called normal (NPV)"
 _ELSEWHERE = "_where_"
-"""Stands before a share of pneumonia that is not the split's own."""
+"""Stands before a share of the finding that is not the split's own."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class DeploymentMetrics:
     Attributes:
         split: The split they are of.
         figures: By name, each with its interval.
-        elsewhere: `ppv_where_0.1` and the like: what an answer is worth where another share of scans is pneumonia.
-        estimated: Share of pneumonia that the scores alone suggest, 0 to 1.
+        elsewhere: `ppv_where_0.1` and the like: what an answer is worth where another share of scans has the finding.
+        estimated: Share of the finding that the scores alone suggest, 0 to 1.
         tables: By title, in words.
     """
 
@@ -59,11 +60,11 @@ class DeploymentMetrics:
 def deployment_metrics(scores: pd.DataFrame, reading: DecisionRule, evaluation: config.Evaluation) -> DeploymentMetrics:
     """Evaluate calibration before and after, an adjusted prevalence, and referral.
 
-    The correction by the split's own share of pneumonia needs its labels, so it shows what the best guess would bring;
+    The correction by the split's own share of findings needs its labels, so it shows what the best guess would bring;
     the one by the estimated share needs none.
 
     Args:
-        scores: A row a scan of one split: patient_id, label, subtype, split, p_pneumonia and p_pneumonia_raw.
+        scores: A row a scan of one split: patient_id, label, subtype, split, p_FINDING and p_FINDING_raw.
         reading: How the scores came about.
         evaluation: Seed, draws and bins.
 
@@ -71,7 +72,7 @@ def deployment_metrics(scores: pd.DataFrame, reading: DecisionRule, evaluation: 
         EvaluationError: The scores cannot be judged.
     """
     y, p = labels_and_scores(scores)
-    raw = scores["p_pneumonia_raw"].to_numpy(dtype=np.float64)
+    raw = scores[raw_column(reading.finding)].to_numpy(dtype=np.float64)
     base = reading.prior if reading.prevalence is None else reading.prevalence
     estimated, own = estimate(p, base), float(y.mean())
     readings = {
@@ -113,20 +114,21 @@ def deployment_metrics(scores: pd.DataFrame, reading: DecisionRule, evaluation: 
 def _tables(
     drawn: Mapping[str, Estimate | None], reading: DecisionRule, estimated: float, own: float
 ) -> dict[str, Table]:
+    finding = reading.finding
     words = {
         "raw": "uncalibrated",
         "calibrated": f"at temperature {reading.temperature:.3f}",
-        "at_estimated_prevalence": f"and adjusted to {estimated:.1%} pneumonia, estimated without labels",
-        "at_own_prevalence": f"and adjusted to {own:.1%} pneumonia, the share in its labels",
+        "at_estimated_prevalence": f"and adjusted to {estimated:.1%} {finding}, estimated without labels",
+        "at_own_prevalence": f"and adjusted to {own:.1%} {finding}, the share in its labels",
     }
     columns = ("score", *(name.replace("_", " ") for name in CALIBRATION), "accuracy at 0.5")
     rows = [(said, *(str(drawn[key]) for key in _keys(name))) for name, said in words.items()]
-    referral = [(said, str(drawn[name] or "no scans")) for name, said in REFERRAL.items()]
+    referral = [(said.format(finding=finding), str(drawn[name] or "no scans")) for name, said in REFERRAL.items()]
     referral.insert(0, ("referred scores", f"{reading.low:.3f} to {reading.high:.3f}"))
     return {
         "Calibration": Table(columns, rows),
         "Referral": Table(("share", "of the scans"), referral),
-        WORTH: Table(("at this share of pneumonia", "PPV", "NPV"), _worth(drawn, own)),
+        WORTH.format(finding=finding): Table((f"at this share of {finding}", "PPV", "NPV"), _worth(drawn, own)),
     }
 
 

@@ -22,7 +22,7 @@ def apply_temperature(probabilities: NDArray[np.floating], temperature: float) -
     """Soften (above 1) or sharpen (below 1) probabilities: softmax(log p / temperature).
 
     Args:
-        probabilities: float (n, k), 0 to 1, each row adding up to 1. A binary model gives pneumonia and normal.
+        probabilities: float (n, k), 0 to 1, each row adding up to 1. Two classes are the finding and normal.
         temperature: Above 0; 1 changes nothing, to the last bit.
 
     Returns:

@@ -16,12 +16,12 @@ from xray.evaluation.metrics.binary import check, ranking, unit_weights
 
 @dataclass(frozen=True)
 class Cuts:
-    """The results of each threshold, from the one that calls fewest scans pneumonia to the one that calls all so.
+    """The results of each threshold, from the one that calls fewest scans positive to the one that calls all so.
 
     Attributes:
-        tp: float64 (cuts,), pneumonia scans that are called pneumonia, whole numbers.
-        fp: float64 (cuts,), normal scans that are called pneumonia, whole numbers.
-        positives: Number of pneumonia scans.
+        tp: float64 (cuts,), scans with the finding that are called so, whole numbers.
+        fp: float64 (cuts,), normal scans that are called positive, whole numbers.
+        positives: Number of scans with the finding.
         negatives: Number of normal scans.
     """
 
@@ -40,20 +40,20 @@ def choose_threshold(y: NDArray[np.bool_], p: NDArray[np.float64], evaluation: c
 
     `youden` takes the highest sensitivity + specificity - 1 (Youden, 1950). `sensitivity>=X` takes the highest
     specificity among the thresholds with at least that sensitivity, `specificity>=X` the other way round. `cost` takes
-    the lowest cost, where a missed pneumonia costs `evaluation.missed_cost` false alarms. Of equally good thresholds
-    the lowest is taken, the one that misses fewest pneumonias.
+    the lowest cost, where a missed finding costs `evaluation.missed_cost` false alarms. Of equally good thresholds
+    the lowest is taken, the one that misses fewest findings.
 
     Args:
-        y: bool (n,), True is pneumonia. Both classes must be there.
-        p: float64 (n,), the probability of pneumonia, 0 to 1.
+        y: bool (n,), True has the finding. Both classes must be there.
+        p: float64 (n,), the probability of the finding, 0 to 1.
         evaluation: Names the rule.
 
     Returns:
-        0 to 1; a scan is called pneumonia from there on. 0.0 calls every scan pneumonia.
+        0 to 1; a scan is called positive from there on. 0.0 calls every scan positive.
 
     Raises:
         EvaluationError: Lengths differ, a value is out of bounds or NaN, a class is missing, or no threshold that calls
-            any scan pneumonia does what the rule asks for.
+            any scan positive does what the rule asks for.
 
     References:
         Youden, "Index for rating diagnostic tests", Cancer 1950.
@@ -64,7 +64,7 @@ def choose_threshold(y: NDArray[np.bool_], p: NDArray[np.float64], evaluation: c
     if np.isneginf(merit).all():
         raise EvaluationError(
             f"evaluation.threshold must be reachable with these scores. Received: {evaluation.threshold}, "
-            f"and the highest score alone calls {int(found.fp[0, 0])} of {int(found.fp[0, -1])} normal scans pneumonia"
+            f"and the highest score alone calls {int(found.fp[0, 0])} of {int(found.fp[0, -1])} normal scans positive"
         )
     best = int(np.flatnonzero(merit == merit.max())[-1])
     if best == len(found.scores) - 1:

@@ -19,9 +19,10 @@ from xray.data.decoding.image_statistics import ImageStatistics, image_statistic
 from xray.data.store.pixel_store import PixelStore
 from xray.errors import StoreError
 from xray.files.checked_io import reading
+from xray.labels import finding_in, p_column
 
-FEATURES = ("brightness", "contrast", "sharpness", "width", "height", "p_pneumonia")
-"""What is compared, in the order of tables and figures."""
+LOOKS = ("brightness", "contrast", "sharpness", "width", "height")
+"""What is compared of a scan, before its score, in the order of tables and figures."""
 
 FILE = "reference.parquet"
 """Its name, among an evaluation's files and a run's artifacts."""
@@ -34,7 +35,7 @@ class Reference:
     """The scans that a model was made from.
 
     Attributes:
-        rows: `split` and `FEATURES`, float64, a row a scan; `p_pneumonia` is NaN where the split is train.
+        rows: `split`, `LOOKS` and `p_FINDING`, float64, a row a scan; `p_FINDING` is NaN where the split is train.
         images: The size and fit of the scans that were measured.
         normalizer: Digest of what made them.
     """
@@ -43,9 +44,19 @@ class Reference:
     images: config.Images
     normalizer: str
 
+    @property
+    def score(self) -> str:
+        """The column of scores, `p_FINDING`."""
+        return p_column(finding_in(self.rows.columns))
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What is compared: `LOOKS` and the score."""
+        return (*LOOKS, self.score)
+
     def values(self, feature: str) -> np.ndarray:
         """Give what new scans are compared with, float64 (n,): training scans, or validation scans for the score."""
-        split = "validation" if feature == "p_pneumonia" else "train"
+        split = "validation" if feature == self.score else "train"
         return self.rows.loc[self.rows["split"] == split, feature].to_numpy()
 
     def test(self) -> pd.DataFrame:
@@ -77,7 +88,7 @@ def write_reference(
     Args:
         path: Where to.
         rows: The catalog's rows: sha256, split, width, height.
-        scores: sha256 and p_pneumonia of validation and TEST scans.
+        scores: sha256 and p_FINDING of validation and TEST scans.
         store: The scans' pixels.
         images: Their size and fit.
 
@@ -89,10 +100,12 @@ def write_reference(
     if absent:
         raise StoreError(f"{store.folder} must hold every scan of the catalog. Received: {len(absent)} missing scans")
     looks = pd.DataFrame([measured[digest] for digest in rows["sha256"]])
-    score = scores.drop_duplicates("sha256").set_index("sha256")["p_pneumonia"]
+    column = p_column(finding_in(scores.columns))
+    score = scores.drop_duplicates("sha256").set_index("sha256")[column]
     table = rows[["split", "width", "height"]].reset_index(drop=True).join(looks)
-    table["p_pneumonia"] = rows["sha256"].map(score).where(rows["split"] != "train").to_numpy()
-    table = table.astype(dict.fromkeys(FEATURES, "float64"))[["split", *FEATURES]]
+    table[column] = rows["sha256"].map(score).where(rows["split"] != "train").to_numpy()
+    features = [*LOOKS, column]
+    table = table.astype(dict.fromkeys(features, "float64"))[["split", *features]]
     about = {"images": images.model_dump(), "normalizer": normalizer_digest(images)}
     content = pa.Table.from_pandas(table, preserve_index=False)
     pq.write_table(content.replace_schema_metadata({_ABOUT: json.dumps(about)}), path, write_page_checksum=True)

@@ -19,7 +19,7 @@ from scipy.stats import ks_2samp
 
 from xray import config
 from xray.errors import EvaluationError
-from xray.evaluation.drift.reference import FEATURES, Reference
+from xray.evaluation.drift.reference import Reference
 
 BINS = 10
 EMPTY = 1e-4
@@ -112,13 +112,13 @@ def drift(reference: Reference, scans: pd.DataFrame, settings: config.Drift) -> 
 
     Args:
         reference: Of the model.
-        scans: A row a scan; those of `FEATURES` that it has are compared, as far as they are not NaN.
+        scans: A row a scan; those of `reference.features` that it has are compared, as far as they are not NaN.
         settings: The alarm's limit.
     """
     parts = [
         {
             name: shift(reference.values(name), table[name].dropna().to_numpy(dtype=np.float64), settings)
-            for name in FEATURES
+            for name in reference.features
             if name in table and table[name].notna().any()
         }
         for table in (scans, reference.test())

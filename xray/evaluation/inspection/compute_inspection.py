@@ -21,12 +21,13 @@ from xray.evaluation.decision.rule import DecisionRule
 from xray.evaluation.evaluate import Evaluated
 from xray.evaluation.inspection import linear_probe, robustness, shortcuts, slices
 from xray.evaluation.inspection.audit_plots import robustness_picture, slices_picture
-from xray.evaluation.inspection.saliency import pneumonia_maps
+from xray.evaluation.inspection.saliency import evidence_maps
 from xray.evaluation.inspection.saliency_focus import Focus, focus
 from xray.evaluation.inspection.saliency_plots import explanation_grid
 from xray.evaluation.inspection.saliency_sanity import Sanity, sanity_check
 from xray.evaluation.inspection.weak_points import weak_points
 from xray.evaluation.plots.scan_grid import choose_scans
+from xray.labels import p_column
 from xray.table import Table
 from xray.training.fit import Trained
 from xray.training.predict import predict
@@ -87,8 +88,9 @@ class _Subject:
 
     @property
     def predict(self) -> Callable[[NDArray[np.uint8]], NDArray[np.float64]]:
-        """Give `p_pneumonia` as it is used, from pixels."""
-        return lambda pixels: self.reading.read(predict(self.network, pixels))["p_pneumonia"].to_numpy()
+        """Give the probability of the finding as it is used, from pixels."""
+        column = p_column(self.reading.finding)
+        return lambda pixels: self.reading.read(predict(self.network, pixels))[column].to_numpy()
 
 
 def _look(
@@ -119,7 +121,7 @@ def _look(
         "metrics": metrics | {"maps.together": spots.together, "maps.outside": spots.outside},
         "tables": tables,
         "verdicts": {"shortcuts": str(short.verdict), "brightest spots": str(spots), "maps": str(sane)},
-        "weak": weak_points(parts, changed, short, spots),
+        "weak": weak_points(parts, changed, short, spots, seen.reading.finding),
     }
     plots = {"maps": maps, "robustness": robustness_picture(changed), "slices": slices_picture(parts)}
     return report, plots
@@ -148,7 +150,7 @@ def _features(network: keras.Model, catalog: Catalog, store: PixelStore) -> tupl
 def _focus(seen: _Subject) -> Focus:
     """Compare the maps of a random sample of TEST scans, the same on every machine."""
     places = np.argsort(seen.scores["sha256"].to_numpy(dtype=str), kind="stable")[:MAPS_BY_LOT]
-    return focus(pneumonia_maps(seen.network, seen.pixels[places]))
+    return focus(evidence_maps(seen.network, seen.pixels[places]))
 
 
 def _maps(seen: _Subject, config: Config) -> tuple[Sanity, Figure]:
@@ -156,4 +158,4 @@ def _maps(seen: _Subject, config: Config) -> tuple[Sanity, Figure]:
     places = [int(np.flatnonzero(seen.scores["image_id"] == image)[0]) for image in chosen["image_id"]]
     pixels = seen.pixels[places]
     sane = sanity_check(seen.network, pixels, config.evaluation.seed)
-    return sane, explanation_grid(pixels, pneumonia_maps(seen.network, pixels), chosen)
+    return sane, explanation_grid(pixels, evidence_maps(seen.network, pixels), chosen)

@@ -16,7 +16,7 @@ from xray.evaluation.metrics.bootstrap import Estimate, Statistics, bootstrap, f
 from xray.evaluation.metrics.split_metrics import labels_and_scores, split_of
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
-"""From uint8 (n, height, width), 0 to 255, to the probability of pneumonia, float64 (n,), 0 to 1."""
+"""From uint8 (n, height, width), 0 to 255, to the probability of the finding, float64 (n,), 0 to 1."""
 
 METRICS = names.HEADLINE
 COLUMNS = ("change", *METRICS)
@@ -82,9 +82,9 @@ def robustness(
     and none of the intervals is widened for that.
 
     Args:
-        predict: The model, as it gave `p_pneumonia`.
+        predict: The model, as it gave `p_FINDING`.
         pixels: uint8 (n, height, width), 0 to 255, in the order of `scores`; a memory map is read a part at a time.
-        scores: A row a scan: patient_id, label, subtype, split (one and the same), p_pneumonia (0 to 1).
+        scores: A row a scan: patient_id, label, subtype, split (one and the same), p_FINDING (0 to 1).
         threshold: 0 to 1, the model's stored one.
         evaluation: Seed and draws.
         changes: By name.
@@ -164,6 +164,6 @@ def _check_the_same(predict: Predict, pixels: NDArray[np.uint8], p: NDArray[np.f
     apart = np.abs(predict(np.asarray(pixels[:_SCANS_TRIED])) - p[:_SCANS_TRIED])
     if apart.max() > _SCORES_DIFFER:
         raise EvaluationError(
-            "pixels must be in the order of scores, and predict the model that gave p_pneumonia. "
-            f"Received: scan {apart.argmax()} scored {apart.max():.3f} off its p_pneumonia"
+            "pixels must be in the order of scores, and predict the model that gave p_FINDING. "
+            f"Received: scan {apart.argmax()} scored {apart.max():.3f} off its p_FINDING"
         )

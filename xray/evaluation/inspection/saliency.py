@@ -1,4 +1,4 @@
-"""Where in a scan a network finds evidence for pneumonia: Grad-CAM, with each position weighed by its own gradient.
+"""Where in a scan a network finds evidence for the finding: Grad-CAM, with each position weighed by its own gradient.
 
 Grad-CAM (Selvaraju et al.) weighs a channel by the mean of its gradient over all positions. That is right where a
 network averages over positions next, and only there. The recipes' networks flatten, so that every position has weights
@@ -19,12 +19,12 @@ NORMAL_OUTPUT = 0
 """The place of `normal` among several outputs, in every scheme that has them."""
 
 
-def pneumonia_maps(network: keras.Model, pixels: NDArray[np.uint8], batch_size: int = 32) -> NDArray[np.float32]:
-    """Map the evidence for pneumonia in each scan.
+def evidence_maps(network: keras.Model, pixels: NDArray[np.uint8], batch_size: int = 32) -> NDArray[np.float32]:
+    """Map the evidence for the finding in each scan.
 
-    The pneumonia score is the logarithm of the odds, log(p / (1 - p)): unlike p, it has a gradient for a sure network,
+    The score is the logarithm of the odds, log(p / (1 - p)): unlike p, it has a gradient for a sure network,
     too. The map is the score's gradient at the last layer with rows and columns, times that layer's output, summed over
-    channels; what speaks against pneumonia is cut off, and the rest enlarged to the scan. A scan of an average of
+    channels; what speaks against the finding is cut off, and the rest enlarged to the scan. A scan of an average of
     networks gets the mean of its members' maps.
 
     A map tells places of one scan apart. It does not compare scans: in each, the strongest place is 1.
@@ -36,7 +36,7 @@ def pneumonia_maps(network: keras.Model, pixels: NDArray[np.uint8], batch_size: 
         batch_size: Scans a step, at least 1.
 
     Returns:
-        float32 (n, height, width), 0 to 1; all 0 where nothing speaks for pneumonia.
+        float32 (n, height, width), 0 to 1; all 0 where nothing speaks for the finding.
 
     Raises:
         EvaluationError: The pixels are not of that kind, or the network has no such last layer, or no layer with rows
@@ -100,7 +100,7 @@ def _before_activation(features: tf.Tensor, last: keras.layers.Dense) -> tf.Tens
 
 
 def _log_odds(logits: tf.Tensor) -> tf.Tensor:
-    """Give the logarithm of pneumonia's odds, (n,)."""
+    """Give the logarithm of the finding's odds, (n,)."""
     if logits.shape[-1] == 1:
         return -logits[:, 0]
     positive = [place for place in range(logits.shape[-1]) if place != NORMAL_OUTPUT]

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from xray.errors import EvaluationError
 from xray.evaluation.plots.scan_grid import BANDS, called
 from xray.evaluation.plots.style import FAINT, INK, SMALL, TEXT, WIDTH, canvas
+from xray.labels import finding_in
 
 PAIRS = 2
 """Scans in a row, each with its map beside it."""
 
 COLORS = "inferno"  # even in lightness, so that no step of colour looks like a border
 MOST_COVER = 0.7  # of the strongest evidence; the scan stays visible under it
-READ = "Bright colour: evidence for pneumonia, scaled per scan. A map is neither an outline nor a proof."
+READ = "Bright colour: evidence for {finding}, scaled per scan. A map is neither an outline nor a proof."
 _LINE, _TITLE = 100, 60  # characters that fit
 
 
@@ -41,9 +42,11 @@ def explanation_grid(pixels: NDArray[np.uint8], maps: NDArray[np.float32], scans
     aspect = float(np.clip(pixels.shape[1] / max(1, pixels.shape[2]), 0.3, 3))
     row, head, scale = 0.4 + 0.94 * WIDTH / (2 * PAIRS) * aspect, 0.36, 0.6
     heights = [head + (row * -(-len(places) // PAIRS) or 0.25) for places in bands.values()]
-    figure = canvas(0.95 + scale + sum(heights), "Where the model finds evidence for pneumonia", READ)
+    finding = finding_in(scans.columns)
+    heading = f"Where the model finds evidence for {finding}"
+    figure = canvas(0.95 + scale + sum(heights), heading, READ.format(finding=finding))
     parts = figure.subfigures(len(bands) + 1, 1, height_ratios=[scale, *heights], squeeze=False)[:, 0]
-    _scale(parts[0])
+    _scale(parts[0], finding)
     for part, (name, places) in zip(parts[1:], bands.items(), strict=True):
         how, color = BANDS[name]
         words = f"{name}, {how}" if len(places) else f"{name}: none"
@@ -53,7 +56,9 @@ def explanation_grid(pixels: NDArray[np.uint8], maps: NDArray[np.float32], scans
     return figure
 
 
-def scan_explanation(pixels: NDArray[np.uint8], heat: NDArray[np.float32], title: str, words: str) -> Figure:
+def scan_explanation(
+    pixels: NDArray[np.uint8], heat: NDArray[np.float32], title: str, words: str, finding: str
+) -> Figure:
     """Show one scan with its map of evidence beside it.
 
     Args:
@@ -61,14 +66,17 @@ def scan_explanation(pixels: NDArray[np.uint8], heat: NDArray[np.float32], title
         heat: float32 (height, width), 0 to 1.
         title: The scan's name.
         words: What the model says of it; its lines stand under the title.
+        finding: What the map is the evidence for.
     """
-    lines = [part for line in f"{words}\n{READ}".splitlines() for part in textwrap.wrap(line, _LINE)]
+    lines = [
+        part for line in f"{words}\n{READ.format(finding=finding)}".splitlines() for part in textwrap.wrap(line, _LINE)
+    ]
     side = WIDTH / 2 * float(np.clip(pixels.shape[0] / max(1, pixels.shape[1]), 0.3, 3))
     height = 0.7 + 0.19 * len(lines) + 0.6 + side
     name = title if len(title) <= _TITLE else f"{title[: _TITLE // 2]} … {title[-_TITLE // 2 + 3 :]}"
     figure = canvas(height, _plain(name), _plain("\n".join(lines)))
     above, below = figure.subfigures(2, 1, height_ratios=[0.6, side], squeeze=False)[:, 0]
-    _scale(above)
+    _scale(above, finding)
     _pair(below, pixels, heat)
     return figure
 
@@ -106,7 +114,7 @@ def _pair(part: SubFigure, pixels: NDArray[np.uint8], heat: NDArray[np.float32])
     return cells[0]
 
 
-def _scale(part: SubFigure) -> None:
+def _scale(part: SubFigure, finding: str) -> None:
     """Draw the colour bar as the colours look over middle gray, which is what a map lies on."""
     axes = part.subplots()
     steps = np.linspace(0, 1, 256, dtype=np.float32)[np.newaxis]
@@ -115,7 +123,7 @@ def _scale(part: SubFigure) -> None:
         axes.annotate(
             words, (place, 0), (0, -4), textcoords="offset points", ha=side, va="top", fontsize=SMALL, color=FAINT
         )
-    axes.set_title("evidence for pneumonia", fontsize=SMALL, color=INK, loc="left", pad=2)
+    axes.set_title(f"evidence for {finding}", fontsize=SMALL, color=INK, loc="left", pad=2)
     axes.set(xlim=(0, 2.4))
     axes.axis("off")
 

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from xray.errors import EvaluationError
-from xray.evaluation.inspection.saliency import members, pneumonia_maps
+from xray.evaluation.inspection.saliency import evidence_maps, members
 
 LIMIT = 0.5
 """From this similarity on, maps fail: then a quarter or more of the ranks' variance (0.5 squared) has outlived what was
-learnt. Measured on phantoms over 20 draws a network (docs/explain.md): 0.03 to 0.26 for `pneumonia_maps`, and 1 for a
+learnt. Measured on phantoms over 20 draws a network (docs/explain.md): 0.03 to 0.26 for `evidence_maps`, and 1 for a
 map of edges, which ignores the weights. So the limit lies well away from both."""
 
 Maps = Callable[[keras.Model, NDArray[np.uint8]], NDArray[np.float32]]
@@ -46,20 +46,20 @@ class Sanity:
     def __str__(self) -> str:
         """Write what was found."""
         if self.similarity is None:
-            return "they could not be tested: no scan has evidence for pneumonia"
+            return "they could not be tested: no scan has evidence for the finding"
         verdict = "they depend on the learned weights" if self.passed else "they hardly depend on the learned weights"
         bound = "below" if self.passed else "not below"
         return f"{verdict}: with random last layers, their similarity is {self.similarity:.2f}, {bound} {LIMIT:g}"
 
 
-def sanity_check(network: keras.Model, pixels: NDArray[np.uint8], seed: int, maps: Maps = pneumonia_maps) -> Sanity:
+def sanity_check(network: keras.Model, pixels: NDArray[np.uint8], seed: int, maps: Maps = evidence_maps) -> Sanity:
     """Compare a network's maps with those after its last layers, from the output to a convolution, were redrawn.
 
     The similarity of a scan is the absolute Spearman correlation of its two maps. It is 0 where the second map is the
     same everywhere; scans whose first map is so do not count.
 
     Args:
-        network: As `pneumonia_maps` takes it.
+        network: As `evidence_maps` takes it.
         pixels: uint8 (n, height, width), 0 to 255.
         seed: Of the weights that are drawn.
         maps: What is put to the test.

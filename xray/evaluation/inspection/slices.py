@@ -34,7 +34,7 @@ class Slice:
         kind: "all", "subtype", "source", "brightness" or "size".
         name: Among its kind.
         words: What it holds, for a reader.
-        counts: For each of `METRICS`, the scans it is a share of: pneumonia scans, normal scans.
+        counts: For each of `METRICS`, the scans it is a share of: scans with the finding, normal scans.
         figures: 0 to 1 each; none that would be a share of fewer than `LEAST_SCANS` scans.
     """
 
@@ -106,7 +106,7 @@ def slices(scores: pd.DataFrame, threshold: float, looks: pd.DataFrame, evaluati
     Parts are subtypes, sources, thirds by brightness and thirds by image size (left out where all scans have one).
 
     Args:
-        scores: A row a scan: sha256, patient_id, label, subtype, source, split (one and the same), p_pneumonia
+        scores: A row a scan: sha256, patient_id, label, subtype, source, split (one and the same), p_FINDING
             (0 to 1).
         threshold: 0 to 1, the model's stored one.
         looks: A row for each sha256: brightness (mean gray of the normalized scan, 0 to 255), width and height (pixels

@@ -1,16 +1,18 @@
 """A model's weak points, one sentence each."""
 
+from collections.abc import Mapping
+
 from xray.evaluation.inspection.robustness import UNCHANGED, Robustness, spoken
 from xray.evaluation.inspection.saliency_focus import Focus
 from xray.evaluation.inspection.shortcuts import Shortcuts
 from xray.evaluation.inspection.slices import Slices
 from xray.evaluation.metrics.bootstrap import Estimate
+from xray.labels import NORMAL
 
-DECISIONS = {"sensitivity": "pneumonia", "specificity": "normal"}
-"""Figures of decisions, each with the label whose scans it is a share of."""
+SENSITIVITY, SPECIFICITY = "sensitivity", "specificity"
 
 
-def weak_points(parts: Slices, changed: Robustness, short: Shortcuts, spots: Focus) -> dict[str, str]:
+def weak_points(parts: Slices, changed: Robustness, short: Shortcuts, spots: Focus, finding: str) -> dict[str, str]:
     """Name the worst part and the worst change, and where the model looks if that is to be distrusted.
 
     Args:
@@ -18,11 +20,13 @@ def weak_points(parts: Slices, changed: Robustness, short: Shortcuts, spots: Foc
         changed: The model on changed scans.
         short: The model without the lungs.
         spots: Where its maps are brightest.
+        finding: What the model tells from normal.
 
     Returns:
         Sentences without a full stop, by topic. What is no weak point is not there.
     """
-    found = {"Weakest slice": _weakest_part(parts), "Worst change": _worst_change(changed)}
+    labels = {SENSITIVITY: finding, SPECIFICITY: NORMAL}
+    found = {"Weakest slice": _weakest_part(parts, labels), "Worst change": _worst_change(changed, labels)}
     if short.verdict.marked:
         found["Lungs"] = str(short.verdict)
     if spots.coincide:
@@ -30,9 +34,9 @@ def weak_points(parts: Slices, changed: Robustness, short: Shortcuts, spots: Foc
     return {topic: words for topic, words in found.items() if words}
 
 
-def _weakest_part(parts: Slices) -> str:
+def _weakest_part(parts: Slices, labels: Mapping[str, str]) -> str:
     said = []
-    for figure, label in DECISIONS.items():
+    for figure, label in labels.items():
         part = parts.worst(figure)
         if part is not None:
             of = f'{part.counts[figure]:,} {label} scans in the part "{part.words}"'
@@ -40,20 +44,20 @@ def _weakest_part(parts: Slices) -> str:
     return f"{'; '.join(said)}; the worst of many slices is low partly by chance" if said else ""
 
 
-def _worst_change(changed: Robustness) -> str:
+def _worst_change(changed: Robustness, labels: Mapping[str, str]) -> str:
     losses = [
         (loss.value, change, figure)
         for change in changed.changes
         for figure, loss in changed.losses(change).items()
-        if figure in DECISIONS
+        if figure in labels
     ]
     value, change, figure = max(losses, default=(0.0, "", ""))
     if value <= 0:
         return ""
     before, after = (_of(changed, name, figure) for name in (UNCHANGED, change))
     return (
-        f"on the same scans {CHANGED.get(change, spoken(change))}, {after.percent()} of the {DECISIONS[figure]} scans "
-        f"are called {DECISIONS[figure]}, and {before.value:.1%} on the scans as they are"
+        f"on the same scans {CHANGED.get(change, spoken(change))}, {after.percent()} of the {labels[figure]} scans "
+        f"are called {labels[figure]}, and {before.value:.1%} on the scans as they are"
     )
 
 

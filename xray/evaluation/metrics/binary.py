@@ -1,4 +1,4 @@
-"""The metrics of a binary classifier. Positive always means pneumonia.
+"""The metrics of a binary classifier. Positive always means the finding.
 
 Every figure has one implementation, from weights (how often each scan counts): unit weights give the point
 estimate, bootstrap weights the draws behind its interval, and the curves of the pictures.
@@ -25,11 +25,11 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Ranking:
-    """What every cut through the scores calls pneumonia, from the highest score down.
+    """What every cut through the scores calls positive, from the highest score down.
 
     Attributes:
-        scores: float64 (cuts,), the distinct scores, falling. A cut calls a scan pneumonia from its score on.
-        tp: float64 (draws, cuts), weight of pneumonia scans at or above each score.
+        scores: float64 (cuts,), the distinct scores, falling. A cut calls a scan positive from its score on.
+        tp: float64 (draws, cuts), weight of scans with the finding at or above each score.
         fp: float64 (draws, cuts), weight of normal scans at or above each score.
     """
 
@@ -47,9 +47,9 @@ def compute_metrics(y: NDArray[np.bool_], p: NDArray[np.float64], threshold: flo
     """Compute every figure on the scans as they are.
 
     Args:
-        y: bool (n,), True is pneumonia. Both classes must be there.
-        p: float64 (n,), the probability of pneumonia, 0 to 1.
-        threshold: 0 to 1; a scan is called pneumonia from there on.
+        y: bool (n,), True has the finding. Both classes must be there.
+        p: float64 (n,), the probability of the finding, 0 to 1.
+        threshold: 0 to 1; a scan is called positive from there on.
         bins: Number of equal-width bins for the calibration error.
 
     Returns:
@@ -76,13 +76,13 @@ def check(y: NDArray[np.bool_], p: NDArray[np.float64], threshold: float = 0.5) 
         raise EvaluationError(f"labels and scores must have one length. Received: {np.shape(y)} and {np.shape(p)}")
     wrong = np.flatnonzero(~((p >= 0) & (p <= 1)))
     if len(wrong):
-        raise EvaluationError(f"p_pneumonia must be within 0 to 1. Received: {p[wrong[0]]} in row {wrong[0]}")
+        raise EvaluationError(f"a probability must be within 0 to 1. Received: {p[wrong[0]]} in row {wrong[0]}")
     if not 0 <= threshold <= 1:
         raise EvaluationError(f"threshold must be within 0 to 1. Received: threshold={threshold}")
     positives = int(np.count_nonzero(y))
     if positives in (0, len(y)):
         raise EvaluationError(
-            f"scans must have both labels. Received: {positives} pneumonia, {len(y) - positives} normal"
+            f"scans must have both labels. Received: {positives} with the finding, {len(y) - positives} normal"
         )
 
 
@@ -90,7 +90,7 @@ def ranking(y: NDArray[np.bool_], p: NDArray[np.float64], weights: NDArray[np.fl
     """Cut the scans at every distinct score; equal scores fall together.
 
     Args:
-        y: bool (n,), True is pneumonia.
+        y: bool (n,), True has the finding.
         p: float64 (n,), 0 to 1.
         weights: float64 (draws, n), 0 or more.
     """
@@ -111,8 +111,8 @@ def ranking_figures(
     AUC counts a tie as half; average precision adds up precision by steps of recall, without interpolation.
 
     Args:
-        y: bool (n,), True is pneumonia.
-        p: float64 (n,), the probability of pneumonia, 0 to 1.
+        y: bool (n,), True has the finding.
+        p: float64 (n,), the probability of the finding, 0 to 1.
         bins: Number of equal-width bins for the calibration error.
         weights: float64 (draws, n), 0 or more, with a positive sum in each draw.
 
@@ -157,7 +157,7 @@ def decision_figures(
 def confusion(
     y: NDArray[np.bool_], p: NDArray[np.float64], threshold: float | NDArray[np.float64], weights: NDArray[np.float64]
 ) -> Confusion:
-    """Count right and wrong decisions at a threshold, by weight; a scan is called pneumonia from the threshold on."""
+    """Count right and wrong decisions at a threshold, by weight; a scan is called positive from the threshold on."""
     called = p >= threshold
     return Confusion(
         tp=weights @ (y & called), fp=weights @ (~y & called), tn=weights @ (~y & ~called), fn=weights @ (y & ~called)

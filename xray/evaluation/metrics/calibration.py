@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Reliability:
-    """What a reliability diagram shows, over equal-width bins of `p_pneumonia`.
+    """What a reliability diagram shows, over equal-width bins of `p_FINDING`.
 
     Attributes:
         edges: float64 (bins + 1,), 0 to 1.
         scans: int64 (bins,), scans in each bin.
         filled: bool (bins,), bins that hold a scan. The next two have an entry for each of these, in order.
-        predicted: float64 (filled bins,), mean `p_pneumonia`.
-        observed: float64 (filled bins,), share of scans that are pneumonia.
+        predicted: float64 (filled bins,), mean `p_FINDING`.
+        observed: float64 (filled bins,), share of scans that have the finding.
     """
 
     edges: NDArray[np.float64]
@@ -34,8 +34,8 @@ def reliability(y: NDArray[np.bool_], p: NDArray[np.float64], bins: int) -> Reli
     """Compare probabilities with what came true, bin by bin.
 
     Args:
-        y: bool (n,), True is pneumonia.
-        p: float64 (n,), the probability of pneumonia, 0 to 1.
+        y: bool (n,), True has the finding.
+        p: float64 (n,), the probability of the finding, 0 to 1.
         bins: Number of equal-width bins, at least 1.
     """
     scans, predicted, observed = (totals[0] for totals in _bin_totals(y, p, bins, np.ones((1, len(p)))))
@@ -54,11 +54,11 @@ def calibration_error(
 ) -> NDArray[np.float64]:
     """Average the gap between probability and truth over the bins, each by its share of the scans.
 
-    This is the expected calibration error of the probability of pneumonia [1], not of the likelier label's.
+    This is the expected calibration error of the probability of the finding [1], not of the likelier label's.
 
     Args:
-        y: bool (n,), True is pneumonia.
-        p: float64 (n,), the probability of pneumonia, 0 to 1.
+        y: bool (n,), True has the finding.
+        p: float64 (n,), the probability of the finding, 0 to 1.
         bins: Number of equal-width bins, at least 1.
         weights: float64 (draws, n), how often each scan counts, 0 or more, with a positive sum in each draw.
 
@@ -75,7 +75,7 @@ def calibration_error(
 def _bin_totals(
     y: NDArray[np.bool_], p: NDArray[np.float64], bins: int, weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Sum scans, probabilities and pneumonia in each bin: three float64 (draws, bins)."""
+    """Sum scans, probabilities and findings in each bin: three float64 (draws, bins)."""
     # Searched, not floor(p * bins): 0.29 * 100 is 28.999… and would miss its own bin.
     bin_of_scan = np.minimum(np.searchsorted(bin_edges(bins), p, side="right") - 1, bins - 1)
     member = (bin_of_scan[:, None] == np.arange(bins)).astype(np.float64)  # (n, bins)

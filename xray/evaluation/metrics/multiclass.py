@@ -15,7 +15,7 @@ from xray import config
 from xray.errors import EvaluationError
 from xray.evaluation.metrics import binary as metrics
 from xray.evaluation.metrics.bootstrap import Estimate, bootstrap, flat_estimates
-from xray.labels import SCHEMES, class_columns
+from xray.labels import Scheme, class_columns
 
 LEAST_SCANS = 10
 """No figure for a class, subtype or source with fewer scans."""
@@ -99,7 +99,7 @@ def class_scores(scores: pd.DataFrame, classes: Sequence[str]) -> ClassScores:
         scores: A row a scan: patient_id, subtype, split (one and the same) and p_CLASS for each class.
         classes: k names of a scheme, in its order.
     """
-    scheme = next(scheme for scheme in SCHEMES.values() if scheme.classes == tuple(classes))
+    scheme = Scheme("", tuple(classes))
     return ClassScores(
         split=str(scores["split"].iloc[0]),
         classes=classes,

@@ -118,7 +118,7 @@ def compare(
 
     Args:
         first: A row a scan: image_id, sha256, patient_id, label, subtype, split (one and the same) and
-            p_pneumonia (0 to 1).
+            p_FINDING (0 to 1).
         second: The same scans in any order, scored by the other model.
         thresholds: The first and the second model's, 0 to 1.
         evaluation: Seed and draws of the bootstrap, and bins of the calibration error.

@@ -1,7 +1,8 @@
 """The evaluation of one split: every metric with its interval, at the chosen threshold and at 0.5."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from xray.errors import EvaluationError
 from xray.evaluation.metrics import binary as metrics
 from xray.evaluation.metrics import names
 from xray.evaluation.metrics.bootstrap import Estimate, bootstrap, flat_estimates
-from xray.labels import CAUSE_OF_SUBTYPE, LABELS, PNEUMONIA
+from xray.labels import CAUSE_OF_SUBTYPE, NORMAL, PNEUMONIA, finding_in, p_column
 
 HALF = 0.5
 CAUSES = ("bacterial", "viral")
@@ -27,9 +28,9 @@ class OperatingPoint:
     """The metrics of the scores at one threshold.
 
     Attributes:
-        threshold: 0 to 1; a scan is called pneumonia from there on.
+        threshold: 0 to 1; a scan is called the finding from there on.
         figures: accuracy, sensitivity, specificity, f1.
-        by_cause: Sensitivity for each of `CAUSES`; None where there are no scans.
+        by_cause: Sensitivity for each of `CAUSES` of a pneumonia; None where there are no scans.
         confusion: Scans counted as tp, fp, tn, fn.
     """
 
@@ -47,7 +48,8 @@ class Evaluation:
         split: "train", "validation" or "test".
         scans: Number of scans.
         patients: Number of patients.
-        prevalence: Share of the scans that are pneumonia, 0 to 1.
+        finding: What positive means.
+        prevalence: Share of the scans that have the finding, 0 to 1.
         bins: Bins of the calibration error.
         ranking: Figures that need no threshold: auc, average_precision, brier, calibration_error.
         chosen: The operating point at the threshold chosen on validation.
@@ -57,6 +59,7 @@ class Evaluation:
     split: str
     scans: int
     patients: int
+    finding: str
     prevalence: float
     bins: int
     ranking: Mapping[str, Estimate]
@@ -94,7 +97,7 @@ class Evaluation:
         named = self.named()
         rows = [
             ("scans (patients)", f"{self.scans:,} ({self.patients:,})", ""),
-            ("pneumonia", f"{self.prevalence:.1%}", ""),
+            (self.finding, f"{self.prevalence:.1%}", ""),
             ("threshold", f"{self.chosen.threshold:.3f}", f"{self.half.threshold:.3f}"),
         ]
         rows += [(name.replace("_", " "), str(figure), "") for name, figure in self.ranking.items()]
@@ -110,7 +113,7 @@ def evaluate_split(scores: pd.DataFrame, threshold: float, evaluation: config.Ev
     """Evaluate the scores of one split.
 
     Args:
-        scores: A row a scan: patient_id, label, subtype, split (one and the same), p_pneumonia (0 to 1).
+        scores: A row a scan: patient_id, label, subtype, split (one and the same), p_FINDING (0 to 1).
         threshold: 0 to 1, chosen on validation.
         evaluation: Seed, draws and bins.
 
@@ -134,38 +137,38 @@ def evaluate_split(scores: pd.DataFrame, threshold: float, evaluation: config.Ev
         return found
 
     estimates = bootstrap(statistics, scores["patient_id"].tolist(), evaluation.seed, evaluation.bootstrap_draws)
+    point_of = partial(_operating_point, estimates, y, p, tuple(masks))
     return Evaluation(
         split=split,
         scans=len(scores),
         patients=int(scores["patient_id"].nunique()),
+        finding=finding_in(scores.columns),
         prevalence=float(y.mean()),
         bins=bins,
         ranking=_defined(estimates, names.RANKING),
-        chosen=_operating_point(estimates, y, p, threshold, ""),
-        half=_operating_point(estimates, y, p, HALF, "_at_half"),
+        chosen=point_of(threshold, ""),
+        half=point_of(HALF, "_at_half"),
     )
 
 
 def labels_and_scores(scores: pd.DataFrame) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Read a scores table as y, bool (n,), True is pneumonia, and p, float64 (n,).
+    """Read a scores table as y, bool (n,), True has the finding that it is about, and p, float64 (n,).
 
     Raises:
         EvaluationError: A column is missing, an id is empty, or a label is not known.
     """
-    missing = {"patient_id", "label", "subtype", "split", "p_pneumonia"} - set(scores.columns)
-    if missing:
-        raise EvaluationError(
-            f"scores must have patient_id, label, subtype, split, p_pneumonia. Missing: {sorted(missing)}"
-        )
-    unknown = sorted(set(map(str, scores["label"])) - set(LABELS))
-    if unknown:
-        raise EvaluationError(f"label must be among {LABELS}. Received: {unknown}")
+    finding = finding_in(scores.columns)
+    needed = ("patient_id", "label", "subtype", "split", p_column(finding))
+    if missing := set(needed) - set(scores.columns):
+        raise EvaluationError(f"scores must have {', '.join(needed)}. Missing: {sorted(missing)}")
+    if unknown := sorted(set(map(str, scores["label"])) - {finding, NORMAL}):
+        raise EvaluationError(f"label must be among {(finding, NORMAL)}. Received: {unknown}")
     if scores["patient_id"].isna().any():
         raise EvaluationError(
             f"every scan must have a patient_id. Received: {scores['patient_id'].isna().sum()} without"
         )
-    p = pd.to_numeric(scores["p_pneumonia"], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    return (scores["label"] == PNEUMONIA).to_numpy(dtype=bool), p
+    p = pd.to_numeric(scores[p_column(finding)], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    return (scores["label"] == finding).to_numpy(dtype=bool), p
 
 
 def split_of(scores: pd.DataFrame) -> str:
@@ -181,6 +184,8 @@ def split_of(scores: pd.DataFrame) -> str:
 
 
 def _cause_masks(scores: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
+    if finding_in(scores.columns) != PNEUMONIA:
+        return {}
     unknown = sorted(set(map(str, scores["subtype"])) - set(CAUSE_OF_SUBTYPE))
     if unknown:
         raise EvaluationError(f"subtype must be among {tuple(CAUSE_OF_SUBTYPE)}. Received: {unknown}")
@@ -196,6 +201,7 @@ def _operating_point(
     estimates: Mapping[str, Estimate | None],
     y: NDArray[np.bool_],
     p: NDArray[np.float64],
+    causes: Sequence[str],
     threshold: float,
     suffix: str,
 ) -> OperatingPoint:
@@ -203,6 +209,6 @@ def _operating_point(
     return OperatingPoint(
         threshold=threshold,
         figures=_defined(estimates, names.DECISION, suffix),
-        by_cause={cause: estimates[f"sensitivity_{cause}{suffix}"] for cause in CAUSES},
+        by_cause={cause: estimates[f"sensitivity_{cause}{suffix}"] for cause in causes},
         confusion={name: int(count[0]) for name, count in counts.items()},
     )

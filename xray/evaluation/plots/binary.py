@@ -4,6 +4,7 @@ Past 250 lines, since the pictures that every run has stand here together. What 
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from xray.evaluation.decision.outcomes import DECISIONS, Outcomes
+from xray.evaluation.decision.outcomes import Outcomes
 from xray.evaluation.metrics import binary as metrics
 from xray.evaluation.metrics.calibration import reliability
 from xray.evaluation.metrics.split_metrics import Evaluation, OperatingPoint, labels_and_scores
@@ -23,6 +24,7 @@ from xray.evaluation.plots.style import (
     FAINT,
     GRAY,
     INK,
+    OTHER_COLORS,
     SMALL,
     SPLITS,
     TEXT,
@@ -31,35 +33,40 @@ from xray.evaluation.plots.style import (
     subtitle_of,
     unit_square,
 )
-from xray.labels import CAUSE_OF_SUBTYPE, LABELS, NORMAL, REFER
+from xray.labels import CAUSE_OF_SUBTYPE, NORMAL, REFER, raw_column
+
+UNKNOWN = "pneumonia, cause unknown"
 
 
-def class_distribution(rows: pd.DataFrame) -> Figure:
-    """Show the causes' shares of each split.
+def class_distribution(rows: pd.DataFrame, finding: str) -> Figure:
+    """Show what the scans of each split are: normal, a pneumonia by its cause, or another label.
 
     Args:
         rows: A catalog's rows: split and subtype.
+        finding: What the model tells from normal.
     """
-    causes = rows["subtype"].map(CAUSE_OF_SUBTYPE)
-    counts = pd.crosstab(rows["split"], causes).reindex(index=list(SPLITS), columns=list(CAUSE_COLORS), fill_value=0)
+    kinds = rows["subtype"].map(lambda subtype: CAUSE_OF_SUBTYPE.get(subtype, subtype)).replace("unknown", UNKNOWN)
+    other = sorted(set(kinds) - set(CAUSE_COLORS))
+    colors = CAUSE_COLORS | dict(zip(other, cycle(OTHER_COLORS), strict=False))
+    counts = pd.crosstab(rows["split"], kinds).reindex(index=list(SPLITS), columns=list(colors), fill_value=0)
     counts = counts[counts.sum(axis=1) > 0]
-    figure = canvas(1.5 + 0.75 * len(counts), "Scans by split and cause", f"{len(rows):,} scans")
+    figure = canvas(1.5 + 0.75 * len(counts), "Scans by split and label", f"{len(rows):,} scans")
     axes = figure.subplots()
     for place, (split, row) in enumerate(counts.iterrows()):
         total, left = int(row.sum()), 0.0
         for cause, count in row.items():
             share = count / total
-            axes.barh(place, share, left=left, height=0.72, color=CAUSE_COLORS[str(cause)], edgecolor="white")
+            axes.barh(place, share, left=left, height=0.72, color=colors[str(cause)], edgecolor="white")
             if share > 0.07:
-                color = "white" if cause == "bacterial" else INK
+                color = "white" if colors[str(cause)] in (BLUE, INK) else INK
                 words = f"{count:,}\n{share:.1%}"
                 axes.text(left + share / 2, place, words, ha="center", va="center", color=color, fontsize=TEXT)
             left += share
-        pneumonia = 1 - row["normal"] / total
-        axes.text(1.015, place, f"{pneumonia:.1%}\npneumonia", va="center", color=FAINT, fontsize=SMALL)
+        found = 1 - row[NORMAL] / total
+        axes.text(1.015, place, f"{found:.1%}\n{finding}", va="center", color=FAINT, fontsize=SMALL)
         axes.text(-0.015, place, f"{SPLITS[str(split)]}\n{total:,}", ha="right", va="center", color=INK, fontsize=TEXT)
-    for cause in [name for name in CAUSE_COLORS if counts[name].sum()]:
-        axes.bar(0, 0, color=CAUSE_COLORS[cause], label=f"{cause} ({counts[cause].sum():,})")
+    for cause in [name for name in colors if counts[name].sum()]:
+        axes.bar(0, 0, color=colors[cause], label=f"{cause} ({counts[cause].sum():,})")
     axes.set(xlim=(0, 1), ylim=(len(counts) - 0.55, -0.45))
     axes.axis("off")
     axes.legend(loc="upper left", bbox_to_anchor=(-0.012, 0), ncols=4, frameon=False, fontsize=TEXT, handlelength=1)
@@ -71,8 +78,9 @@ def roc_curve(scores: pd.DataFrame, evaluation: Evaluation) -> Figure:
     y, p = labels_and_scores(scores)
     cuts = metrics.ranking(y, p, metrics.unit_weights(len(y)))
     figure = canvas(6.6, "ROC curve", subtitle_of(evaluation))
+    finding = evaluation.finding
     axes = plain_axes(
-        figure.subplots(), "1 - specificity (normal scans called pneumonia)", "sensitivity (pneumonia found)"
+        figure.subplots(), f"1 - specificity (normal scans called {finding})", f"sensitivity ({finding} found)"
     )
     axes.plot([0, 1], [0, 1], color=GRAY, linewidth=1, linestyle=(0, (4, 3)), label="chance")
     false_alarms, found = (np.append(0, part[0] / part[0, -1]) for part in (cuts.fp, cuts.tp))
@@ -93,16 +101,18 @@ def precision_recall(scores: pd.DataFrame, evaluation: Evaluation) -> Figure:
     tp, fp = cuts.tp[0], cuts.fp[0]
     precision, recall = tp / (tp + fp), tp / tp[-1]
     figure = canvas(6.6, "Precision and recall", subtitle_of(evaluation))
-    axes = plain_axes(figure.subplots(), "recall (sensitivity)", "precision (of scans called pneumonia, share that is)")
-    share = evaluation.prevalence
-    axes.axhline(share, color=GRAY, linewidth=1, linestyle=(0, (4, 3)), label=f"all called pneumonia: {share:.3f}")
+    finding, share = evaluation.finding, evaluation.prevalence
+    axes = plain_axes(
+        figure.subplots(), "recall (sensitivity)", f"precision (of scans called {finding}, share that is)"
+    )
+    axes.axhline(share, color=GRAY, linewidth=1, linestyle=(0, (4, 3)), label=f"all called {finding}: {share:.3f}")
     words = f"average precision {_words(evaluation, 'average_precision')}"
     axes.step(
         np.append(0, recall), np.append(precision[0], precision), where="pre", color=BLUE, linewidth=2, label=words
     )
     for name, point, marker in _points(evaluation):
         found, alarms = point.confusion["tp"], point.confusion["fp"]
-        if found + alarms:  # where nothing is called pneumonia, there is no precision to mark
+        if found + alarms:  # where nothing is called so, there is no precision to mark
             at, kept = point.figures["sensitivity"].value, found / (found + alarms)
             label = f"{name} {point.threshold:.3f}: recall {at:.3f}, precision {kept:.3f}"
             axes.plot(at, kept, label=label, **marker)
@@ -112,19 +122,20 @@ def precision_recall(scores: pd.DataFrame, evaluation: Evaluation) -> Figure:
 
 
 def calibration(scores: pd.DataFrame, evaluation: Evaluation) -> Figure:
-    """Show how often scans of each predicted probability are pneumonia, and how many scans each bin holds.
+    """Show how often scans of each predicted probability have the finding, and how many scans each bin holds.
 
-    What the network gave before calibration stands behind it, where `p_pneumonia_raw` says so.
+    What the network gave before calibration stands behind it, where `p_FINDING_raw` says so.
     """
     y, p = labels_and_scores(scores)
     bins = reliability(y, p, evaluation.bins)
     words = [f"{name.replace('_', ' ')} {_words(evaluation, name)}" for name in ("calibration_error", "brier")]
     figure = canvas(7.2, "Calibration", f"{subtitle_of(evaluation)}\n{', '.join(words)}")
     above, below = figure.subplots(2, 1, height_ratios=[3.4, 1], sharex=True)
-    plain_axes(above, "", "share that is pneumonia")
+    plain_axes(above, "", f"share that is {evaluation.finding}")
     above.plot([0, 1], [0, 1], color=GRAY, linewidth=1, linestyle=(0, (4, 3)), label="perfectly calibrated")
-    if "p_pneumonia_raw" in scores and not np.array_equal(scores["p_pneumonia_raw"], p):
-        before = reliability(y, scores["p_pneumonia_raw"].to_numpy(dtype=np.float64), evaluation.bins)
+    raw = raw_column(evaluation.finding)
+    if raw in scores and not np.array_equal(scores[raw], p):
+        before = reliability(y, scores[raw].to_numpy(dtype=np.float64), evaluation.bins)
         above.plot(before.predicted, before.observed, "o--", color=FAINT, linewidth=1, markersize=4, label="before")
     above.vlines(bins.predicted, bins.predicted, bins.observed, color=ACCENT, linewidth=1.4, label="gap")
     held = bins.scans[bins.filled]
@@ -132,7 +143,7 @@ def calibration(scores: pd.DataFrame, evaluation: Evaluation) -> Figure:
     above.scatter(bins.predicted, bins.observed, sizes, BLUE, clip_on=False, zorder=3, label="bin (larger: more scans)")
     above.legend(loc="best", fontsize=SMALL, frameon=False, markerscale=0.6)
     above.set(xlim=(0, 1), ylim=(0, 1))
-    plain_axes(below, "predicted probability of pneumonia", "scans")
+    plain_axes(below, f"predicted probability of {evaluation.finding}", "scans")
     bars = below.bar(
         bins.edges[:-1], bins.scans, np.diff(bins.edges), align="edge", color=CAUSE_COLORS["viral"], edgecolor="white"
     )
@@ -190,23 +201,23 @@ def confusion_matrix(outcomes: Outcomes, evaluation: Evaluation) -> Figure:
     alone = ((counts["tp"], counts["fn"]), (counts["fp"], counts["tn"]))
     panels = {
         f"with referral: {outcomes.referred:,} of {outcomes.scans:,} referred": [
-            [outcomes.counts[label][decision] for decision in DECISIONS] for label in LABELS
+            [outcomes.counts[label][decision] for decision in outcomes.decisions] for label in outcomes.labels
         ],
         f"if every scan is decided, at {evaluation.chosen.threshold:.3f}": alone,
     }
     axes_of = figure.subplots(1, len(panels), width_ratios=[len(table[0]) for table in panels.values()])
     for axes, (heading, table) in zip(axes_of, panels.items(), strict=True):
-        _counts(axes, table)
+        _counts(axes, table, outcomes)
         axes.set_title(heading, loc="left", fontsize=TEXT, color=INK)
     return figure
 
 
-def _counts(axes: Axes, table: Sequence[Sequence[int]]) -> None:
+def _counts(axes: Axes, table: Sequence[Sequence[int]], outcomes: Outcomes) -> None:
     """Draw a row a label and a column a decision; what is wrong in one colour, what is referred in another."""
     for row, cells in enumerate(table):
         for column, count in enumerate(cells):
             share = count / max(1, sum(cells))
-            color = GRAY if DECISIONS[column] == REFER else BLUE if row == column else ACCENT
+            color = GRAY if outcomes.decisions[column] == REFER else BLUE if row == column else ACCENT
             shade = 0.08 + 0.5 * share  # light enough for dark words on it
             axes.bar(column, 0.97, 0.97, row - 0.485, color=color, alpha=shade)
             at: dict[str, Any] = {"ha": "center", "va": "center", "color": INK}
@@ -214,14 +225,14 @@ def _counts(axes: Axes, table: Sequence[Sequence[int]]) -> None:
             axes.text(column, row + 0.2, f"{share:.1%} of row", fontsize=SMALL - 1, **at)
     wide = len(table[0])
     axes.set(xlim=(-0.5, wide - 0.5), ylim=(1.5, -0.5), xticks=range(wide), yticks=[0, 1], aspect="equal")
-    axes.set_xticklabels(["referred" if name == REFER else f"called\n{name}" for name in DECISIONS[:wide]])
-    axes.set_yticklabels([f"{label}\n({sum(cells):,})" for label, cells in zip(LABELS, table, strict=True)])
+    axes.set_xticklabels(["referred" if name == REFER else f"called\n{name}" for name in outcomes.decisions[:wide]])
+    axes.set_yticklabels([f"{label}\n({sum(cells):,})" for label, cells in zip(outcomes.labels, table, strict=True)])
     axes.tick_params(length=0, labelsize=TEXT, colors=INK)
     axes.spines[:].set_visible(False)
 
 
 def score_distribution(scores: pd.DataFrame, evaluation: Evaluation) -> Figure:
-    """Show the scores of pneumonia and of normal scans: which are decided rightly, which wrongly, which are referred.
+    """Show the scores of the scans of each label: which are decided rightly, which wrongly, which are referred.
 
     Args:
         scores: A row a scan of the split, with its decision.
@@ -231,8 +242,9 @@ def score_distribution(scores: pd.DataFrame, evaluation: Evaluation) -> Figure:
     refer, right = ((scores["decision"] == other).to_numpy(dtype=bool) for other in (REFER, scores["label"]))
     figure = canvas(5.6, "Scores by label", subtitle_of(evaluation))
     panels = figure.subplots(2, 1, sharex=True)
-    for axes, label, mask in zip(panels, LABELS, (y, ~y), strict=True):
-        plain_axes(axes, "predicted probability of pneumonia" if label == NORMAL else "", f"{label} scans")
+    for axes, label, mask in zip(panels, (evaluation.finding, NORMAL), (y, ~y), strict=True):
+        words = f"predicted probability of {evaluation.finding}"
+        plain_axes(axes, words if label == NORMAL else "", f"{label} scans")
         parts = {f"called {label}": right, "referred": refer, "wrong": ~right & ~refer}
         colors = (BLUE, GRAY, ACCENT)
         names = [f"{(mask & part).sum():,} {words}" for words, part in parts.items()]

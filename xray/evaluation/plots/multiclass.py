@@ -25,7 +25,7 @@ from xray.evaluation.plots.style import (
     unit_square,
 )
 
-COLORS = {"normal": GRAY, "bacterial": BLUE, "viral": CAUSE_COLORS["viral"], "covid-19": ACCENT}
+COLORS = (GRAY, BLUE, CAUSE_COLORS["viral"], ACCENT, INK)
 STYLES = ("solid", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 2, 1.5, 2)))
 """Lines differ in dashes too, for colour-blind eyes and print."""
 
@@ -72,23 +72,22 @@ def class_rocs(scores: ClassScores, evaluation: ClassEvaluation) -> Figure:
         "sensitivity (scans of the class, called so)",
     )
     axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=(0, (1, 3)), label="chance")
-    for place, (name, style) in enumerate(zip(scores.classes, cycle(STYLES), strict=False)):
+    for place, (name, style, color) in enumerate(zip(scores.classes, cycle(STYLES), cycle(COLORS), strict=False)):
         if evaluation.figures.get(f"auc_{name}") is None:
             axes.plot([], [], " ", label=f"{name}: {evaluation.confusion[place].sum()} scans, too few for a curve")
         else:
-            _curve(axes, scores, evaluation, place, style)
+            _curve(axes, scores, evaluation, place, style, color)
     axes.plot([], [], " ", color=INK, label="the most likely class", **DOT)
     unit_square(axes)
     axes.legend(loc="lower right", fontsize=SMALL, frameon=False, handlelength=3)
     return figure
 
 
-def _curve(axes: Axes, scores: ClassScores, evaluation: ClassEvaluation, place: int, style: object) -> None:
+def _curve(axes: Axes, scores: ClassScores, evaluation: ClassEvaluation, place: int, style: object, color: str) -> None:
     name, known = scores.classes[place], scores.class_index >= 0
     y, p = scores.class_index[known] == place, scores.probabilities[known, place]
     cuts = metrics.ranking(y, p, metrics.unit_weights(len(y)))
     false_alarms, found = (np.append(0, part[0] / part[0, -1]) for part in (cuts.fp, cuts.tp))
-    color = COLORS.get(name, INK)
     label = f"{name} ({y.sum():,}), {_words('AUC', evaluation.figures[f'auc_{name}'])}"
     axes.plot(false_alarms, found, color=color, linewidth=2, linestyle=style, label=label)
     specificity, sensitivity = (evaluation.figures[f"{figure}_{name}"] for figure in ("specificity", "sensitivity"))

@@ -19,7 +19,7 @@ def coverage_picture(scores: pd.DataFrame, band: Band, evaluation: Evaluation) -
     The curve decides equally far on both sides of the threshold. The band need not, so it may lie off the curve.
 
     Args:
-        scores: A row a scan of the split: patient_id, label, subtype, split, p_pneumonia.
+        scores: A row a scan of the split: patient_id, label, subtype, split, p_FINDING.
         band: The band chosen on validation, around the evaluation's chosen threshold.
         evaluation: Of the same scans.
 

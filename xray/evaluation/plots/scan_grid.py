@@ -11,7 +11,7 @@ from xray.evaluation.decision.outcomes import Outcomes
 from xray.evaluation.decision.referral import confidence
 from xray.evaluation.metrics.split_metrics import Evaluation
 from xray.evaluation.plots.style import ACCENT, FAINT, INK, SMALL, TEXT, WIDTH, canvas, subtitle_of
-from xray.labels import REFER
+from xray.labels import REFER, finding_in, p_column
 
 COLUMNS = 5
 RIGHT, WRONG, REFERRED = "Right", "Wrong", "Referred"
@@ -26,12 +26,12 @@ BANDS = {
 def choose_scans(scores: pd.DataFrame, threshold: float, most: int = 10) -> pd.DataFrame:
     """Choose scans to show: up to `most` right ones as by lot, the `most` most confidently wrong, and referred ones.
 
-    Right ones are half normal, half pneumonia where there are enough, in the order of their digests: a draw by
+    Right ones are half normal, half with the finding where there are enough, in the order of their digests: a draw by
     lot that is the same on every machine. Wrong ones are ordered by how far they are past the threshold, as a
     share of how far they could be. Referred ones are random sample, in the order of their digests.
 
     Args:
-        scores: A row a scan: image_id, sha256, label, p_pneumonia, decision.
+        scores: A row a scan: image_id, sha256, label, p_FINDING, decision.
         threshold: 0 to 1.
         most: Scans a band.
 
@@ -41,14 +41,13 @@ def choose_scans(scores: pd.DataFrame, threshold: float, most: int = 10) -> pd.D
     Raises:
         EvaluationError: A column is missing.
     """
-    missing = {"image_id", "sha256", "label", "p_pneumonia", "decision"} - set(scores.columns)
-    if missing:
-        raise EvaluationError(
-            f"scores must have image_id, sha256, label, p_pneumonia, decision. Missing: {sorted(missing)}"
-        )
+    column = p_column(finding_in(scores.columns))
+    needed = ("image_id", "sha256", "label", column, "decision")
+    if missing := set(needed) - set(scores.columns):
+        raise EvaluationError(f"scores must have {', '.join(needed)}. Missing: {sorted(missing)}")
     by_lot = scores.sort_values(["sha256", "image_id"])
     refer, right = by_lot["decision"] == REFER, by_lot["decision"] == by_lot["label"]
-    past = confidence(by_lot["p_pneumonia"].to_numpy(dtype=np.float64), threshold)
+    past = confidence(by_lot[column].to_numpy(dtype=np.float64), threshold)
     wrong = by_lot.assign(past=past)[~right & ~refer].sort_values(["past", "image_id"], ascending=[False, True])
     drawn = by_lot[right]
     turn = drawn.groupby("label").cumcount()  # first of each label, second of each label, …
@@ -64,7 +63,7 @@ def choose_scans(scores: pd.DataFrame, threshold: float, most: int = 10) -> pd.D
 def called(scan: pd.Series) -> str:
     """Write what a scan is and what became of it, on two lines."""
     words = "referred" if scan["decision"] == REFER else f"called {scan['decision']}"
-    return f"actual {scan['label']}\n{words} {scan['p_pneumonia']:.2f}"
+    return f"actual {scan['label']}\n{words} {scan[p_column(finding_in(scan.index))]:.2f}"
 
 
 def scan_grid(pixels: NDArray[np.uint8], scans: pd.DataFrame, outcomes: Outcomes, evaluation: Evaluation) -> Figure:
@@ -86,7 +85,7 @@ def scan_grid(pixels: NDArray[np.uint8], scans: pd.DataFrame, outcomes: Outcomes
     aspect = float(np.clip(pixels.shape[1] / max(1, pixels.shape[2]), 0.3, 3))
     row, head = 0.4 + WIDTH / COLUMNS * aspect, 0.36
     heights = [head + (row * -(-len(each) // COLUMNS) or 0.1) for each in places.values()]
-    words = f"{subtitle_of(evaluation)}\nThe number is the predicted probability of pneumonia."
+    words = f"{subtitle_of(evaluation)}\nThe number is the predicted probability of {evaluation.finding}."
     figure = canvas(0.95 + sum(heights), "Scans with label and decision", words)
     parts = figure.subfigures(len(BANDS), 1, height_ratios=heights, squeeze=False)[:, 0]
     for part, (band, (how, color)) in zip(parts, BANDS.items(), strict=True):

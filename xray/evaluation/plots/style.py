@@ -10,11 +10,14 @@ from matplotlib.ticker import PercentFormatter
 
 from xray.evaluation.metrics.split_metrics import Evaluation
 
-# Blues for pneumonia, gray for normal, vermilion for what is wrong or decisive: apart in lightness too, so that
+# Blues for the finding, gray for normal, vermilion for what is wrong or decisive: apart in lightness too, so that
 # they stay apart for colour-blind eyes and in print (blue and vermilion after Okabe and Ito).
 INK, FAINT, GRID = "#1d2733", "#66727f", "#e3e7eb"
 BLUE, GRAY, ACCENT = "#1f5f99", "#9aa7b4", "#c84a00"
 CAUSE_COLORS = {"normal": "#c9d1d9", "bacterial": BLUE, "viral": "#74b0de", "other": INK}
+OTHER_COLORS = (BLUE, "#74b0de", INK, FAINT)
+"""For labels that are no cause of a pneumonia, in the order of their names."""
+
 WIDTH, DPI = 8.0, 150
 TEXT, SMALL = 10, 9
 SPLITS = {"train": "TRAIN", "validation": "validation", "test": "TEST"}
@@ -53,4 +56,4 @@ def subtitle_of(evaluation: Evaluation) -> str:
     """Say which scans an evaluation is of, for the line under a title."""
     split = SPLITS.get(evaluation.split, evaluation.split)
     people = f"{evaluation.scans:,} scans of {evaluation.patients:,} patients"
-    return f"{split}: {people}, {evaluation.prevalence:.1%} pneumonia"
+    return f"{split}: {people}, {evaluation.prevalence:.1%} {evaluation.finding}"

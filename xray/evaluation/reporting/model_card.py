@@ -6,6 +6,7 @@ Headings after Mitchell et al., "Model Cards for Model Reporting", FAT* 2019, do
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from xray.labels import PNEUMONIA
 from xray.table import Table
 
 SAFETY = "It supports a doctor's judgement and never replaces it. It is not a medical device."
@@ -39,6 +40,7 @@ class CardFacts:
         details: Further facts by name: digests, commit, architecture, epochs.
         counts: Scans by what they are: "train, pneumonia" and the like.
         rules: How the outputs are read, a sentence each: threshold, temperature, referral.
+        finding: What the model tells from normal.
         figures: Figures on TEST by name, each with its 95 % interval.
         findings: What was seen on looking into it, a sentence each by topic.
         limits: Limits of this very run, before those of every model.
@@ -51,6 +53,7 @@ class CardFacts:
     details: Mapping[str, str]
     counts: Mapping[str, int]
     rules: Sequence[str]
+    finding: str
     figures: Mapping[str, Figure]
     findings: Mapping[str, str] = field(default_factory=dict)
     limits: Sequence[str] = ()
@@ -60,22 +63,26 @@ class CardFacts:
 def model_card(facts: CardFacts) -> str:
     """Write the card as Markdown."""
     details = {"Recipe": f"{facts.recipe}. {facts.source}", **facts.details}
-    rules = ("Positive means pneumonia.", *facts.rules, "Intervals are 95 %, from a bootstrap over patients.")
+    rules = (f"Positive means {facts.finding}.", *facts.rules, "Intervals are 95 %, from a bootstrap over patients.")
     counts = [(name, f"{count:,}") for name, count in facts.counts.items()]
     findings = _bullets(f"{topic}: {words}" for topic, words in facts.findings.items())
     return "\n\n".join([
         f"# {facts.name}",
         "## Model details\n\n" + _bullets(f"{name}: {value}" for name, value in details.items()),
-        "## Intended use\n\nTelling pneumonia from normal on frontal chest X-rays, for teaching, research and as a "
-        f"second look. {SAFETY}",
-        f"## Factors\n\nBacterial and viral pneumonia have their own sensitivity. {_personal(facts.known)}",
+        f"## Intended use\n\nTelling {facts.finding} from normal on frontal chest X-rays, for teaching, research and "
+        f"as a second look. {SAFETY}",
+        f"## Factors\n\n{_causes(facts.finding)}{_personal(facts.known)}",
         "## Metrics\n\n" + _bullets(rules),
         "## Data\n\n" + Table(("scans", "number"), counts).markdown(),
         "## Quantitative analyses\n\n" + "\n\n".join(filter(None, [_figures(facts.figures), findings])),
-        "## Ethical considerations\n\nA missed pneumonia harms, and so does an unnecessary treatment. No decision "
-        "about a person may be based on this model alone.",
+        f"## Ethical considerations\n\nA missed {facts.finding} harms, and so does an unnecessary treatment. No "
+        "decision about a person may be based on this model alone.",
         "## Caveats and limits\n\n" + _bullets((*facts.limits, *LIMITS)),
     ]) + "\n"  # fmt: skip
+
+
+def _causes(finding: str) -> str:
+    return "Bacterial and viral pneumonia have their own sensitivity. " if finding == PNEUMONIA else ""
 
 
 def _personal(known: Sequence[str]) -> str:

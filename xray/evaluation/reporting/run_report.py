@@ -14,7 +14,7 @@ from xray.evaluation.decision.operating_targets import operating_targets
 from xray.evaluation.evaluate import Evaluated
 from xray.evaluation.inspection.inspect import Inspected
 from xray.evaluation.metrics import names
-from xray.evaluation.metrics.split_metrics import COLUMNS
+from xray.evaluation.metrics.split_metrics import CAUSES, COLUMNS
 from xray.evaluation.reporting.at_a_glance import answers, headlines, points
 from xray.evaluation.reporting.captions import plot_with_caption
 from xray.evaluation.reporting.model_card import (
@@ -27,14 +27,15 @@ from xray.evaluation.reporting.model_card import (
     model_card,
 )
 from xray.evaluation.reporting.page import Link, Page, Part, Picture, Point
+from xray.labels import PNEUMONIA
 from xray.table import Table
 from xray.training.fit import Trained
 
 HEADLINE = {
-    "auc": "a pneumonia scan scores above a normal one",
+    "auc": "a {finding} scan scores above a normal one",
     "average_precision": "mean precision over all thresholds",
     "accuracy": "decided correctly at the chosen threshold",
-    "sensitivity": "of the pneumonia scans called pneumonia",
+    "sensitivity": "of the {finding} scans called {finding}",
     "specificity": "of the normal scans called normal",
     "f1": "sensitivity and precision in one number",
     "brier": "mean squared error of the scores, 0 is best",
@@ -43,7 +44,7 @@ HEADLINE = {
     "sensitivity_viral": "of the viral pneumonias called pneumonia",
     "referred": "of the scans referred to a person",
     "error_decided": "wrong among the scans that are decided",
-    "ppv": "of the scans called pneumonia, those that are",
+    "ppv": "of the scans called {finding}, those that are",
     "npv": "of the scans called normal, those that are",
 }
 """Figures on TEST that card and page show, with what each is."""
@@ -136,7 +137,8 @@ class RunReport:
             details=self._details(),
             counts=self._counts(),
             rules=self._rules(),
-            figures={name: _figure(metrics, name) for name in HEADLINE},
+            finding=self._finding,
+            figures={name: _figure(metrics, name) for name in HEADLINE if self._is_told(name)},
             findings=self._findings(),
             limits=[*([PHANTOMS] if self._phantoms else []), *self._against(), *self._limits_of_the_data()],
             known=[name for name in PERSONAL if name in self.catalog.rows()],
@@ -161,7 +163,7 @@ class RunReport:
             headline=headlines(report),
             points=self._points(self._looked() if self.count.total > 1 else ""),
             sections=[
-                Part("Decision rule", ["Positive means pneumonia.", *self._rules()]),
+                Part("Decision rule", [f"Positive means {self._finding}.", *self._rules()]),
                 Part("Metrics on TEST", [], self._judged_tables(), self._plots(JUDGED)),
                 Part(
                     "Inspection",
@@ -182,6 +184,14 @@ class RunReport:
     def _against(self) -> list[str]:
         """List the reasons to doubt the model; the number of test-set evaluations is among the rules."""
         return [f"{point.topic}. {point.words}" for point in self._points("") if point.weak]
+
+    @property
+    def _finding(self) -> str:
+        return self.config.labels.told_apart.finding
+
+    def _is_told(self, figure: str) -> bool:
+        """Leave a cause's own figure out where the finding has no causes."""
+        return self._finding == PNEUMONIA or not any(figure.endswith(cause) for cause in CAUSES)
 
     @property
     def _phantoms(self) -> bool:
@@ -221,7 +231,7 @@ class RunReport:
             *(f"Target: {each}." for each in operating_targets(self.evaluated.report(), evaluation)),
         ]
         if reading.prevalence is not None:
-            rules.append(f"Scores are adjusted to scans of which {reading.prevalence:.1%} are pneumonia.")
+            rules.append(f"Scores are adjusted to scans of which {reading.prevalence:.1%} are {reading.finding}.")
         return [*rules, self._looked()]
 
     def _looked(self) -> str:
@@ -272,7 +282,7 @@ class RunReport:
 
     def _plots(self, names: tuple[str, ...]) -> list[Picture]:
         there = {path.stem: path for path in self.plots()}
-        return [plot_with_caption(there[name]) for name in names if name in there]
+        return [plot_with_caption(there[name], self._finding) for name in names if name in there]
 
 
 JUDGED = (

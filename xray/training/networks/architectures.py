@@ -7,14 +7,14 @@ import numpy as np
 from keras import layers
 
 from xray.config import Images, Model
-from xray.labels import SCHEMES, Scheme
+from xray.labels import BINARY, Scheme
 from xray.training.networks.backbones import backbone
 
 Initial = Iterator[keras.Initializer]
 Body = Callable[[keras.KerasTensor, Initial], keras.KerasTensor]
 
 
-def build(model: Model, images: Images, seed: int, scheme: Scheme = SCHEMES["binary"]) -> keras.Model:
+def build(model: Model, images: Images, seed: int, scheme: Scheme = BINARY) -> keras.Model:
     """Build a network with fresh weights, not yet compiled.
 
     Args:
@@ -24,8 +24,8 @@ def build(model: Model, images: Images, seed: int, scheme: Scheme = SCHEMES["bin
         scheme: What is told apart.
 
     Returns:
-        A network from uint8 (n, height, width, 1), 0 to 255, to float32, 0 to 1: (n, 1), P(normal), for the binary
-        scheme, and else (n, k), a softmax output for each class.
+        A network from uint8 (n, height, width, 1), 0 to 255, to float32, 0 to 1: (n, 1), P(normal), for two classes,
+        and else (n, k), a softmax output for each class.
     """
     initial = _initializers(seed)
     body = _body(model, images, initial)

@@ -5,7 +5,6 @@ import numpy as np
 
 from xray.config import Config, Labels, Training
 from xray.data.store.loader import Scans
-from xray.labels import SCHEMES
 from xray.training.networks.architectures import build
 from xray.training.networks.backbones import load_weights
 from xray.training.networks.pretrained import weights_file
@@ -22,7 +21,7 @@ def compiled(config: Config, steps: int) -> keras.Model:
     Raises:
         TrainingError: The named weights cannot be had, or are another network's.
     """
-    scheme = SCHEMES[config.labels.scheme]
+    scheme = config.labels.told_apart
     network = build(config.model, config.images, config.training.seed, scheme)
     if named := weights_file(config.model):
         load_weights(network, named)

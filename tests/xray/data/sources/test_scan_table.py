@@ -187,7 +187,7 @@ def test_a_rule_by_which_nearly_every_scan_is_its_own_patient_is_doubted(tmp_pat
         ("layout = 'nowhere'", "layout must be one of chexpert, .* Received: nowhere"),
         ("scans = '../x'", "scans must be a folder below the data folder"),
         ("= 1", "dataset.toml must be TOML"),
-        ("[labels]\n'A b' = []", "labels must be among leave_out, normal, .*, not a b"),
+        ("[labels]\n'A b' = []", "labels must be lower-case letters and digits, .*, not A b"),
         ("table = 'metadata.csv'\n[columns]\nsex = 'Geschlecht'", "must have the column Geschlecht"),
         ("table = 'nowhere.csv'", "data folder must contain nowhere.csv"),
     ],

@@ -6,7 +6,14 @@ import pytest
 
 from xray import config
 from xray.errors import EvaluationError
-from xray.evaluation.cross_validation.out_of_fold import COLUMNS, FoldScores, OutOfFold, evaluate_out_of_fold, gather
+from xray.evaluation.cross_validation.out_of_fold import (
+    DECIDED,
+    SCAN,
+    FoldScores,
+    OutOfFold,
+    evaluate_out_of_fold,
+    gather,
+)
 from xray.evaluation.decision.thresholds import choose_threshold
 from xray.evaluation.metrics.split_metrics import evaluate_split
 
@@ -32,7 +39,7 @@ def evaluated(table: pd.DataFrame) -> OutOfFold:
 
 
 def test_each_scan_has_one_row_with_its_own_folds_threshold(table: pd.DataFrame) -> None:
-    assert list(table) == COLUMNS
+    assert list(table) == [*SCAN, "p_pneumonia", *DECIDED]
     assert table["image_id"].is_unique
     assert len(table) == 60
     assert (table["threshold"].round(6) == (0.3 + 0.1 * table["fold"]).round(6)).all()

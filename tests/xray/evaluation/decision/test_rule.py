@@ -6,9 +6,10 @@ import pytest
 
 from xray import config
 from xray.evaluation.decision.rule import DecisionRule, fit_decision_rule
-from xray.labels import LABELS, SCHEMES
+from xray.labels import BINARY, LABELS
+from xray.scheme_files import shipped_schemes
 
-CAUSE = SCHEMES["cause"].classes
+CAUSE = shipped_schemes()["cause"].classes
 
 
 def two(p: list[float]) -> np.ndarray:
@@ -68,7 +69,7 @@ class TestFit:
         self, validation: tuple[np.ndarray, pd.DataFrame]
     ) -> None:
         probabilities, rows = validation
-        reading = fit_decision_rule(probabilities, rows, SCHEMES["binary"], config.Evaluation(most_error=0.1))
+        reading = fit_decision_rule(probabilities, rows, BINARY, config.Evaluation(most_error=0.1))
         assert reading.classes == LABELS
         assert reading.temperature == pytest.approx(2.0, rel=0.1)
         assert reading.low < reading.threshold < reading.high
@@ -78,7 +79,7 @@ class TestFit:
         assert 0.09 < (read["decision"] != rows["label"])[kept].mean() <= 0.1
 
     def test_without_a_temperature_the_scores_stay(self, validation: tuple[np.ndarray, pd.DataFrame]) -> None:
-        reading = fit_decision_rule(*validation, SCHEMES["binary"], config.Evaluation(temperature=False))
+        reading = fit_decision_rule(*validation, BINARY, config.Evaluation(temperature=False))
         assert reading.temperature == 1.0
 
     def test_a_stated_prevalence_changes_scores_and_no_decision(
@@ -86,10 +87,8 @@ class TestFit:
     ) -> None:
         probabilities, rows = validation
         settings = config.Evaluation(most_error=0.1)
-        plain = fit_decision_rule(probabilities, rows, SCHEMES["binary"], settings)
-        stated = fit_decision_rule(
-            probabilities, rows, SCHEMES["binary"], settings.model_copy(update={"prevalence": 0.1})
-        )
+        plain = fit_decision_rule(probabilities, rows, BINARY, settings)
+        stated = fit_decision_rule(probabilities, rows, BINARY, settings.model_copy(update={"prevalence": 0.1}))
         before, after = plain.read(probabilities), stated.read(probabilities)
         assert (before["decision"] == after["decision"]).all()
         assert after["p_pneumonia"].mean() < before["p_pneumonia"].mean()
@@ -98,6 +97,6 @@ class TestFit:
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         rows = pd.DataFrame({"label": ["normal", "pneumonia"] * 20, "subtype": ["normal", "viral"] * 20})
-        reading = fit_decision_rule(two([0.5] * 40), rows, SCHEMES["binary"], config.Evaluation(most_error=0.01))
+        reading = fit_decision_rule(two([0.5] * 40), rows, BINARY, config.Evaluation(most_error=0.01))
         assert set(reading.read(two([0.1, 0.9]))["decision"]) == {"refer"}
         assert "every score below 1 is referred" in caplog.text

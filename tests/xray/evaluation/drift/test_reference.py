@@ -11,7 +11,7 @@ from tests.xray.conftest import Learned
 from xray.data.decoding.image_decoder import normalizer_digest
 from xray.data.decoding.image_statistics import image_statistics
 from xray.errors import StoreError
-from xray.evaluation.drift.reference import FEATURES, Reference, write_reference
+from xray.evaluation.drift.reference import LOOKS, Reference, write_reference
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def path(prepared: Learned, tmp_path: Path) -> Path:
 
 def test_every_scan_is_measured_and_none_is_named(path: Path, prepared: Learned) -> None:
     rows, found = prepared.catalog.rows(), Reference.read(path)
-    assert pq.read_schema(path).names == ["split", *FEATURES]
+    assert pq.read_schema(path).names == ["split", *LOOKS, "p_pneumonia"]
     assert found.rows["split"].tolist() == rows["split"].tolist()
     looks = image_statistics(prepared.store.read([rows["sha256"][7]])[0])
     assert found.rows.loc[7, ["brightness", "contrast", "sharpness"]].tolist() == pytest.approx(

@@ -91,7 +91,7 @@ class TestOverlay:
 class TestOneScan:
     def test_names_the_scan_and_what_the_model_says(self) -> None:
         pixels, heat = np.full((20, 30), 90, np.uint8), np.ones((20, 30), np.float32)
-        text = words(scan_explanation(pixels, heat, "scan.jpeg", "p_pneumonia 0.9000\nmodel xray/3"))
+        text = words(scan_explanation(pixels, heat, "scan.jpeg", "p_pneumonia 0.9000\nmodel xray/3", "pneumonia"))
         for part in (
             "scan.jpeg",
             "p_pneumonia 0.9000\nmodel xray/3\nBright colour",
@@ -102,7 +102,7 @@ class TestOneScan:
 
     def test_long_names_and_words_stay_within_the_picture(self) -> None:
         pixels, heat = np.full((20, 30), 90, np.uint8), np.ones((20, 30), np.float32)
-        figure = scan_explanation(pixels, heat, "an-endless-name" * 20, "model models:/" + "long" * 60)
+        figure = scan_explanation(pixels, heat, "an-endless-name" * 20, "model models:/" + "long" * 60, "pneumonia")
         drawn = png(figure)
         width, height = Image.open(BytesIO(drawn)).size
         for text in figure.texts:
@@ -113,4 +113,4 @@ class TestOneScan:
 
     def test_a_name_is_never_read_as_a_formula(self) -> None:
         pixels, heat = np.full((20, 30), 90, np.uint8), np.ones((20, 30), np.float32)
-        assert png(scan_explanation(pixels, heat, r"$\frac$.png", "of $5 or $10"))
+        assert png(scan_explanation(pixels, heat, r"$\frac$.png", "of $5 or $10", "pneumonia"))

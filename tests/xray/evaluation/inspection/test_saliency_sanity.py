@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tests.xray.evaluation.inspection.opacities import chests, trained
 from xray.config import Images, Model
 from xray.errors import EvaluationError
-from xray.evaluation.inspection.saliency import pneumonia_maps
+from xray.evaluation.inspection.saliency import evidence_maps
 from xray.evaluation.inspection.saliency_sanity import LIMIT, randomize_top, sanity_check
 from xray.training.networks.architectures import ARCHITECTURES, build
 
@@ -138,5 +138,5 @@ def test_an_average_of_trained_networks_passes_too() -> None:
     scan = keras.Input((*SCANS.shape[1:], 1), dtype="uint8")
     named = [keras.Model(trained().input, trained().output, name=f"member_{place}") for place in range(2)]
     average = keras.Model(scan, layers.Average()([part(scan) for part in named]))
-    np.testing.assert_allclose(pneumonia_maps(average, SCANS), pneumonia_maps(trained(), SCANS), atol=1e-6)
+    np.testing.assert_allclose(evidence_maps(average, SCANS), evidence_maps(trained(), SCANS), atol=1e-6)
     assert sanity_check(average, SCANS, seed=0).passed

@@ -40,7 +40,9 @@ def without_lungs(loss: float) -> Shortcuts:
 
 def test_the_worst_part_of_each_label_and_the_worst_change_are_named() -> None:
     evaluated = parts(part("viral", sensitivity=0.7, specificity=0.8), part("dark", sensitivity=0.9, specificity=0.4))
-    found = weak_points(evaluated, changed(unchanged=0.8, noise=0.5, inverted=0.1), without_lungs(0.3), SPREAD)
+    found = weak_points(
+        evaluated, changed(unchanged=0.8, noise=0.5, inverted=0.1), without_lungs(0.3), SPREAD, "pneumonia"
+    )
     assert list(found) == ["Weakest slice", "Worst change"]
     assert found["Weakest slice"] == (
         '70.0% (60.0 to 80.0%) of the 20 pneumonia scans in the part "viral" are called pneumonia; 40.0% (30.0 to '
@@ -52,7 +54,7 @@ def test_the_worst_part_of_each_label_and_the_worst_change_are_named() -> None:
 
 
 def test_maps_that_coincide_and_lungs_that_are_not_needed_are_weak() -> None:
-    found = weak_points(parts(), changed(unchanged=0.8), without_lungs(0.01), TOGETHER)
+    found = weak_points(parts(), changed(unchanged=0.8), without_lungs(0.01), TOGETHER, "pneumonia")
     assert list(found) == ["Lungs", "Evidence maps"]
     assert "may not need the lungs" in found["Lungs"]
     assert "36 of 40 maps are brightest at the same place" in found["Evidence maps"]

@@ -32,7 +32,7 @@ def history(epochs: int, best: int) -> dict[str, object]:
 def all_pictures(scores: pd.DataFrame, evaluated: Evaluation) -> dict[str, str]:
     outcomes = Outcomes.of(scores)
     return {
-        "classes": words(figures.class_distribution(scores)),
+        "classes": words(figures.class_distribution(scores, "pneumonia")),
         "roc": words(figures.roc_curve(scores, evaluated)),
         "precision": words(figures.precision_recall(scores, evaluated)),
         "calibration": words(figures.calibration(scores, evaluated)),

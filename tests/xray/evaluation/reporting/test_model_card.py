@@ -15,6 +15,7 @@ def card() -> str:
             details={"Catalog": "0123456789abcdef"},
             counts={"train, pneumonia": 3152, "TEST, normal": 127},
             rules=("The threshold, 0.6123, was chosen on validation scans.",),
+            finding="pneumonia",
             figures={"accuracy": (0.9, 0.87, 0.93), "sensitivity_viral": (None, None, None)},
             findings={"shortcuts": "not marked."},
             limits=("308 of 624, 224 px copy.",),

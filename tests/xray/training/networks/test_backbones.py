@@ -15,9 +15,9 @@ from tests.xray.conftest import TINY, Learned
 from xray.config import Config, Images, Model, load_config
 from xray.errors import TrainingError
 from xray.evaluation.inspection.linear_probe import features
-from xray.evaluation.inspection.saliency import pneumonia_maps
+from xray.evaluation.inspection.saliency import evidence_maps
 from xray.evaluation.inspection.saliency_sanity import randomize_top
-from xray.labels import SCHEMES
+from xray.scheme_files import shipped_schemes
 from xray.training.checkpoint import save_checkpoint
 from xray.training.export import arithmetic, export
 from xray.training.fit import train
@@ -118,8 +118,8 @@ class TestAny:
         assert {layer.momentum for layer in normal} == {0.9}
 
     def test_it_has_maps_and_a_top_to_redraw(self, name: str) -> None:
-        network = build(model_of(name), IMAGES, 0, SCHEMES["cause"])
-        found = pneumonia_maps(network, SCANS, batch_size=2)
+        network = build(model_of(name), IMAGES, 0, shipped_schemes()["cause"])
+        found = evidence_maps(network, SCANS, batch_size=2)
         assert found.shape == SCANS.shape
         assert ((found >= 0) & (found <= 1)).all()
         assert found.any()

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from tests.xray.conftest import Learned
 from xray.config import Images, Model
-from xray.evaluation.inspection.saliency import members, pneumonia_maps
-from xray.labels import SCHEMES
+from xray.evaluation.inspection.saliency import evidence_maps, members
+from xray.scheme_files import shipped_schemes
 from xray.training.ensemble import ensemble
 from xray.training.fit import train
 from xray.training.networks.architectures import build
@@ -57,7 +57,9 @@ def test_beyond_the_border_the_scan_is_mirrored(seeing: keras.Model) -> None:
 
 
 def test_answers_are_averaged_and_kept_whole_on_disk(tmp_path: Path) -> None:
-    network = build(Model(architecture="residual"), Images(height=SIDE, width=SIDE), seed=3, scheme=SCHEMES["cause"])
+    network = build(
+        Model(architecture="residual"), Images(height=SIDE, width=SIDE), seed=3, scheme=shipped_schemes()["cause"]
+    )
     views = averaged_over_views(network)
     views.save(tmp_path / "views.keras")
     loaded = keras.saving.load_model(tmp_path / "views.keras", compile=False, safe_mode=True)
@@ -78,7 +80,7 @@ def test_a_trained_network_has_the_weights_of_the_one_that_looks_once(prepared: 
     scans = prepared.store.read(prepared.catalog.rows("test")["sha256"].tolist()[:4])
     np.testing.assert_allclose(views(scans[..., None]), averaged_over_views(plain)(scans[..., None]), atol=1e-3)
     assert [each.name for each in members(views)] == [plain.name]
-    np.testing.assert_allclose(pneumonia_maps(views, scans), pneumonia_maps(plain, scans), atol=1e-2)
+    np.testing.assert_allclose(evidence_maps(views, scans), evidence_maps(plain, scans), atol=1e-2)
     together = keras.saving.load_model(ensemble([often, often], config, tmp_path).model, compile=False)
     np.testing.assert_allclose(together(scans[..., None]), views(scans[..., None]), atol=1e-6)
     assert [each.name for each in members(together)] == 2 * [plain.name]
