@@ -144,13 +144,13 @@ class _Watch:
         import keras
         from sklearn.metrics import roc_auc_score
 
-        from xray.labels import p_pneumonia
+        from xray.labels import p_finding
         from xray.training.checkpoint import newest_checkpoint
         from xray.training.predict import predict
 
         trained = keras.models.load_model(newest_checkpoint(self.folder).state, compile=False)
         self.network.set_weights(trained.get_weights())
-        scores = p_pneumonia(predict(self.network, self.pixels), self.scheme.classes)
+        scores = p_finding(predict(self.network, self.pixels), self.scheme.classes)
         return float(roc_auc_score(self.pneumonia, scores))
 
 

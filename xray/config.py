@@ -289,6 +289,8 @@ def _validated(read: Recipe, by_hand: Set[str]) -> Config:
         return Config.model_validate(read.values)
     except ValidationError as error:
         first = error.errors()[0]
+        if isinstance(first["input"], Mapping) and first["type"] in first["input"]:  # a section's fault is a key's
+            first["loc"], first["input"] = (*first["loc"], first["type"]), first["input"][first["type"]]
         parts = [str(part) for part in first["loc"]]
         key = ".".join(parts)
         # What was set by hand is named as it was typed, what one's own file says by that file.

@@ -19,13 +19,13 @@ LONGEST_NAME = 200
 
 def requirement(fault: ErrorDetails) -> str:
     """Say what a value must be, in pydantic's words and our form."""
-    words = fault["msg"]
-    return re.sub(r"^(input|string|value) should", "must", words[:1].lower() + words[1:])
+    words = re.sub(r"^[A-Z](?=[a-z]+[ ,])", lambda first: first[0].lower(), fault["msg"])
+    return re.sub(r"^(input|string|value) should", "must", words)
 
 
-def _refused(kind: str, error: Exception) -> PydanticCustomError:
-    """Turn an error of ours into pydantic's, which ends in what was received."""
-    return PydanticCustomError(kind, "{why}", {"why": str(error).replace(". Received: ", ", not ")})
+def _refused(key: str, error: Exception) -> PydanticCustomError:
+    """Turn an error of ours into pydantic's, which ends in what was received, and is of a section's key."""
+    return PydanticCustomError(key, "{why}", {"why": str(error).replace(". Received: ", ": ")})
 
 
 class Section(BaseModel):
@@ -176,7 +176,7 @@ class Labels(Section):
     @model_validator(mode="before")
     @classmethod
     def _from_its_file(cls, values: Any) -> Any:
-        """Read a scheme that is named by its file; a shipped one brings its own finding and classes."""
+        """Read a scheme that is named by its file."""
         from xray.scheme_files import read_scheme, shipped_schemes
 
         name = values.get("scheme") if isinstance(values, Mapping) else None
@@ -190,8 +190,8 @@ class Labels(Section):
             if read.name in shipped_schemes():
                 raise PydanticCustomError("scheme", "must have a file that is not called as a shipped scheme")
             return {**values, "scheme": read.name, "finding": read.finding, "classes": read.classes}
-        if name in shipped_schemes():
-            return {key: value for key, value in values.items() if key not in cls.added_later}
+        if name in shipped_schemes() and (values.get("finding") or values.get("classes")):
+            raise PydanticCustomError("scheme", "must have no labels.finding and labels.classes beside it")
         return values
 
     @model_validator(mode="after")
@@ -201,7 +201,7 @@ class Labels(Section):
         known = shipped_schemes()
         if self.scheme not in known and not self.classes:
             words = {"known": ", ".join(known)}
-            raise PydanticCustomError("scheme", "scheme must be {known}, or a scheme's .toml file", words)
+            raise PydanticCustomError("scheme", "must be {known}, or a scheme's .toml file", words)
         if self.classes:
             try:
                 scheme_of(self.scheme, self.finding, self.classes)

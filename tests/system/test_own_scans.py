@@ -1,12 +1,19 @@
 """Anyone's scans: every layout of docs/your-own-scans.md trains, and a private source's names stay in the home."""
 
+import base64
+import json
+import re
 import shutil
 from pathlib import Path
 
+import httpx
+import pandas as pd
 import pytest
 
 from tests.system.conftest import PROJECT
+from tests.system.started import answers, free_ports
 from tests.system.typed import Documented, Shell, cheap
+from tests.system.waiting import until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(1200)]
 
@@ -60,6 +67,41 @@ def test_two_sources_are_held_out_in_turn(shell: Shell, documented: Documented) 
     assert "held out" in out
     assert "auc on my-folders" in out
     assert "auc on my-table" in out
+
+
+def test_tuberculosis_goes_from_a_folder_to_a_served_answer(shell: Shell, documented: Documented) -> None:
+    draw, run, promote, predict = documented
+    documented.run(shell, draw, more="--scans 120 --size 64x64")
+    (shell.folder / "tuberculosis.toml").write_text('finding = "tuberculosis"\nclasses = ["tuberculosis", "normal"]\n')
+    ended = documented.run(shell, run, more=cheap(run.text))
+    assert "models:/xray-classifier-tuberculosis/1" in ended.out
+    report = Path(re.findall(r"^report +(\S+)", ended.out, re.MULTILINE)[0]).read_text()
+    assert "Positive means tuberculosis." in report
+    assert "pneumonia" not in report
+    documented.run(shell, promote)
+    scan = min((shell.folder / "my-lungs" / "test" / "NORMAL").iterdir())
+    shutil.copy(scan, shell.folder / "scan.jpeg")
+    answered = documented.run(shell, predict, more="--json").out
+    (row,) = json.loads(answered)
+    assert row["decision"] in ("tuberculosis", "normal", "refer")
+    assert f"{row['p_tuberculosis']:.4f}" in shell(predict.text).out
+    (port,) = free_ports(1)
+    store = f"export MLFLOW_TRACKING_URI=sqlite:///{shell.folder}/mlruns/mlflow.db"
+    model = "models:/xray-classifier-tuberculosis@champion"
+    serve = f"mlflow models serve -m {model} --env-manager local --host 127.0.0.1 --port {port}"
+    with shell.start("serve", f"{store}; {serve}") as server:
+        until(lambda: server.alive() and answers(f"http://127.0.0.1:{port}/ping"), "the model is served")
+        body = {"dataframe_split": {"columns": ["image"], "data": [[base64.b64encode(scan.read_bytes()).decode()]]}}
+        answer = httpx.post(f"http://127.0.0.1:{port}/invocations", json=body, timeout=60, trust_env=False)
+    (served,) = answer.json()["predictions"]
+    assert served["p_tuberculosis"] == pytest.approx(row["p_tuberculosis"], abs=1e-6)
+    assert served["decision"] == row["decision"]
+    shell("mkdir inbox && cp scan.jpeg inbox")
+    scored = shell("xray score inbox --output scores --model-name xray-classifier-tuberculosis").out
+    assert "called tuberculosis" in scored
+    assert "p tuberculosis" in scored, "its drift is told"
+    (kept,) = (shell.folder / "scores").glob("scores-*.parquet")
+    assert pd.read_parquet(kept)["p_tuberculosis"].tolist() == [pytest.approx(row["p_tuberculosis"], abs=1e-6)]
 
 
 def test_a_folder_is_described_and_its_first_dataset_toml_is_written(shell: Shell, documented: Documented) -> None:

@@ -25,7 +25,7 @@ from xray.tracking.stale_runs import scratch_folder
 REQUIREMENTS = ("mlflow", "tensorflow", "keras", "numpy", "pandas", "pillow", "simplejpeg", "pydantic")
 """What loading and scoring imports; each is pinned at the version that is installed."""
 
-DICOM = ("pydicom", "python-gdcm")
+DICOM = ("pydicom", "imagecodecs")
 """What reads DICOM files: pinned too where the extra is installed, else the model answers what is missing."""
 
 

@@ -18,6 +18,8 @@ SECTIONS = ("images", "labels", "model", "augmentation", "training")
 
 FIXED = (
     "labels.scheme",
+    "labels.finding",
+    "labels.classes",
     "training.label_smoothing",
     "training.seed",
     "training.seeds",

@@ -54,7 +54,7 @@ def test_a_score_from_the_file_is_the_score_from_the_shard(loaded: Any, files: l
     model = keras.saving.load_model(network)
     pixels = np.stack([normalize(data, IMAGES).pixels for data in files])
     found = loaded.predict(pd.DataFrame({"image": files}))
-    assert list(found.columns) == list(COLUMNS)
+    assert list(found.columns) == ["p_pneumonia", "p_pneumonia_raw", *COLUMNS]
     expected = 1 - model(pixels[..., np.newaxis]).numpy()[:, 0]
     np.testing.assert_allclose(predict(model, pixels, batch_size=7)[:, 0], expected, atol=1e-5)
     np.testing.assert_allclose(found["p_pneumonia"], expected, atol=1e-5)
@@ -77,7 +77,7 @@ def test_a_file_that_is_no_scan_fails_alone_and_says_why(loaded: Any) -> None:
 
 def test_no_file_at_all_gives_no_row(loaded: Any) -> None:
     found = loaded.predict(pd.DataFrame({"image": pd.Series([], dtype=object)}))
-    assert list(found.columns) == list(COLUMNS) and len(found) == 0
+    assert list(found.columns) == ["p_pneumonia", "p_pneumonia_raw", *COLUMNS] and len(found) == 0
 
 
 def test_its_input_example_is_what_a_server_takes_as_base64(loaded: Any, kept: Path) -> None:

@@ -58,7 +58,7 @@ def older(tmp_path_factory: pytest.TempPathFactory, kept: Path) -> Path:
         folder / "pyfunc.py": ("def explain(", "def not_yet("),
         code / "evaluation" / "explain.py": (
             "return _to_its_own_maximum(maps)\n",
-            "return _to_its_own_maximum(maps) / 2\n",
+            "return _to_its_own_maximum(maps) / 2\n\n\npneumonia_maps = evidence_maps  # as it was called\n",
         ),
     }
     for path, (ours, theirs) in own.items():

@@ -114,7 +114,7 @@ def test_what_older_code_called_a_label_is_the_likeliest_class(
 ) -> None:
     ours = mlflow.pyfunc.load_model(str(model)).predict(pd.DataFrame({"image": [b"no scan"]}))
     assert "label" in ours.columns
-    assert set(scored[0].columns) == {*COLUMNS, "sha256"}
+    assert set(scored[0].columns) == {"p_pneumonia", "p_pneumonia_raw", *COLUMNS, "sha256"}
     half = ["normal" if p >= 0.5 else "pneumonia" for p in scored[0]["p_pneumonia"][:SCANS]]  # p is turned round
     assert scored[0]["likeliest_class"][:SCANS].tolist() == half
 

@@ -109,18 +109,19 @@ def decode_dicom(data: bytes) -> tuple[NDArray[np.uint8], str]:
     bits = int(header.BitsStored)
     lowest = -(2 ** (bits - 1)) if header.PixelRepresentation else 0
     index = stored.astype(np.int32) - lowest if lowest else stored
-    table, scaling = _table(header, lowest, np.bincount(index.ravel(), minlength=2**bits))
+    table, scaling = _table(header, lowest, index)
     if _inverted(header):
         table = 255 - table
     table[_padding(header, lowest, len(table))] = 0
-    return table[index], scaling
+    return table.take(index), scaling
 
 
-def _table(header: "Dataset", lowest: int, counts: NDArray[np.int64]) -> tuple[NDArray[np.uint8], str]:
+def _table(header: "Dataset", lowest: int, index: NDArray[Any]) -> tuple[NDArray[np.uint8], str]:
     """Make the table from a stored value, less the lowest one, to gray before any inversion."""
     from pydicom.pixels.processing import apply_modality_lut, apply_voi, apply_windowing
 
-    values = np.arange(lowest, lowest + len(counts))
+    size = 2 ** int(header.BitsStored)
+    values = np.arange(lowest, lowest + size)
     meant = np.asarray(apply_modality_lut(values, header))
     if header.get("VOILUTSequence"):
         bits = int(header.VOILUTSequence[0].LUTDescriptor[2])
@@ -129,11 +130,12 @@ def _table(header: "Dataset", lowest: int, counts: NDArray[np.int64]) -> tuple[N
         shown = np.asarray(apply_windowing(meant, header), np.float64)
         low, high = apply_windowing(np.array([-1e9, 1e9]), header)
         return (stretched(shown, low, high) if low < high else stretched(-shown, -low, -high)), "window"
-    if len(counts) <= 2**8 and lowest == 0 and np.array_equal(meant, values):
+    if size <= 2**8 and lowest == 0 and np.array_equal(meant, values):
         # What has fewer than 8 bits fills them, as an 8-bit picture does.
-        return stretched(values.astype(np.float64), 0, len(counts) - 1), "none"
+        return stretched(values.astype(np.float64), 0, size - 1), "none"
+    counts = np.bincount(index.ravel(), minlength=size)
     free = counts.copy()
-    free[_padding(header, lowest, len(counts))] = 0
+    free[_padding(header, lowest, size)] = 0
     order = np.argsort(meant, kind="stable")
     meant = meant.astype(np.float64)
     low, high, padding = robust_range(meant[order], (free if free.any() else counts)[order])
@@ -170,9 +172,14 @@ def _unsupported(detail: str) -> ImageError:
 
 def _stored(header: "Dataset") -> NDArray[Any]:
     """Unpack the pixels, and refuse values beyond the bits that the file declares."""
+    from xray.data.decoding import dicom_frames  # here, since it imports pydicom, an extra
+
+    dicom_frames.register()
+    if header.file_meta.TransferSyntaxUID.is_compressed:
+        header.pixel_array_options(decoding_plugin=dicom_frames.LABEL)
     try:
         pixels: NDArray[Any] = header.pixel_array
-    except (RuntimeError, NotImplementedError) as error:
+    except (RuntimeError, NotImplementedError, ValueError) as error:
         packing = header.file_meta.TransferSyntaxUID.name
         raise _unsupported(
             f"a DICOM scan's pixels must be whole and in a packing that is read here. Received: {packing}, "

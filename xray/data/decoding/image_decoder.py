@@ -215,7 +215,7 @@ def _check_whole(data: bytes) -> None:
 
 def _check_contrast(pixels: NDArray[np.uint8]) -> None:
     """Refuse what shows nothing: a black, white or gray picture, an empty first page, transparency all over."""
-    cumulated = np.cumsum(np.bincount(pixels.ravel(), minlength=256))
+    cumulated = np.cumsum(Image.fromarray(pixels).histogram())
     dark, bright = np.searchsorted(cumulated, (0.01 * cumulated[-1], 0.99 * cumulated[-1]))
     if bright - dark < LEAST_CONTRAST:
         raise ImageError(

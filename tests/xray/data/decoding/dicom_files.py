@@ -3,8 +3,10 @@
 from io import BytesIO
 from typing import Any
 
+import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
@@ -38,6 +40,22 @@ def packed(header: Dataset) -> bytes:
     return file.getvalue()
 
 
+def frame_of(data: bytes) -> bytes:
+    """Give the one packed frame of a file."""
+    frame: bytes = next(generate_frames(pydicom.dcmread(BytesIO(data)).PixelData, number_of_frames=1))
+    return frame
+
+
+def refilled(data: bytes, syntax: str, frame: bytes) -> bytes:
+    """Put another packed frame into a file."""
+    header = pydicom.dcmread(BytesIO(data))
+    header.PixelData = encapsulate([frame])
+    header["PixelData"].VR = "OB"
+    header["PixelData"].is_undefined_length = True
+    header.file_meta.TransferSyntaxUID = UID(syntax)
+    return packed(header)
+
+
 def lut(first: int, values: NDArray[Any], bits: int = 16) -> Dataset:
     """Make an item of a LUT sequence."""
     item = Dataset()
@@ -53,7 +71,6 @@ def _pack(header: FileDataset, syntax: str) -> None:
     from pathlib import Path
 
     import gdcm
-    import pydicom
 
     with tempfile.TemporaryDirectory() as folder:
         plain, other = Path(folder, "plain.dcm"), Path(folder, "packed.dcm")

@@ -3,6 +3,7 @@
 from io import BytesIO
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pydicom
 import pytest
@@ -11,7 +12,7 @@ from PIL import Image
 from pydicom.pixels.processing import apply_modality_lut, apply_voi, apply_windowing
 from pydicom.uid import UID
 
-from tests.xray.data.decoding.dicom_files import film, lut
+from tests.xray.data.decoding.dicom_files import film, frame_of, lut, packed, refilled
 from xray.config import Images
 from xray.data.decoding.dicom_decoder import decode_dicom
 from xray.data.decoding.image_decoder import decode, normalize
@@ -104,9 +105,41 @@ def test_lossy_jpeg_comes_close() -> None:
     assert np.abs(found.astype(int) - stored(8)).mean() < 3
 
 
-def test_12_bit_lossy_jpeg_which_no_free_wheel_reads_is_named() -> None:
+def test_12_bit_lossy_jpeg_comes_close() -> None:
+    pixels = stored(12)
+    frame = imagecodecs.jpeg8_encode(pixels, level=95, bitspersample=12)
+    found, _ = decode_dicom(refilled(film(pixels, 12), JPEG_EXTENDED, frame))
+    assert np.abs(found.astype(int) - decode_dicom(film(pixels, 12))[0]).mean() < 3
+
+
+def test_a_packing_that_nothing_here_reads_is_named() -> None:
     with pytest.raises(ImageError, match=r"Received: JPEG Extended .*, 12 bits"):
-        decode(film(stored(12), 12, JPEG_EXTENDED))
+        decode(film(stored(12), 12, JPEG_EXTENDED))  # GDCM writes 16 bits there, which the standard has not
+
+
+@pytest.mark.parametrize("name", ["JPEG lossless", "JPEG-LS lossless", "JPEG 2000 lossless", "RLE"])
+def test_a_packed_film_that_ends_early_is_refused(name: str) -> None:
+    whole = film(stored(12), 12, SYNTAXES[name])
+    frame = frame_of(whole)
+    with pytest.raises(ImageError, match="pixels must be whole"):
+        decode_dicom(refilled(whole, SYNTAXES[name], frame[: len(frame) // 2]))
+
+
+@pytest.mark.parametrize("name", ["JPEG lossless", "JPEG-LS lossless", "JPEG 2000 lossless"])
+def test_a_frame_of_another_size_than_its_file_says_takes_no_memory(name: str) -> None:
+    whole = film(stored(12), 12, SYNTAXES[name])
+    header = pydicom.dcmread(BytesIO(whole))
+    header.Rows //= 2
+    with pytest.raises(ImageError, match="pixels must be whole"):
+        decode_dicom(packed(header))
+
+
+def test_a_jpeg_2000_that_claims_any_size_takes_no_memory() -> None:
+    whole = film(stored(12), 12, SYNTAXES["JPEG 2000 lossless"])
+    frame = bytearray(frame_of(whole))
+    frame[8:16] = (2**31 - 1).to_bytes(4, "big") * 2
+    with pytest.raises(ImageError, match="pixels must be whole"):
+        decode_dicom(refilled(whole, SYNTAXES["JPEG 2000 lossless"], bytes(frame)))
 
 
 def test_8_bit_values_without_a_window_are_taken_as_they_are() -> None:

@@ -524,7 +524,8 @@ class TestAnyBytes:
         self.ends_well(bytes(data))
 
     @given(
-        samples=st.integers(0, 2**16 - 1).flatmap(lambda top: st.lists(st.integers(0, top), min_size=2, max_size=32))
+        # With the zeros as many values as are too few for any to be padding, which would be black.
+        samples=st.integers(0, 2**16 - 1).flatmap(lambda top: st.lists(st.integers(0, top), min_size=2, max_size=15))
     )
     @settings(max_examples=50, deadline=None)
     def test_deep_samples_keep_their_order(self, samples: list[int]) -> None:

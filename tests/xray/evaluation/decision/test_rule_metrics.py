@@ -81,7 +81,7 @@ def test_its_tables_say_all_that_in_words(found: DeploymentMetrics) -> None:
 
 
 def test_what_an_answer_is_worth_stands_there_for_several_shares_and_in_no_metric(found: DeploymentMetrics) -> None:
-    _, rows = found.tables[WORTH]
+    _, rows = found.tables[WORTH.format(finding="pneumonia")]
     assert [row[0] for row in rows][1:] == ["5%", "10%", "20%", "50%"]
     assert rows[0][0].endswith("%, as here")
     assert rows[0][1:] == (str(found.figures["ppv"]), str(found.figures["npv"]))

@@ -63,7 +63,7 @@ def test_maps_without_evidence_cannot_be_tested() -> None:
 
     found = sanity_check(trained(), SCANS, 0, maps=empty)
     assert (found.similarity, found.passed) == (None, None)
-    assert str(found) == "they could not be tested: no scan has evidence for pneumonia"
+    assert str(found) == "they could not be tested: no scan has evidence for the finding"
 
 
 class TestRandomizeTop:

@@ -117,9 +117,9 @@ def test_a_draw_without_a_class_leaves_out_what_needs_that_class() -> None:
         ([True, False], [0.5, np.nan], 0.5, "Received: nan in row 1"),
         ([True, False], [0.5, 0.5], 1.5, "threshold must be"),
         ([True, False], [0.5, 0.5], np.nan, "threshold must be"),
-        ([True, True], [0.5, 0.5], 0.5, "both labels. Received: 2 pneumonia, 0 normal"),
-        ([False, False], [0.5, 0.5], 0.5, "both labels. Received: 0 pneumonia, 2 normal"),
-        ([], [], 0.5, "both labels. Received: 0 pneumonia, 0 normal"),
+        ([True, True], [0.5, 0.5], 0.5, "both labels. Received: 2 with the finding, 0 normal"),
+        ([False, False], [0.5, 0.5], 0.5, "both labels. Received: 0 with the finding, 2 normal"),
+        ([], [], 0.5, "both labels. Received: 0 with the finding, 0 normal"),
     ],
 )
 def test_what_has_no_figure_is_refused(y: list[bool], p: list[float], threshold: float, message: str) -> None:
