@@ -148,7 +148,7 @@ def _refused(arguments: list[str], whole: bool) -> Iterator[str]:
             given = command.make_context(name, list(rest), parent=context).params
         recipe = given.get("recipe", "default")
         if {"--recipe", "--set"} & set(rest) and not recipe.endswith(".toml"):  # a file of the reader's own
-            load_config(recipe, given["settings"] or [])
+            load_config(recipe, [each for each in given["settings"] or [] if not each.endswith(".toml")])
     except typer.Exit:  # of an option such as --help
         return
     except (REFUSED, XrayError) as error:

@@ -36,7 +36,7 @@ def is_available(syntax: uid.UID) -> bool:
 @cache
 def register() -> None:
     """Make the plugin known to pydicom's decoders."""
-    from pydicom.pixels import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
 
     for syntax in CODECS:
         get_decoder(syntax).add_plugin(LABEL, (__name__, decode_frame.__name__))
