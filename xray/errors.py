@@ -20,6 +20,19 @@ class DataError(XrayError):
     """A data folder that cannot be read as a data set."""
 
 
+class NamesError(DataError):
+    """A data folder's fault that is told by names of files or folders, which may be a patient's.
+
+    Attributes:
+        unnamed: The fault without them, for what is kept: a log, or a flow run's state.
+    """
+
+    def __init__(self, unnamed: str, names: str) -> None:
+        """Keep both apart, and print them together."""
+        super().__init__(f"{unnamed}{names}")
+        self.unnamed = unnamed
+
+
 class ChangedError(DataError):
     """A scan whose digest differs from the stored one: the scan changed, or the stored digest was wrong."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from xray.config import Config, Workspace, digest_of
+from xray.config import Config, Split, Workspace, digest_of
 from xray.data.audit import audit
 from xray.data.catalog import Catalog, write_catalog
 from xray.data.decoding.scan_files import unreadable_reason
@@ -20,7 +20,7 @@ from xray.data.split_checks import require_files, with_patients
 from xray.data.splits import assign_folds, with_test
 from xray.data.store.fill_pixel_store import Filled, PixelStore, fill
 from xray.data.store.s3_mirror import share_folder
-from xray.errors import ChangedError, DamagedError
+from xray.errors import ChangedError, DamagedError, DataError, NamesError
 from xray.executors import OpenCluster
 from xray.files.artifact_folder import kept_table, require_whole, write_folder
 from xray.files.checked_io import read_parquet, reading
@@ -92,7 +92,10 @@ def clean(data: DataPath | Sequence[DataPath], workspace: Workspace) -> Cleaned:
         S3Error: A server cannot be reached or refuses.
         StoreError: The outcome could not be written.
     """
-    root, read = read_sources([data] if isinstance(data, Path | S3Path) else data)
+    try:
+        root, read = read_sources([data] if isinstance(data, Path | S3Path) else data)
+    except NamesError as error:  # a command has read the source before, and told the names on its terminal
+        raise DataError(error.unnamed) from None
     found = joined([_digested(each, root, workspace) for each in read])
     rows, rejects, notes = found.rows, found.rejects, found.notes
     digest = _content_digest(rows, rejects, notes)
@@ -186,7 +189,8 @@ def write_prepared(cleaned: Cleaned, store: PixelStore, config: Config, workspac
     unreadable = rows.merge(store.rejects, on="sha256")
     known = _named_by_first_file(rows.merge(store.facts.drop(columns="scaling"), on="sha256"))
     known, drawn = with_test(known, config.split)
-    audited = audit(known, cleaned.notes(), config.split, [*unknown, *drawn])
+    limits = [*unknown, *drawn, *_in_several_sources(known, config.split)]
+    audited = audit(known, cleaned.notes(), config.split, limits)
     rejects = pd.concat([cleaned.rejects(), unreadable[REJECT_COLUMNS], audited.rejects[REJECT_COLUMNS]])
     rows = assign_folds(audited.rows, config.split)
     catalog = write_catalog(rows, rejects, audited.findings, cleaned.data, workspace.prepared)
@@ -201,6 +205,14 @@ def _without_digest(rows: pd.DataFrame, data: DataPath) -> pd.DataFrame:
     words = [gone if isinstance(data, S3Path) else unreadable_reason(data / path) for path in rows["path"]]
     found = [word.partition(": ") for word in words]
     return rows.assign(reason=[reason for reason, *_ in found], detail=[detail for *_, detail in found])
+
+
+def _in_several_sources(rows: pd.DataFrame, split: Split) -> list[str]:
+    """Say how many pictures lie in several sources, where whole sources are held out."""
+    several = int(rows.groupby("pixels_sha256")["source"].nunique().gt(1).sum())
+    if split.group_by != "source" or not several:
+        return []
+    return [f"{several:,} pictures lie in several sources, so a source that is held out is not all new"]
 
 
 def _named_by_first_file(rows: pd.DataFrame) -> pd.DataFrame:

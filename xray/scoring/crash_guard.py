@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from xray.data.decoding import scan_files
-from xray.data.sources.file_listing import printable
 from xray.errors import ImageError, RegistryError
 from xray.files.digest import stream_sha256
 from xray.scoring.model_process import ModelProcess, ModelProcessEnded
@@ -100,7 +99,7 @@ class RestartingModelProcess:
         self._child.ask([control])
         row = self._child.answer(FILE_SECONDS)
         why = str(error).rpartition("Received: ")[2]
-        log.warning("%s cannot be read: %s", printable(str(file)), why)
+        log.warning("a file, which the rejects name, cannot be read: %s", why)
         # Whatever its columns are called: a model kept by older code answers with others.
         answered = [name for name in row.columns if name not in ("threshold", "model_version")]
         nothing = {name: np.nan if name.startswith("p_") else None for name in answered}

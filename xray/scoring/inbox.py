@@ -47,8 +47,10 @@ def list_inbox(folder: Path, workspace: Workspace) -> Inbox:
         raise DataError(f"the inbox must be an existing folder. Received: {folder}")
     listing = list_files(folder, ["."])
     paths = sorted(path.removeprefix("./") for path in listing.paths)
-    digests = file_digests(folder, [path for path in paths if _is_finished(path)], workspace.digest_index)
-    refused = {path: unreadable_reason(folder / path) for path in paths if _is_finished(path) and path not in digests}
+    finished = [path for path in paths if _is_finished(path)]
+    # Nobody says whether an inbox is private, and Prefect keeps what is logged: the ledger alone has names.
+    digests = file_digests(folder, finished, workspace.digest_index, private=True)
+    refused = {path: unreadable_reason(folder / path) for path in finished if path not in digests}
     refused |= {path.removeprefix("./"): f"unreadable: {why}" for path, why in sorted(listing.unreadable.items())}
     leaving = sorted(path.removeprefix("./") for path in listing.leaving)
     refused |= dict.fromkeys(leaving, "unsafe-name: the link points outside the inbox")

@@ -161,7 +161,7 @@ def _rows(
                 yield path, answer
             else:
                 changed.append(path)
-                log.warning("%s changed during scoring, and is left for the next run", printable(path))
+                log.warning("a file changed during scoring, and is left for the next run")
         done += len(batch)
         if progress is not None:
             progress(done, len(paths))

@@ -4,8 +4,10 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from tests.conftest import send
 from xray.config import Config, Workspace, load_config
@@ -14,6 +16,7 @@ from xray.data.catalog import Catalog
 from xray.data.phantoms.write_phantoms import write_phantoms
 from xray.data.prepare import clean, normalize, write_prepared
 from xray.data.sources.coronahack import METADATA_NAME, SUMMARY_NAME, read_coronahack
+from xray.data.sources.read_source import read_source
 from xray.errors import DataError
 from xray.files.s3 import DataPath, S3Path
 
@@ -239,3 +242,23 @@ def test_a_broken_summary_is_told_without_the_folder(data: Path, tmp_path: Path)
     first, second = (clean(folder, Workspace(home=tmp_path)) for folder in (data, moved))
     assert first.digest == second.digest
     assert "must be UTF-8" in first.notes()[0]
+
+
+@pytest.mark.parametrize(
+    ("layout", "words"),
+    [("table", "1 of 1 rows names no file"), ("folders", "2 of 2 scans elsewhere")],
+)
+def test_what_cannot_be_read_is_told_without_names_where_errors_are_kept(
+    tmp_path: Path, layout: str, words: str
+) -> None:
+    scans = tmp_path / "scans"
+    for name in ("SMITH_JOHN/a.png", "SMITH_JOHN/b.png"):
+        (scans / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((40, 40), np.uint8)).save(scans / name)
+    if layout == "table":
+        (scans / "metadata.csv").write_text("file_name,label\nSMITH_JANE.png,normal\n")
+    with pytest.raises(DataError, match="SMITH"):
+        read_source(scans)
+    with pytest.raises(DataError, match=words) as kept:
+        clean(scans, Workspace(home=tmp_path))
+    assert "SMITH" not in str(kept.value)

@@ -10,7 +10,7 @@ from xray.data.sources.metadata import MOST_REJECTED, ROW_COLUMNS, Metadata, pla
 from xray.data.sources.words.label_words import COMMON, Label, LabelWords, canonical, with_common
 from xray.data.sources.words.patients import patients_of
 from xray.data.sources.words.scan_words import scan_names, split_word
-from xray.errors import DataError
+from xray.errors import NamesError
 from xray.files.s3 import DataPath
 
 NAME = "class-folders"
@@ -84,7 +84,8 @@ def _require_classes(folder: DataPath, read: dict[str, Label]) -> None:
     if unknown.total() > MOST_REJECTED * len(read) or not read:
         seen = ", ".join(f"{count} in {where}" for where, count in unknown.most_common(SHOWN))
         known = ", ".join(canonical(words[0]) for words in COMMON.values())
-        raise DataError(
+        raise NamesError(
             f"scans must lie in folders named by class ({known}), or dataset.toml must say what the folders mean. "
-            f"Received: {folder}, with scans: {seen or 'none'}"
+            f"Received: {folder}, with {unknown.total():,} of {len(read):,} scans elsewhere",
+            f": {seen}" if seen else "",
         )

@@ -20,7 +20,7 @@ from xray.data.sources.table_file import is_table, read_table, require_columns, 
 from xray.data.sources.words.label_words import Label, LabelWords, cause_of, with_common
 from xray.data.sources.words.patients import column_of_patients, patients_of
 from xray.data.sources.words.scan_words import age_of, scan_names, sex_of, split_word, view_of
-from xray.errors import DataError
+from xray.errors import DataError, NamesError
 from xray.files.s3 import DataPath
 from xray.labels import NORMAL, PNEUMONIA
 
@@ -107,9 +107,9 @@ def _require_files(path: DataPath, names: pd.Series, files: Found, listing: List
     scans = sorted(each for each in listing.paths if not _is_beside(each))
     there = f"there is {printable(scans[0])}" if scans else "there are no files"
     why = "names several files" if files.several else "names no file"
-    raise DataError(
-        f"{path}: its rows must name files. Received: {len(names)} of {len(names)} rows {why}, such as "
-        f"{printable(str(names.iloc[0]))}; {there}"
+    raise NamesError(
+        f"{path}: its rows must name files. Received: {len(names)} of {len(names)} rows {why}",
+        f", such as {printable(str(names.iloc[0]))}; {there}",
     )
 
 

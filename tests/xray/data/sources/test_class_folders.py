@@ -76,9 +76,12 @@ def test_hidden_files_and_what_is_no_picture_are_no_scans(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        (["cats/a.png", "cats/b.png", "dogs/c.png"], "Received: .*, with scans: 2 in folder cats, 1 in folder dogs"),
-        (["a.png"], "with scans: 1 in folder none"),
-        ([], "with scans: none"),
+        (
+            ["cats/a.png", "cats/b.png", "dogs/c.png"],
+            "Received: .*, with 3 of 3 scans elsewhere: 2 in folder cats, 1 in folder dogs",
+        ),
+        (["a.png"], "with 1 of 1 scans elsewhere: 1 in folder none"),
+        ([], "with 0 of 0 scans elsewhere"),
     ],
 )
 def test_folders_of_other_names_are_refused_with_their_counts(tmp_path: Path, files: list[str], message: str) -> None:

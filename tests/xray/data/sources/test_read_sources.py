@@ -76,3 +76,14 @@ def test_a_catalog_of_two_sources_has_a_test_of_each(tmp_path: Path) -> None:
     assert (counted[["train", "validation", "test"]] > 0).all().all()
     (limit,) = catalog.findings()["limits"]
     assert limit.startswith("TEST is not official: 16 of 80 scans of south were drawn by patient")
+
+
+def test_pictures_that_lie_in_several_sources_are_told_where_one_is_held_out(tmp_path: Path) -> None:
+    for name in ("north", "south"):
+        write_phantoms(tmp_path / name, scans=40, size=(64, 64), layout="table")
+    settings = ["images.height=32", "images.width=32", "split.group_by=source", "split.folds=2"]
+    workspace, config = Workspace(home=tmp_path / "home"), load_config("quick", settings)
+    cleaned = clean([tmp_path / "north", tmp_path / "south"], workspace)
+    catalog = write_prepared(cleaned, normalize(cleaned, config, workspace).store, config, workspace)
+    said = "40 pictures lie in several sources, so a source that is held out is not all new"
+    assert said in catalog.findings()["limits"]
