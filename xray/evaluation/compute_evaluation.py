@@ -23,12 +23,11 @@ from xray.evaluation.drift.reference import write_reference
 from xray.evaluation.metrics.bootstrap import flat_estimates
 from xray.evaluation.metrics.multiclass import COLUMNS as CLASS_COLUMNS
 from xray.evaluation.metrics.multiclass import ClassEvaluation, class_scores, evaluate_classes
-from xray.evaluation.metrics.split_metrics import COLUMNS, Evaluation, evaluate_split
+from xray.evaluation.metrics.split_metrics import COLUMNS, Evaluation, evaluate_split, with_finding
 from xray.evaluation.plots import binary as figures
 from xray.evaluation.plots.multiclass import class_confusion, class_rocs
 from xray.evaluation.plots.referral import coverage_picture
 from xray.evaluation.plots.scan_grid import choose_scans, scan_grid
-from xray.labels import NORMAL
 from xray.table import Table
 from xray.training.fit import Trained
 from xray.training.predict import predict
@@ -61,7 +60,7 @@ def write_evaluation(
     probabilities = _score(trained, rows, store)
     held = (rows["split"] == "validation").to_numpy()
     reading = fit_decision_rule(probabilities[held], rows[held], scheme, config.evaluation)
-    labelled = rows.assign(label=rows["label"].where(rows["label"] == NORMAL, scheme.finding))
+    labelled = with_finding(rows, scheme.finding)
     scores = pd.concat([labelled[[*SCAN, "pixels_sha256"]], reading.read(probabilities)], axis=1)
     scores.to_parquet(folder / "scores.parquet", index=False)
     write_reference(folder / REFERENCE, catalog.rows(), scores, store, config.images)

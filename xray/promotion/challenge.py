@@ -21,7 +21,7 @@ from xray.data.verify_scans import verified_files
 from xray.errors import DamagedError, EvaluationError, RegistryError
 from xray.evaluation.metrics.bootstrap import flat_estimates
 from xray.evaluation.metrics.paired_comparison import Comparison, compare
-from xray.evaluation.metrics.split_metrics import Evaluation, evaluate_split
+from xray.evaluation.metrics.split_metrics import Evaluation, evaluate_split, with_finding
 from xray.files.artifact_folder import MANIFEST
 from xray.files.s3 import DataPath, data_path
 from xray.labels import finding_in, p_column
@@ -228,7 +228,8 @@ def _scored(
 ) -> tuple[pd.DataFrame, float]:
     with fetched(workspace, uri) as folder:
         answer = score_isolated(folder, files, progress)
-    column = p_column(finding_in(answer.columns))
+    finding = finding_in(answer.columns)
+    column = p_column(finding)
     unread = answer[answer[column].isna()]
     if len(unread):
         first = unread.index[0]
@@ -239,7 +240,7 @@ def _scored(
         )
     # joined by the digest of the bytes that were scored: copies of a file have one score
     p = answer.drop_duplicates("sha256").set_index("sha256")[column]
-    scored = rows.assign(**{column: rows["sha256"].map(p)})
+    scored = with_finding(rows, finding).assign(**{column: rows["sha256"].map(p)})
     if scored[column].isna().any():
         name = rows["image_id"][scored[column].isna()].iloc[0]
         raise EvaluationError(f"scans must not change during scoring. Received: {name}")

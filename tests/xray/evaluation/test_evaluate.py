@@ -81,6 +81,17 @@ def test_of_several_causes_each_is_judged_against_the_rest_and_all_of_them_as_pn
     assert "Classes on TEST" in found.report()["tables"]
     assert {"class_confusion", "class_rocs"} <= {path.stem for path in found.plots()}
 
+    disease = Labels(scheme="lungs", finding="disease", classes=("normal", "bacterial", "viral"))
+    evaluation = config.evaluation.model_copy(update={"seed": 1})
+    config = config.model_copy(update={"labels": disease, "evaluation": evaluation})
+    other = evaluate(trained, prepared.catalog, prepared.store, config)
+    assert set(other.scores()["label"]) == {"disease", "normal"}
+    np.testing.assert_allclose(other.scores()["p_disease"], scores["p_pneumonia"])
+    assert set(other.scores()["decision"]) <= {"disease", "normal", "refer"}
+    assert other.report()["metrics"]["test_classes.auc_viral"] == metrics["test_classes.auc_viral"]
+    assert "test.sensitivity_viral" not in other.report()["metrics"]
+    assert "pneumonia" not in (other.folder / "evaluation.json").read_text()
+
 
 def test_every_picture_is_there_and_shows_something(evaluated: Evaluated) -> None:
     names = [path.stem for path in evaluated.plots()]

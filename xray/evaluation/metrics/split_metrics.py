@@ -171,6 +171,16 @@ def labels_and_scores(scores: pd.DataFrame) -> tuple[NDArray[np.bool_], NDArray[
     return (scores["label"] == finding).to_numpy(dtype=bool), p
 
 
+def with_finding(rows: pd.DataFrame, finding: str) -> pd.DataFrame:
+    """Call every label but `normal` the finding, as a scheme of several classes does; subtypes stay.
+
+    Args:
+        rows: One row a scan, with `label`.
+        finding: What the scheme tells from normal.
+    """
+    return rows.assign(label=rows["label"].where(rows["label"] == NORMAL, finding))
+
+
 def split_of(scores: pd.DataFrame) -> str:
     """Name the split that a scores table is of.
 
