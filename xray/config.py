@@ -102,7 +102,8 @@ class Config(Section):
     def registered_name(self) -> str:
         """The registered model: `registry.model_name`, and with it the scheme where that shall have its own."""
         scheme, name = self.labels.scheme, self.registry.model_name
-        return name if scheme in ("binary", self.registry.plain_scheme) else f"{name}-{scheme}"
+        plain = scheme in ("binary", self.registry.plain_scheme) and not self.labels.classes
+        return name if plain else f"{name}-{scheme}"
 
     def flat(self) -> dict[str, Any]:
         """Give every value by its dotted key, as `--set` and MLflow's params name it."""
@@ -219,10 +220,12 @@ class Request(Section):
     def arguments(self) -> list[str]:
         """The arguments of the command that does the same, or goes on with it, in whatever folder it is typed."""
         values, known = self.config.flat(), self._recipe_values()
+        # A scheme's file may have changed, or not be there: what it said is typed.
+        typed = ("labels.scheme", "labels.finding", "labels.classes") if self.config.labels.classes else ()
         changed = {
             key: values[key]
             for key in _known_keys(Config)
-            if values[key] is not None and (key not in known or known[key] != values[key])
+            if values[key] is not None and (key in typed or key not in known or known[key] != values[key])
         }
         settings = [part for key, value in changed.items() for part in ("--set", f"{key}={json.dumps(value)}")]
         shared = ["--prepared", str(self.prepared)] if self.prepared else []
@@ -289,8 +292,8 @@ def _validated(read: Recipe, by_hand: Set[str]) -> Config:
         return Config.model_validate(read.values)
     except ValidationError as error:
         first = error.errors()[0]
-        if isinstance(first["input"], Mapping) and first["type"] in first["input"]:  # a section's fault is a key's
-            first["loc"], first["input"] = (*first["loc"], first["type"]), first["input"][first["type"]]
+        if isinstance(first["input"], Mapping) and first["type"] == "scheme":  # a section's fault that is a key's
+            first["loc"], first["input"] = (*first["loc"], "scheme"), first["input"].get("scheme", "binary")
         parts = [str(part) for part in first["loc"]]
         key = ".".join(parts)
         # What was set by hand is named as it was typed, what one's own file says by that file.

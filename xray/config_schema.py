@@ -179,9 +179,11 @@ class Labels(Section):
         """Read a scheme that is named by its file."""
         from xray.scheme_files import read_scheme, shipped_schemes
 
-        name = values.get("scheme") if isinstance(values, Mapping) else None
-        if not isinstance(name, str):
+        if not isinstance(values, Mapping) or not isinstance(name := values.get("scheme", "binary"), str):
             return values
+        own = values.get("finding") or values.get("classes")
+        if own and (name in shipped_schemes() or name.endswith(".toml")):
+            raise PydanticCustomError("scheme", "must have no labels.finding and labels.classes beside it")
         if name.endswith(".toml"):
             try:
                 read = read_scheme(Path(name))
@@ -190,8 +192,6 @@ class Labels(Section):
             if read.name in shipped_schemes():
                 raise PydanticCustomError("scheme", "must have a file that is not called as a shipped scheme")
             return {**values, "scheme": read.name, "finding": read.finding, "classes": read.classes}
-        if name in shipped_schemes() and (values.get("finding") or values.get("classes")):
-            raise PydanticCustomError("scheme", "must have no labels.finding and labels.classes beside it")
         return values
 
     @model_validator(mode="after")

@@ -117,6 +117,9 @@ def _read(path: Path) -> dict[str, Any]:
     about = values.get("about", {})
     if not isinstance(about, dict):
         raise ConfigError(f"{path}: [about] must be a table. Received: {about!r}")
+    labels = values.get("labels")
+    if isinstance(labels, dict) and isinstance(scheme := labels.get("scheme"), str) and is_file(scheme):
+        labels["scheme"] = str(path.parent / scheme)  # as what a recipe extends, relative to its own folder
     return values
 
 

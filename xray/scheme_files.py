@@ -12,8 +12,15 @@ from xray.labels import NORMAL, REFER, Scheme
 
 SCHEMES = Path(__file__).parent / "schemes"
 KEYS = ("finding", "classes")
-NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-"""What a finding, class or label is called: it becomes part of a column's, a metric's and a model's name."""
+NAMED = "lower-case letters and digits, with single - between, and not refer, low or high"
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_TAKEN = (REFER, "low", "high")
+"""A decision, and what the ends of an interval are called: `auc_low` is no AUC of a class."""
+
+
+def is_name(word: Any) -> bool:
+    """Whether a finding, class or label may be called so: columns, metrics and models are named by it."""
+    return isinstance(word, str) and _NAME.fullmatch(word) is not None and word not in _TAKEN
 
 
 @cache
@@ -55,8 +62,8 @@ def scheme_of(name: str, finding: Any, classes: Any) -> Scheme:
     """
     given = list(classes) if isinstance(classes, list | tuple) else [classes]
     for word in (name, finding, *given):
-        if not isinstance(word, str) or not NAME.fullmatch(word) or word == REFER:
-            raise ValueError(f"a name must be lower-case letters and digits, with single - between. Received: {word}")
+        if not is_name(word):
+            raise ValueError(f"a name must be {NAMED}. Received: {word}")
     others = [each for each in given if each != NORMAL]
     if len(given) != len(set(given)) or len(others) != len(given) - 1 or not others:
         raise ValueError(f"classes must be {NORMAL} and others, each once. Received: {', '.join(given)}")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from xray.config import load_config
+from xray.config import Request, load_config
 from xray.errors import ConfigError
 from xray.scheme_files import read_scheme, shipped_schemes
 
@@ -50,6 +50,7 @@ def test_of_more_classes_normal_comes_first(tmp_path: Path) -> None:
         ('finding = "TB"\nclasses = ["TB", "normal"]\n', "a name must be lower-case letters"),
         ('finding = "tb_raw"\nclasses = ["tb_raw", "normal"]\n', "a name must be lower-case letters"),
         ('finding = "refer"\nclasses = ["refer", "normal"]\n', "Received: refer"),
+        ('finding = "opacity"\nclasses = ["normal", "low", "high"]\n', "not refer, low or high. Received: low"),
         ('finding = "tb"\nclasses = "tb"\n', "classes must be normal and others, each once. Received: tb"),
         ('finding = "tb"\nclasses = ["normal"]\n', "classes must be normal and others"),
         ('finding = "tb"\nclasses = ["normal", "tb", "tb"]\n', "classes must be normal and others"),
@@ -84,6 +85,35 @@ class TestConfiguration:
     def test_an_unknown_scheme_is_refused_with_those_that_there_are(self, scheme: str) -> None:
         with pytest.raises(ConfigError, match=r"scheme"):
             load_config("quick", [f"labels.scheme={scheme}"])
+
+    def test_a_shipped_scheme_takes_no_finding_of_ones_own(self) -> None:
+        own = ["labels.finding=tuberculosis", 'labels.classes=["tuberculosis", "normal"]']
+        with pytest.raises(ConfigError, match=r"labels.scheme: must have no labels.finding and labels.classes"):
+            load_config("quick", own)
+        with pytest.raises(ConfigError, match=r"labels.scheme: must be binary, cause, covid, or"):
+            load_config("quick", ["labels.scheme=tuberculosis"])
+
+    def test_a_scheme_of_ones_own_has_a_model_of_its_own(self) -> None:
+        own = ["labels.scheme=tb", "labels.finding=tb", 'labels.classes=["tb", "normal"]', "registry.plain_scheme=tb"]
+        assert load_config("quick", own).registered_name == "xray-classifier-tb"
+
+    def test_a_recipes_scheme_lies_beside_the_recipe(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        scheme_file(tmp_path, 'finding = "tb"\nclasses = ["tb", "normal"]\n', "tb")
+        (tmp_path / "mine.toml").write_text('extends = "quick"\n[labels]\nscheme = "tb.toml"\n')
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        assert load_config("../mine.toml").labels.told_apart.finding == "tb"
+
+    def test_a_printed_command_has_what_the_schemes_file_said(self, tmp_path: Path) -> None:
+        path = scheme_file(tmp_path, 'finding = "tb"\nclasses = ["tb", "normal"]\n', "tb")
+        recipe = tmp_path / "mine.toml"
+        recipe.write_text('extends = "quick"\n[labels]\nscheme = "tb.toml"\n')
+        config = load_config(str(recipe))
+        request = Request(data=tmp_path, config=config, recipe_file=recipe)
+        path.write_text('finding = "sick"\nclasses = ["sick", "normal"]\n')
+        words = request.arguments
+        settings = [words[at + 1] for at, word in enumerate(words) if word == "--set"]
+        assert load_config(words[words.index("--recipe") + 1], settings) == config
 
     def test_a_missing_file_is_named_as_it_was_typed(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=re.escape(f"{tmp_path}/TB.toml must be a scheme's file")):

@@ -31,14 +31,14 @@ def require_splittable(rows: pd.DataFrame, split: Split) -> None:
         raise TrainingError("the data set must have TRAIN scans. Received: only TEST scans")
     if (rows["official"] == "test").any():
         parts = rows["official"].map(lambda word: "test" if word == "test" else "train")
-        require_each_label(rows.assign(official=parts), "official", ("train", "test"))
-        needed, counted = split.folds, rows.loc[parts == "train", "label"].value_counts()
-        if counted.min() < needed:
-            raise TrainingError(f"each label must have at least {needed} TRAIN scans. Received: {counted.min()}")
+        require_both_labels(rows.assign(official=parts), "official", ("train", "test"))
+        needed, fewest = split.folds, _fewest(rows.loc[parts == "train", "label"])
+        if fewest < needed:
+            raise TrainingError(f"each label must have at least {needed} TRAIN scans. Received: {fewest}")
     else:
-        require_each_label(rows.assign(official="data set"), "official", ("data set",))
-        needed, counted = split.folds + 1, rows["label"].value_counts()
-        if counted.min() < needed:
+        require_both_labels(rows.assign(official="data set"), "official", ("data set",))
+        needed = split.folds + 1
+        if _fewest(rows["label"]) < needed:
             received = label_counts(rows["label"])
             raise TrainingError(
                 f"each label must have at least {needed} scans, so that TEST can be drawn. Received: {received}"
@@ -112,27 +112,32 @@ def require_covered(rows: pd.DataFrame, scheme: Scheme) -> None:
         )
 
 
-def require_each_label(rows: pd.DataFrame, column: str, names: Sequence[str]) -> None:
-    """Refuse rows of which a part lacks a label that the others have, or scans without a finding.
+def require_both_labels(rows: pd.DataFrame, column: str, names: Sequence[str]) -> None:
+    """Refuse rows of which a part has no scans without a finding, or none with one.
 
     Args:
         rows: One row a scan, with `label` and the column.
         column: Names each row's part.
-        names: The parts that must have every label.
+        names: The parts that must have both.
 
     Raises:
         TrainingError: One of them has not.
     """
-    others = sorted(set(rows["label"]) - {NORMAL}) or [PNEUMONIA]
+    finding = " or ".join(sorted(set(rows["label"]) - {NORMAL}) or [PNEUMONIA])
     for name in names:
-        present = set(rows.loc[rows[column] == name, "label"])
-        missing = [label for label in (*others, NORMAL) if label not in present]
+        normal = rows.loc[rows[column] == name, "label"] == NORMAL
+        missing = [label for label, there in ((finding, ~normal), (NORMAL, normal)) if not there.any()]
         if missing:
-            needed = "both labels" if len(others) == 1 else "each label"
             raise TrainingError(
-                f"each split must have scans of {needed}. Received: no {' and no '.join(missing)} in {name}, "
+                f"each split must have scans of both labels. Received: no {' and no '.join(missing)} in {name}, "
                 f"which has {label_counts(rows.loc[rows[column] == name, 'label'])}"
             )
+
+
+def _fewest(labels: pd.Series) -> int:
+    """Count the scans without a finding, or with one, whichever are fewer."""
+    normal = int((labels == NORMAL).sum())
+    return min(normal, len(labels) - normal)
 
 
 def label_counts(labels: pd.Series) -> str:

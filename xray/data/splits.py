@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from xray.config import Split
-from xray.data.split_checks import label_counts, require_each_label, require_splittable
+from xray.data.split_checks import label_counts, require_both_labels, require_splittable
 from xray.errors import TrainingError
 
 DRAWN_OF = 20
@@ -94,7 +94,7 @@ def assign_folds(rows: pd.DataFrame, split: Split) -> pd.DataFrame:
     fold[in_train] = _train_folds(rows[in_train], split)
     names = np.where(fold == split.validation_fold, "validation", "train")
     assigned = rows.assign(split=np.where(in_train, names, "test"), fold=fold)
-    require_each_label(assigned, "split", ("train", "validation", "test"))
+    require_both_labels(assigned, "split", ("train", "validation", "test"))
     return assigned
 
 

@@ -174,8 +174,8 @@ def _stored(header: "Dataset") -> NDArray[Any]:
     """Unpack the pixels, and refuse values beyond the bits that the file declares."""
     from xray.data.decoding import dicom_frames  # here, since it imports pydicom, an extra
 
-    dicom_frames.register()
     if header.file_meta.TransferSyntaxUID.is_compressed:
+        dicom_frames.register()
         header.pixel_array_options(decoding_plugin=dicom_frames.LABEL)
     try:
         pixels: NDArray[Any] = header.pixel_array

@@ -13,7 +13,7 @@ from xray.data.phantoms.plan import MARK, QUARTER, phantoms
 from xray.errors import DataError, StoreError, by_cause
 from xray.files.atomic import draft_of
 from xray.labels import NORMAL, PNEUMONIA
-from xray.scheme_files import NAME
+from xray.scheme_files import NAMED, is_name
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +54,8 @@ def write_phantoms(
         raise DataError(f"scans must be at least {FEWEST_SCANS}. Received: scans={scans}")
     if layout not in LAYOUTS:
         raise DataError(f"layout must be one of {', '.join(LAYOUTS)}. Received: {layout}")
-    if not NAME.fullmatch(finding) or finding == NORMAL or (layout == CORONAHACK and finding != PNEUMONIA):
-        known = "pneumonia in the layout coronahack" if layout == CORONAHACK else "lower-case letters, digits and -"
+    if not is_name(finding) or finding == NORMAL or (layout == CORONAHACK and finding != PNEUMONIA):
+        known = "pneumonia in the layout coronahack" if layout == CORONAHACK else NAMED
         raise DataError(f"finding must be {known}. Received: {finding}")
     if seed < 0:
         raise DataError(f"seed must be 0 or more. Received: seed={seed}")

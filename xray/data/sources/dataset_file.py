@@ -17,9 +17,9 @@ from xray.errors import DataError, by_cause
 from xray.files.atomic import whole_file
 from xray.files.checked_io import writing
 from xray.files.s3 import DataPath, S3Path
-from xray.labels import CAUSE_OF_SUBTYPE, REFER
+from xray.labels import CAUSE_OF_SUBTYPE
 from xray.recipe_files import nearest
-from xray.scheme_files import NAME
+from xray.scheme_files import NAMED, is_name
 
 DATASET_FILE = "dataset.toml"
 LAYOUTS = Path(__file__).parent / "layouts"
@@ -99,12 +99,9 @@ class Dataset(Section):
     @field_validator("labels")
     @classmethod
     def _known(cls, labels: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-        if odd := [name for name in labels if name != LEAVE_OUT and (not NAME.fullmatch(name) or name == REFER)]:
-            raise PydanticCustomError(
-                "labels",
-                "must be lower-case letters and digits, with single - between, such as {known}, not {odd}",
-                {"known": ", ".join(CAUSE_OF_SUBTYPE), "odd": odd[0]},
-            )
+        if odd := [name for name in labels if name != LEAVE_OUT and not is_name(name)]:
+            words = {"named": NAMED, "known": ", ".join(CAUSE_OF_SUBTYPE), "odd": odd[0]}
+            raise PydanticCustomError("labels", "must be {named}, such as {known}, not {odd}", words)
         counted = Counter(canonical(word) for listed in labels.values() for word in listed)
         twice = [word for word, count in counted.items() if count > 1]
         if twice:

@@ -1,5 +1,7 @@
 """DICOM films: pydicom's own functions say what comes out, and what is no frontal film is named."""
 
+import subprocess
+import sys
 from io import BytesIO
 from typing import Any
 
@@ -98,6 +100,44 @@ def test_every_lossless_packing_gives_the_same_pixels(name: str, bits: int, sign
     pixels = stored(bits, signed)
     plain, _ = decode_dicom(film(pixels, bits))
     np.testing.assert_array_equal(decode_dicom(film(pixels, bits, SYNTAXES[name]))[0], plain)
+
+
+@pytest.mark.parametrize("name", SYNTAXES)
+@pytest.mark.parametrize("signed", [False, True])
+def test_few_bits_in_a_wide_container_are_read(name: str, signed: bool) -> None:
+    pixels = stored(8, signed).astype(np.int16 if signed else np.uint16)
+    plain, _ = decode_dicom(film(pixels, 8))
+    np.testing.assert_array_equal(decode_dicom(film(pixels, 8, SYNTAXES[name]))[0], plain)
+
+
+def test_threads_that_come_first_at_once_reject_nothing() -> None:
+    # In a process of its own, whose pydicom has no plugin of ours yet.
+    code = (
+        "import sys; from concurrent.futures import ThreadPoolExecutor; from threading import Barrier\n"
+        "from xray.data.decoding.dicom_decoder import decode_dicom\n"
+        "data, start = sys.stdin.buffer.read(), Barrier(8)\n"
+        "def one(_): start.wait(); return decode_dicom(data)[0].mean()\n"
+        "with ThreadPoolExecutor(8) as threads: print(len(set(threads.map(one, range(8)))))"
+    )
+    data = film(stored(12), 12, SYNTAXES["JPEG lossless"])
+    done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, check=True)
+    assert done.stdout.strip() == b"1"
+
+
+@pytest.mark.parametrize("padding", [b"\0", b"\xff\xff", b"    "])
+def test_a_jpeg_may_be_padded_after_its_end(padding: bytes) -> None:
+    whole = film(stored(12), 12, SYNTAXES["JPEG lossless"])
+    padded = refilled(whole, SYNTAXES["JPEG lossless"], frame_of(whole).rstrip(b"\0") + padding)
+    np.testing.assert_array_equal(decode_dicom(padded)[0], decode_dicom(whole)[0])
+
+
+def test_a_jpeg_2000_in_its_boxes_is_read() -> None:
+    pixels = stored(12)
+    whole = film(pixels, 12, SYNTAXES["JPEG 2000 lossless"])
+    boxed = bytes(imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="jp2", bitspersample=12))
+    assert boxed[4:8] == b"jP  "
+    found, _ = decode_dicom(refilled(whole, SYNTAXES["JPEG 2000 lossless"], boxed))
+    np.testing.assert_array_equal(found, decode_dicom(whole)[0])
 
 
 def test_lossy_jpeg_comes_close() -> None:

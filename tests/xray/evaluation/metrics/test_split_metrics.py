@@ -9,7 +9,7 @@ import pytest
 from xray.config import Evaluation
 from xray.errors import EvaluationError
 from xray.evaluation.metrics import binary as metrics
-from xray.evaluation.metrics.split_metrics import COLUMNS, evaluate_split, labels_and_scores
+from xray.evaluation.metrics.split_metrics import COLUMNS, evaluate_split, labels_and_scores, with_finding
 
 FEW = Evaluation(bootstrap_draws=200)
 HEADLINE = ("auc", "average_precision", "brier", "calibration_error", "accuracy", "sensitivity", "specificity", "f1")
@@ -91,3 +91,26 @@ def scored_that_cannot_be_judged_are_refused(scored: pd.DataFrame, changes: dict
 def test_a_missing_column_is_named(scored: pd.DataFrame) -> None:
     with pytest.raises(EvaluationError, match=r"Missing: \['patient_id'\]"):
         evaluate_split(scored.drop(columns="patient_id"), 0.6, FEW)
+
+
+def test_every_label_but_normal_is_the_finding_and_subtypes_stay() -> None:
+    labels = ["normal", "tuberculosis", "effusion"]
+    rows = pd.DataFrame({"label": labels, "subtype": labels})
+    found = with_finding(rows, "abnormal")
+    assert found["label"].tolist() == ["normal", "abnormal", "abnormal"]
+    assert found["subtype"].tolist() == rows["subtype"].tolist()
+
+
+def test_a_pneumonia_of_ones_own_cause_counts_under_no_shipped_one() -> None:
+    scores = pd.DataFrame(
+        {
+            "patient_id": [str(number) for number in range(8)],
+            "label": ["normal"] * 4 + ["pneumonia"] * 4,
+            "subtype": ["normal"] * 4 + ["fungal", "fungal", "viral", "viral"],
+            "split": "test",
+            "p_pneumonia": [0.1, 0.2, 0.3, 0.6, 0.4, 0.7, 0.8, 0.9],
+        }
+    )
+    found = evaluate_split(scores, 0.5, Evaluation(bootstrap_draws=100))
+    assert found.chosen.by_cause["bacterial"] is None
+    assert found.chosen.by_cause["viral"] is not None and found.chosen.by_cause["viral"].value == 1
