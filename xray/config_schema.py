@@ -19,8 +19,11 @@ LONGEST_NAME = 200
 
 def requirement(fault: ErrorDetails) -> str:
     """Say what a value must be, in pydantic's words and our form."""
-    words = re.sub(r"^[A-Z](?=[a-z]+[ ,])", lambda first: first[0].lower(), fault["msg"])
-    return re.sub(r"^(input|string|value) should", "must", words)
+    words = fault["msg"]
+    if "url" not in fault:  # in our own words
+        return words
+    words = re.sub(r"^(input|string|value) should", "must", words[:1].lower() + words[1:])
+    return words.replace("a valid tuple", "a list in brackets")
 
 
 def _refused(key: str, error: Exception) -> PydanticCustomError:

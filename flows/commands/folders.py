@@ -32,6 +32,8 @@ def phantom(
     write_phantoms(folder, scans=scans, seed=seed, size=(int(width), int(height)), layout=layout, finding=finding)
     typer.echo(f"{scans:,} phantoms in {visible(str(folder))}")
     scheme = ("--set", f"labels.scheme={finding}.toml") if finding != "pneumonia" else ()
+    if scheme:
+        typer.echo(f'scheme   write into {finding}.toml: finding = "{finding}", and classes = ["{finding}", "normal"]')
     typer.echo(f"run      {visible(command('run', folder, '--recipe', 'quick', *scheme))}")
 
 
@@ -60,7 +62,10 @@ def describe(
         console.print(f"a first {DATASET_FILE}, which --write puts into the folder:\n\n{found.toml}", soft_wrap=True)
     if found.fault:
         raise XrayError(found.fault)
-    console.print(f"run      {command('run', data, '--recipe', 'quick')}", soft_wrap=True)
+    scheme = ("--set", "labels.scheme=mine.toml") if found.finding else ()
+    if found.finding:
+        console.print(f"scheme   write mine.toml for {found.finding}: docs/your-own-scans.md", soft_wrap=True)
+    console.print(f"run      {command('run', data, '--recipe', 'quick', *scheme)}", soft_wrap=True)
 
 
 @app.command(epilog="Example: [bold]xray download coronahack[/bold]")

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from xray.config import Scans, Split
+from xray.data.audit import left_out
 from xray.errors import DataError, TrainingError
-from xray.labels import NORMAL, PNEUMONIA, Scheme
+from xray.labels import NORMAL, Scheme
 
 MOST_WITHOUT_PATIENT = 0.05
 """The share of scans without a patient above which a split by patient is refused."""
@@ -82,8 +83,10 @@ def require_files(found: int, rejects: pd.DataFrame, scans: Scans) -> None:
         scans: The greatest share.
 
     Raises:
-        DataError: More rows are without a file.
+        DataError: More rows are without a file, or no scan is left.
     """
+    if not found:
+        raise DataError(f"there must be scans to work on. Received: {left_out(rejects['reason']) or 'none'}")
     missing = rejects.loc[rejects["reason"] == "no-file", "path"]
     if len(missing) > scans.most_missing * (found + len(missing)):
         share = len(missing) / (found + len(missing))
@@ -123,7 +126,7 @@ def require_both_labels(rows: pd.DataFrame, column: str, names: Sequence[str]) -
     Raises:
         TrainingError: One of them has not.
     """
-    finding = " or ".join(sorted(set(rows["label"]) - {NORMAL}) or [PNEUMONIA])
+    finding = " or ".join(sorted(set(rows["label"]) - {NORMAL}) or ["scan with a finding"])
     for name in names:
         normal = rows.loc[rows[column] == name, "label"] == NORMAL
         missing = [label for label, there in ((finding, ~normal), (NORMAL, normal)) if not there.any()]

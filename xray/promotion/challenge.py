@@ -141,7 +141,7 @@ def compare_with_champion(
     tables, thresholds = [], []
     with names_kept(rows, place), verified_files(place, zip(rows["path"], rows["sha256"], strict=True)) as files:
         if challenge.champion is not None:
-            _require_unseen(workspace, challenge, rows)
+            _require_unseen(workspace, challenge, rows, policy)
         for number, version in enumerate(versions):
             report = _shifted(progress, number, len(versions))
             table, threshold = _scored(workspace, f"models:/{challenge.model_name}/{version}", rows, files, report)
@@ -210,15 +210,16 @@ def _catalog(workspace: Workspace, run: Run) -> Catalog | None:
     return Catalog(folder, digest, data_path(json.loads(sources[0])["uri"] if sources else ""), reused=True)
 
 
-def _require_unseen(workspace: Workspace, challenge: Challenge, rows: pd.DataFrame) -> None:
+def _require_unseen(workspace: Workspace, challenge: Challenge, rows: pd.DataFrame, policy: config.Promotion) -> None:
     """Refuse training scans of the champion, if its catalog still exists."""
     run = _run_of(workspace, challenge.model_name, str(challenge.champion))
     catalog = None if run is None else _catalog(workspace, run)
     learnt = set() if catalog is None else set(catalog.rows("train")["sha256"])
     seen = int(rows["sha256"].isin(learnt).sum())
     if seen:
+        other = "; set promotion.scans=test" if policy.scans != "test" else ": its data set was split otherwise"
         raise EvaluationError(
-            "the scans of the evaluation must not be training scans of the champion; set promotion.scans=test. "
+            f"the scans of the evaluation must not be training scans of the champion{other}. "
             f"Received: {seen:,} of {len(rows):,}, which version {challenge.champion} was trained on"
         )
 

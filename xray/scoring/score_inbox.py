@@ -83,8 +83,8 @@ def score_inbox(
 ) -> Scored:
     """Score what is new in an inbox, and write it into the ledger.
 
-    New is what no version has seen, by the digest of its bytes: a file that was renamed or delivered twice is not
-    scored again. A file that changes between its digest and its score is left for the next run.
+    New is what no version of this model has seen, by the digest of its bytes: a file that was renamed or delivered
+    twice is not scored again. A file that changes between its digest and its score is left for the next run.
 
     Args:
         workspace: Where MLflow's store lies.
@@ -105,7 +105,8 @@ def score_inbox(
     with opened(output) as ledger:
         adopted = ledger.adopted
         names = [*inbox.digests.values(), *map(printable, inbox.refused)]
-        known = ledger.known(names, version, digest) if rescore else ledger.known(names)
+        model = version.rpartition("/")[0]
+        known = ledger.known(names, version, digest) if rescore else ledger.known(names, model=model)
         paths = _new(inbox.digests, known)
         refused = {path: reason for path, reason in inbox.refused.items() if printable(path) not in known}
         if refused:

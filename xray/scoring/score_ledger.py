@@ -147,13 +147,16 @@ class Ledger:
         self.name = unfinished[0].name if unfinished else _new_name()
         self.adopted = sum(len(rows) for rows in _whole_ones(self._parts(), _part_schema([]).names))
 
-    def known(self, names: Iterable[str], version: str | None = None, digest: str | None = None) -> set[str]:
+    def known(
+        self, names: Iterable[str], version: str | None = None, digest: str | None = None, model: str | None = None
+    ) -> set[str]:
         """Choose what needs no scoring any more; the ledger's own names are compared in Arrow, never made Python's.
 
         Args:
             names: Digests of scans and rejects, and paths of unreadable files as the ledger writes them.
             version: Only what this model version has seen; None counts every version.
             digest: The version's content: what another model has seen under the same number does not count.
+            model: Only what versions of this registered model have seen: another one answers another question.
 
         Raises:
             StoreError: A file is none of ours, or the disk does not give it. One that is damaged is set aside, and its
@@ -166,6 +169,8 @@ class Ledger:
             chosen = pc.is_in(name, asked)
             if version is not None:
                 chosen = pc.and_(chosen, pc.equal(table["model_version"], version))
+            if model is not None:
+                chosen = pc.and_(chosen, pc.starts_with(table["model_version"], f"{model}/"))
             if digest is not None:
                 chosen = pc.and_(chosen, pc.fill_null(pc.equal(table[DIGEST], digest), True))
             found |= set(name.filter(chosen).to_pylist())

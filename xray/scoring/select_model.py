@@ -42,12 +42,14 @@ def select_model(workspace: Workspace, model_name: str) -> SelectedModel:
         versions = client.search_model_versions(f"name = '{model_name}'")
         aliases = client.get_registered_model(model_name).aliases if versions else {}
         real = real_ones(client, model_name, workspace)
+        others = [] if versions else sorted(each.name for each in client.search_registered_models())
     for alias in ALIASES:
         if alias in aliases:
             return SelectedModel(f"models:/{model_name}/{aliases[alias]}", str(aliases[alias]), alias)
     if not versions:
+        named = f"; registered is {', '.join(others)}: --model-name or --model names it" if others else ""
         raise RegistryError(
-            f"{model_name} must have a registered version: train one first. Received: none in {store.shown}"
+            f"{model_name} must have a registered version: train one first. Received: none in {store.shown}{named}"
         )
     newest = max(map(int, real or [each.version for each in versions]))
     return SelectedModel(f"models:/{model_name}/{newest}", str(newest), "newest")

@@ -56,6 +56,8 @@ def test_known_is_what_any_version_or_one_has_seen(tmp_path: Path) -> None:
         asked = ["a", "b", "unread", "unread.png", "c", "c.png", "d", "a"]
         assert ledger.known(asked) == {"a", "b", "unread.png", "c"}
         assert ledger.known(asked, "m/2") == {"c"}
+        assert ledger.known(asked, model="m") == {"a", "b", "unread.png", "c"}
+        assert ledger.known(asked, model="mm") == set(), "another model answers another question"
         assert ledger.known([]) == set()
 
 

@@ -163,7 +163,8 @@ def _require_film(header: "Dataset") -> None:
         raise _unsupported(f"a scan must be frontal. Received: ViewPosition {view}")
     check_size(int(header.get("Columns") or 0), int(header.get("Rows") or 0))
     if not 1 <= int(header.BitsStored) <= int(header.BitsAllocated) <= 16:
-        raise _unsupported(f"a DICOM scan must have at most 16 bits. Received: {header.BitsAllocated}")
+        bits = f"{header.BitsStored} bits in {header.BitsAllocated}"
+        raise _unsupported(f"a DICOM scan must have at most 16 bits, all of them kept. Received: {bits}")
 
 
 def _unsupported(detail: str) -> ImageError:
@@ -181,6 +182,8 @@ def _stored(header: "Dataset") -> NDArray[Any]:
         pixels: NDArray[Any] = header.pixel_array
     except (RuntimeError, NotImplementedError, ValueError) as error:
         packing = header.file_meta.TransferSyntaxUID.name
+        if not header.file_meta.TransferSyntaxUID.is_compressed:
+            raise ImageError("unreadable", f"a DICOM scan's pixels must be whole. Received: {packing}") from error
         raise _unsupported(
             f"a DICOM scan's pixels must be whole and in a packing that is read here. Received: {packing}, "
             f"{header.BitsStored} bits"

@@ -51,6 +51,18 @@ AT_A_TIME = 2**30
 """Bytes that the threads of a process take for decoding at a time."""
 
 # The classes are called directly, not through Image.open, which warns at a limit of the whole process.
+_NO_SCANS = {
+    b"<html": "an HTML page",
+    b"<!doctype": "an HTML page",
+    b"<?xml": "an XML file",
+    b"%pdf": "a PDF file",
+    b"pk\x03\x04": "a ZIP archive",
+    b"gif8": "a GIF picture",
+    b"bm": "a BMP picture",
+    b"riff": "a WebP picture, a sound or a film",
+}
+"""By how a file begins, without blanks and in lower case."""
+
 _READERS: dict[bytes, Callable[[BytesIO], ImageFile.ImageFile]] = {
     b"\xff\xd8\xff": JpegImageFile,
     b"\x89PNG\r\n\x1a\n": PngImageFile,
@@ -196,8 +208,14 @@ def _open(data: bytes) -> ImageFile.ImageFile:
             _check_whole(data)
             with _without_warnings():
                 return reader(BytesIO(data))
-    seen = f"{len(data)} bytes that begin with {data[:16]!r}" if data else "an empty file"
-    raise ImageError("not-an-image", f"a scan must be a JPEG, PNG, TIFF or DICOM file. Received: {seen}")
+    raise ImageError("not-an-image", f"a scan must be a JPEG, PNG, TIFF or DICOM file. Received: {_kind(data)}")
+
+
+def _kind(data: bytes) -> str:
+    """Say what a file is that is no scan, and nothing of what it holds: rejects travel, and may be a patient's."""
+    beginning = data[:64].lstrip().lower()
+    known = (kind for signature, kind in _NO_SCANS.items() if beginning.startswith(signature))
+    return next(known, f"{len(data):,} bytes of another kind" if data else "an empty file")
 
 
 def _check_whole(data: bytes) -> None:

@@ -55,7 +55,7 @@ def write_phantoms(
     if layout not in LAYOUTS:
         raise DataError(f"layout must be one of {', '.join(LAYOUTS)}. Received: {layout}")
     if not is_name(finding) or finding == NORMAL or (layout == CORONAHACK and finding != PNEUMONIA):
-        known = "pneumonia in the layout coronahack" if layout == CORONAHACK else NAMED
+        known = "pneumonia in the layout coronahack" if layout == CORONAHACK else f"{NAMED}, and not normal"
         raise DataError(f"finding must be {known}. Received: {finding}")
     if seed < 0:
         raise DataError(f"seed must be 0 or more. Received: seed={seed}")

@@ -7,10 +7,10 @@ import pandas as pd
 from xray.data.sources.dataset_file import Dataset
 from xray.data.sources.file_listing import list_files, printable, with_linked_folders
 from xray.data.sources.metadata import MOST_REJECTED, ROW_COLUMNS, Metadata, plain_paths, reject
-from xray.data.sources.words.label_words import COMMON, Label, LabelWords, canonical, with_common
+from xray.data.sources.words.label_words import COMMON, EVERY_OTHER_WORD, Label, LabelWords, canonical, with_common
 from xray.data.sources.words.patients import patients_of
 from xray.data.sources.words.scan_words import scan_names, split_word
-from xray.errors import NamesError
+from xray.errors import DataError, NamesError
 from xray.files.s3 import DataPath
 
 NAME = "class-folders"
@@ -71,6 +71,8 @@ def _label(path: str, words: LabelWords) -> Label:
         if words.knows(folder):
             return words.read(folder)
     nearest = folders[-1] if folders else ""
+    if nearest and words.knows(EVERY_OTHER_WORD):
+        return words.read(nearest)
     return Label(reason="unknown-label", detail=f"folder {printable(nearest) or 'none'}")
 
 
@@ -81,11 +83,13 @@ def _split(path: str) -> str:
 
 def _require_classes(folder: DataPath, read: dict[str, Label]) -> None:
     unknown = Counter(label.detail for label in read.values() if label.reason == "unknown-label")
-    if unknown.total() > MOST_REJECTED * len(read) or not read:
+    if not read:
+        raise DataError(f"there must be scans in folders named by class. Received: none in {folder}")
+    if unknown.total() > MOST_REJECTED * len(read):
         seen = ", ".join(f"{count} in {where}" for where, count in unknown.most_common(SHOWN))
         known = ", ".join(canonical(words[0]) for words in COMMON.values())
         raise NamesError(
             f"scans must lie in folders named by class ({known}), or dataset.toml must say what the folders mean. "
             f"Received: {folder}, with {unknown.total():,} of {len(read):,} scans elsewhere",
-            f": {seen}" if seen else "",
+            f": {seen}",
         )

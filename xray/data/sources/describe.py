@@ -13,16 +13,22 @@ from xray.data.sources.file_names import find
 from xray.data.sources.metadata import plain_paths
 from xray.data.sources.read_source import Source, read_as, source_at, tables_in
 from xray.data.sources.table_file import read_table, value
-from xray.data.sources.words.label_words import LabelWords, with_common
+from xray.data.sources.words.label_words import COMMON, LabelWords, canonical, with_common
 from xray.data.sources.words.scan_words import split_word
 from xray.errors import XrayError
 from xray.files.s3 import DataPath
+from xray.labels import LABELS
+from xray.scheme_files import is_name
 from xray.table import Table
 
 EXAMPLES = 3
 MOST_WORDS = 40
 """A column with more different words than this holds no labels."""
 
+ANSWERS = {"1", "0", "-1", ""}
+"""What a column of one finding holds: it is there, is not, is doubtful, or is not mentioned."""
+
+SEPARATORS = ("|", ";", ",", "/")
 FEWEST_FILES = 0.5
 """The share of a column's cells that must name files for the column to be that of files."""
 
@@ -36,12 +42,14 @@ class Description:
         tables: Title to table: columns, words, what is read, examples.
         fault: Why it cannot be read as it is, in one line; empty where it can.
         toml: A first `dataset.toml`.
+        finding: The label that needs a scheme of its own, if there is one; several are joined by `and`.
     """
 
     kind: str
     tables: dict[str, Table]
     fault: str
     toml: str
+    finding: str = ""
 
 
 def describe(folder: DataPath) -> Description:
@@ -70,7 +78,7 @@ def _of_table(folder: DataPath, table: str, kind: str, dataset: Dataset) -> Desc
     cells = cells.loc[:, ~cells.columns.duplicated() & (cells.columns != "")]
     roles = _roles(folder, cells, dataset)
     words = _words(cells[roles["label"]], dataset) if "label" in roles else {}
-    toml = _toml_of_table(table, roles, words)
+    toml = _toml_of_table(table, roles, words, cells)
     if dataset.name in layout_names():
         toml = f'layout = "{dataset.name}"\ntable = {json.dumps(table)}\n'
     return Description(kind, {"Columns": _columns(cells, roles), **_shown(words)}, "", toml)
@@ -103,7 +111,8 @@ def _with_what_is_read(folder: DataPath, source: Source, taken: Description) -> 
     examples = metadata.rows.head(EXAMPLES)
     lines = [tuple(map(str, row)) for row in examples.itertuples(index=False)]
     shown = {"Read as": Table(("what", "scans"), read), "Examples": Table(tuple(map(str, examples.columns)), lines)}
-    return replace(taken, tables={**taken.tables, **shown})
+    others = " and ".join(sorted(set(metadata.rows["label"]) - set(LABELS)))
+    return replace(taken, tables={**taken.tables, **shown}, finding=others)
 
 
 def _roles(folder: DataPath, cells: pd.DataFrame, dataset: Dataset) -> dict[str, str]:
@@ -151,11 +160,48 @@ def _meaning(words: LabelWords, word: str) -> str:
     return read.label if not read.reason else f"? {read.reason}"
 
 
-def _toml_of_table(table: str, roles: dict[str, str], words: dict[str, tuple[int, str]]) -> str:
-    lines = ['name = "ours"', f"table = {json.dumps(table)}", "", "[columns]"]
+def _toml_of_table(table: str, roles: dict[str, str], words: dict[str, tuple[int, str]], cells: pd.DataFrame) -> str:
+    findings = {} if "label" in roles else _findings(cells)
+    separator = _separator(words)
+    lines = ['name = "ours"', f"table = {json.dumps(table)}"]
+    lines += [f"separator = {json.dumps(separator)}"] if separator else []
+    lines += ["", "[columns]"]
     lines += [f"{kind} = {json.dumps(name, ensure_ascii=False)}" for kind, name in roles.items()]
-    lines += [f'# {kind} = "…"' for kind in ("file", "label", "patient") if kind not in roles]
-    return "\n".join(lines) + "\n" + _toml_of_labels(words)
+    wanted = ("file", "patient") if findings else ("file", "label", "patient")
+    lines += [f'# {kind} = "…"' for kind in wanted if kind not in roles]
+    lines += ["", "[columns.findings]"] if findings else []
+    lines += [
+        f"{'' if name in COMMON else '# '}{name} = {json.dumps(column, ensure_ascii=False)}"
+        for column, name in findings.items()
+    ]
+    if separator:
+        parts = Counter(part.strip() for word, (count, _) in words.items() for part in word.split(separator) * count)
+        known = LabelWords(with_common({}))
+        words = {part: (count, _meaning(known, part)) for part, count in parts.most_common(MOST_WORDS) if part}
+    return "\n".join(lines) + "\n" + ("" if findings else _toml_of_labels(words))
+
+
+def _findings(cells: pd.DataFrame) -> dict[str, str]:
+    """Find columns of 1, 0, -1 and empty, with what each would be called; none where no usual word is among them."""
+    known = LabelWords(with_common({}))
+    found = {}
+    for column in cells.columns:
+        said = {value(cell).removesuffix(".0") for cell in cells[column]}
+        if said <= ANSWERS and said & {"1", "0"}:
+            found[column] = _meaning(known, column) if known.knows(column) else canonical(column).replace(" ", "-")
+    return found if any(map(known.knows, found)) else {}
+
+
+def _separator(words: Mapping[str, tuple[int, str]]) -> str:
+    """Find what stands between the findings of a cell: where it does, unknown cells fall apart into usual words."""
+    known = LabelWords(with_common({}))
+    for mark in SEPARATORS:
+        parts = [
+            part.strip() for word, (_, meaning) in words.items() if meaning.startswith("?") for part in word.split(mark)
+        ]
+        if any(mark in word for word in words) and any(map(known.knows, parts)):
+            return mark
+    return ""
 
 
 def _toml_of_labels(words: dict[str, tuple[int, str]]) -> str:
@@ -165,4 +211,8 @@ def _toml_of_labels(words: dict[str, tuple[int, str]]) -> str:
         if meaning not in ("train", "validation", "test"):
             by_label.setdefault("leave_out" if meaning.startswith("?") else meaning, []).append(word)
     lines = [f"{label} = {json.dumps(listed, ensure_ascii=False)}" for label, listed in by_label.items()]
+    others = [(name, word) for word in by_label["leave_out"] if is_name(name := canonical(word).replace(" ", "-"))]
+    if others:
+        lines += ["# a finding of your own, instead of leave_out, takes a scheme: docs/your-own-scans.md"]
+        lines += [f"# {name} = {json.dumps([word], ensure_ascii=False)}" for name, word in others]
     return "\n".join(["", "[labels]", *lines]) + "\n"

@@ -8,6 +8,8 @@ from xray.data.sources.dataset_file import Exclude
 from xray.data.sources.metadata import Metadata, reject, rejects_table
 from xray.data.sources.words.scan_words import view_of
 
+MOST_LISTED = 8
+
 
 def excluded(metadata: Metadata, exclude: Exclude) -> Metadata:
     """Move what is asked to be left out from the rows to the rejects."""
@@ -18,6 +20,11 @@ def excluded(metadata: Metadata, exclude: Exclude) -> Metadata:
     if "view" in rows:
         views = [view_of(each).casefold() for each in exclude.views]
         reasons[rows["view"].str.casefold().isin(views)] = "left-out-view"
+        there = set(rows["view"].str.casefold())
+        absent = [word for word, view in zip(exclude.views, views, strict=True) if view not in there]
+        if absent and "views" in exclude.model_fields_set:
+            note = f"exclude.views: no scan is {' or '.join(absent)}; there are {_listed(rows['view'])}"
+            metadata = replace(metadata, notes=[*metadata.notes, note])
     if not (reasons != "").any():
         return metadata
     details = {"left-out-age": "age", "left-out-view": "view"}
@@ -28,3 +35,8 @@ def excluded(metadata: Metadata, exclude: Exclude) -> Metadata:
     ]
     rejects = pd.concat([metadata.rejects, rejects_table(gone)], ignore_index=True)
     return replace(metadata, rows=rows[reasons == ""].reset_index(drop=True), rejects=rejects)
+
+
+def _listed(views: pd.Series) -> str:
+    """Name the views that there are, most first."""
+    return ", ".join(each or "unknown" for each in views.value_counts().index[:MOST_LISTED])

@@ -106,7 +106,9 @@ def _csv(path: DataPath, needed: Sequence[str]) -> pd.DataFrame:
         text = _bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise DataError(f"{path} must be UTF-8. Received: {error.reason} in line {line}") from error
+        raise DataError(
+            f"{path} must be UTF-8, as a spreadsheet saves with CSV UTF-8. Received: {error.reason} in line {line}"
+        ) from error
     if not text.strip():
         raise DataError(f"{path} must be a CSV with a header. Received: an empty file")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)

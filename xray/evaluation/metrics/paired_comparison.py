@@ -18,6 +18,7 @@ from xray.evaluation.metrics import binary as metrics
 from xray.evaluation.metrics.bootstrap import Estimate, bootstrap
 from xray.evaluation.metrics.names import ALL
 from xray.evaluation.metrics.split_metrics import labels_and_scores
+from xray.labels import finding_in
 
 COLUMNS = ("metric", "first", "second", "difference (95 % interval)", "result")
 """What the columns of `Comparison.rows` hold."""
@@ -157,6 +158,9 @@ def shared(first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, pd.
     Raises:
         EvaluationError: A column is missing, an id is empty, or a label is not known.
     """
+    told = [finding_in(table.columns) for table in (first, second)]
+    if told[0] != told[1]:
+        raise EvaluationError(f"models must tell the same finding from normal. Received: {' and '.join(told)}")
     ours, theirs = _keyed(first), _keyed(second)
     both = ours.index.intersection(theirs.index).sort_values()
     return ours.loc[both].reset_index(drop=True), theirs.loc[both].reset_index(drop=True)

@@ -81,7 +81,7 @@ def test_hidden_files_and_what_is_no_picture_are_no_scans(tmp_path: Path) -> Non
             "Received: .*, with 3 of 3 scans elsewhere: 2 in folder cats, 1 in folder dogs",
         ),
         (["a.png"], "with 1 of 1 scans elsewhere: 1 in folder none"),
-        ([], "with 0 of 0 scans elsewhere"),
+        ([], "there must be scans in folders named by class"),
     ],
 )
 def test_folders_of_other_names_are_refused_with_their_counts(tmp_path: Path, files: list[str], message: str) -> None:
@@ -97,3 +97,16 @@ def test_a_link_out_of_the_folder_and_a_name_that_is_no_text_are_rejected(tmp_pa
     metadata = read_source(folder)
     assert metadata.rows["path"].tolist() == ["normal/a.png"]
     assert metadata.rejects["reason"].tolist() == ["unsafe-name", "unsafe-name"]
+
+
+def test_every_other_folder_may_be_left_out(tmp_path: Path) -> None:
+    folder = lay_out(tmp_path, ["normal/a.png", "pneumonia/b.png", "nodule/c.png", "mass/d.png"])
+    (folder / "dataset.toml").write_text('[labels]\nleave_out = ["*"]\n')
+    metadata = read_source(folder)
+    assert metadata.rows["label"].tolist() == ["normal", "pneumonia"]
+    assert metadata.rejects["reason"].tolist() == ["left-out-label"] * 2
+
+
+def test_a_folder_without_scans_says_so(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there must be scans in folders named by class. Received: none in"):
+        read_source(lay_out(tmp_path, ["notes.txt"]))

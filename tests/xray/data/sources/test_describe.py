@@ -64,3 +64,33 @@ def test_of_a_public_layout_its_name_is_enough(tmp_path: Path) -> None:
     folder = lay_out(tmp_path, ["00000001_000.png"])
     (folder / "list.csv").write_text("Image Index,Finding Labels\n00000001_000.png,No Finding\n")
     assert describe(folder).toml == 'layout = "nih-chestxray14"\ntable = "list.csv"\n'
+
+
+def test_a_column_a_finding_is_proposed_as_such(tmp_path: Path) -> None:
+    folder = lay_out(tmp_path, [f"x/{number}.png" for number in range(3)])
+    (folder / "list.csv").write_text(
+        "Bild,No Finding,Pneumonia,Lung Lesion\nx/0.png,1.0,,\nx/1.png,0,1,\nx/2.png,,-1,1\n"
+    )
+    found = describe(folder)
+    proposed = tomllib.loads(found.toml)
+    assert proposed["columns"] == {"file": "Bild", "findings": {"normal": "No Finding", "pneumonia": "Pneumonia"}}
+    assert '# lung-lesion = "Lung Lesion"' in found.toml
+    write_dataset_file(folder, found.toml)
+    assert read_source(folder).rows["label"].tolist() == ["normal", "pneumonia"]
+
+
+def test_several_findings_in_a_cell_are_seen_and_no_pneumonia_is_dropped(tmp_path: Path) -> None:
+    folder = lay_out(tmp_path, [f"x/{number}.png" for number in range(3)])
+    (folder / "list.csv").write_text("Bild,Befund\nx/0.png,Effusion|Pneumonia\nx/1.png,No Finding\nx/2.png,Effusion\n")
+    proposed = tomllib.loads(describe(folder).toml)
+    assert proposed["separator"] == "|"
+    assert proposed["labels"] == {"normal": ["No Finding"], "pneumonia": ["Pneumonia"], "leave_out": ["Effusion"]}
+    write_dataset_file(folder, describe(folder).toml)
+    assert read_source(folder).rows["label"].tolist() == ["pneumonia", "normal"]
+
+
+def test_a_finding_of_ones_own_is_proposed_and_needs_a_scheme(tmp_path: Path) -> None:
+    folder = lay_out(tmp_path, ["normal/a.png", "Lung Tuberculosis/b.png"])
+    assert '# lung-tuberculosis = ["Lung Tuberculosis"]' in describe(folder).toml
+    (folder / DATASET_FILE).write_text('[labels]\nlung-tuberculosis = ["Lung Tuberculosis"]\n')
+    assert describe(folder).finding == "lung-tuberculosis"

@@ -248,3 +248,12 @@ def test_a_parquet_of_odd_values_is_read_or_refused_in_one_line(
         read_source(folder)
     except DataError as error:
         assert "\n" not in str(error)
+
+
+def test_a_view_to_leave_out_that_no_scan_has_is_told(tmp_path: Path) -> None:
+    folder = lay_out(tmp_path, ["a.png", "b.png"])
+    (folder / "metadata.csv").write_text("file_name,label,view\na.png,normal,PA\nb.png,pneumonia,lateral\n")
+    (folder / "dataset.toml").write_text('[exclude]\nviews = ["latral"]\n')
+    metadata = read_source(folder)
+    assert len(metadata.rows) == 2
+    assert "exclude.views: no scan is latral; there are PA, lateral" in metadata.notes

@@ -111,7 +111,7 @@ class TestContent:
         of_path = digests(scans)
         rejects = fill(scans, of_path, SMALL, tmp_path).store.rejects.set_index("sha256")
         assert rejects.loc[of_path["empty.png"], "reason"] == "not-an-image"
-        assert "<html>" in str(rejects.loc[of_path["page.jpeg"], "detail"])
+        assert "an HTML page" in str(rejects.loc[of_path["page.jpeg"], "detail"])
 
     def test_a_folder_without_scans_makes_an_empty_store(self, tmp_path: Path) -> None:
         store = fill(tmp_path, {}, SMALL, tmp_path).store
