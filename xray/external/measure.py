@@ -196,9 +196,8 @@ def wanted(found: Estimate, scans: int) -> str:
     if found.low is None or found.high is None:
         return ""
     half = (found.high - found.low) / 2
-    return (
-        "" if half <= HALF_WIDTH else f"about {math.ceil(scans * (half / HALF_WIDTH) ** 2 / 10) * 10:,} of each label"
-    )
+    tens = math.ceil(round(scans * (half / HALF_WIDTH) ** 2 / 10, 6))
+    return "" if half <= HALF_WIDTH else f"about {10 * tens:,} of each label"
 
 
 def differs(here: Estimate, home: Estimate | None) -> str:
