@@ -15,7 +15,8 @@ from xray.redaction import redacted
 
 # Imported for what they add to the app, in the order of the help page.
 # isort: off
-from flows.commands import training, tuning, predicting, explaining, scoring, comparing, promoting, folders, servers  # noqa: F401
+from flows.commands import training, tuning, predicting, explaining, scoring, evaluating, comparing  # noqa: F401
+from flows.commands import promoting, folders, servers  # noqa: F401
 # isort: on
 
 USER_ERROR = 2

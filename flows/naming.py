@@ -21,6 +21,7 @@ KINDS = {
     "tune": "training",
     "prepare": "data",
     "score": "scoring",
+    "evaluate": "registry",
     "promote": "registry",
     "rollback": "registry",
 }
@@ -77,6 +78,10 @@ def _about() -> dict[str, str]:
         folders = [_part(request, "data"), *(_part(request, "others") or ())]
         data = "+".join(PurePath(str(folder)).name for folder in folders)
         return {"recipe": str(_part(_part(request, "config"), "recipe")), "data": data}
+    if "models" in given:
+        folders = [given["data"], *(given.get("others") or ())]
+        data = "+".join(PurePath(str(folder)).name for folder in folders)
+        return {"model": ", ".join(str(uri).removeprefix("models:/") for uri in given["models"]), "data": data}
     about = {"model": str(given.get("model_name"))}
     if given.get("version") is not None:
         about["version"] = str(given["version"])

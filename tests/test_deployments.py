@@ -33,10 +33,11 @@ def next_runs(deployment: dict[str, Any], count: int) -> list[datetime]:
     return anyio.run(dates)
 
 
-def test_the_five_deployments_are_there() -> None:
+def test_the_deployments_are_there() -> None:
     names = {f"{load_flow_from_entrypoint(each['entrypoint']).name}/{each['name']}" for each in WHOLE["deployments"]}
     assert names == {
-        "pipeline/weekly", "score/nightly", "cross-validate/monthly", "promote/on-demand", "rollback/on-demand",
+        "pipeline/weekly", "score/nightly", "cross-validate/monthly", "evaluate/on-demand", "promote/on-demand",
+        "rollback/on-demand",
     }  # fmt: skip
 
 

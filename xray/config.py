@@ -167,6 +167,11 @@ class Workspace(Section):
         return self.home / "data" / "studies"
 
     @property
+    def external(self) -> Path:
+        """Models measured on labelled scans of somewhere else, one folder for each model and set."""
+        return self.home / "data" / "external"
+
+    @property
     def shared_models(self) -> Path:
         """Models that a cluster's workers read while they score, one folder for each ledger that is written to."""
         return self.home / "data" / "lent-models"

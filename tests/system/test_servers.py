@@ -138,7 +138,7 @@ def test_the_deployments_are_there_with_their_schedules(up: Up) -> None:
     found = up.prefect.deployments()
     assert {name: len(each["schedules"]) for name, each in found.items()} == {
         "pipeline/weekly": 1, "score/nightly": 1, "cross-validate/monthly": 1,
-        "promote/on-demand": 0, "rollback/on-demand": 0,
+        "evaluate/on-demand": 0, "promote/on-demand": 0, "rollback/on-demand": 0,
     }  # fmt: skip
     assert {each["work_pool_name"] for each in found.values()} == {"xray"}
 

@@ -3,33 +3,28 @@
 Nothing here moves an alias or writes a record.
 """
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from mlflow import MlflowClient
 from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
 
 from xray import config
 from xray.config import Workspace
-from xray.data.catalog import Catalog
 from xray.data.privacy import names_kept, paths_of
 from xray.data.verify_scans import verified_files
 from xray.errors import DamagedError, EvaluationError, RegistryError
 from xray.evaluation.metrics.bootstrap import flat_estimates
 from xray.evaluation.metrics.paired_comparison import Comparison, compare
 from xray.evaluation.metrics.split_metrics import Evaluation, evaluate_split, with_finding
-from xray.files.artifact_folder import MANIFEST
-from xray.files.s3 import DataPath, data_path
+from xray.files.s3 import DataPath
 from xray.labels import finding_in, p_column
+from xray.models.trained_on import catalog_of, run_of_version
 from xray.progress import Progress
 from xray.promotion.decision_record import Challenge
 from xray.promotion.policy import Check, check_all
 from xray.scoring.local_pool import fetched, score_isolated
-from xray.tracking.store import reached, store_of
 from xray.tracking.test_set_use import scans_digest
 
 COLUMNS = ["image_id", "path", "sha256", "patient_id", "label", "subtype", "split"]
@@ -130,7 +125,7 @@ def compare_with_champion(
         S3Error: The server that has the scans cannot be reached or refuses.
         EvaluationError: The champion was trained on the scans, a model cannot read one, or they cannot be judged.
     """
-    run = _run_of(workspace, challenge.model_name, challenge.challenger)
+    run = run_of_version(workspace, challenge.model_name, challenge.challenger)
     if run is None:
         raise RegistryError(
             "the version must come from a run of this pipeline. "
@@ -169,25 +164,10 @@ def _is_marked(run: Run) -> bool | None:
     return None if marked is None else bool(marked)
 
 
-def _run_of(workspace: Workspace, model_name: str, version: str) -> Run | None:
-    """Find the run of ours that a version comes from, if it comes from one."""
-    store = store_of(workspace)
-    client: MlflowClient = store.client()
-    with reached(store):
-        run_id = client.get_model_version(model_name, version).run_id
-        try:
-            run = client.get_run(run_id) if run_id else None
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            return None
-    return run if run is not None and "catalog" in run.data.tags else None
-
-
 def _scans(
     workspace: Workspace, run: Run, policy: config.Promotion, data: DataPath | None
 ) -> tuple[pd.DataFrame, DataPath]:
-    catalog = _catalog(workspace, run)
+    catalog = catalog_of(workspace, run)
     if catalog is None:
         raise RegistryError(
             "the challenger's catalog must be in --home, where its run prepared it. Received: no folder "
@@ -200,20 +180,10 @@ def _scans(
         raise DamagedError(damage.path, f"{damage.reason}; xray run creates the catalog again") from damage
 
 
-def _catalog(workspace: Workspace, run: Run) -> Catalog | None:
-    digest = run.data.tags.get("catalog", "")
-    folder = workspace.prepared / digest
-    if not (folder / MANIFEST).is_file():
-        return None
-    inputs = run.inputs.dataset_inputs if run.inputs is not None else []
-    sources = [entry.dataset.source for entry in inputs if entry.dataset.digest == digest]
-    return Catalog(folder, digest, data_path(json.loads(sources[0])["uri"] if sources else ""), reused=True)
-
-
 def _require_unseen(workspace: Workspace, challenge: Challenge, rows: pd.DataFrame, policy: config.Promotion) -> None:
     """Refuse training scans of the champion, if its catalog still exists."""
-    run = _run_of(workspace, challenge.model_name, str(challenge.champion))
-    catalog = None if run is None else _catalog(workspace, run)
+    run = run_of_version(workspace, challenge.model_name, str(challenge.champion))
+    catalog = None if run is None else catalog_of(workspace, run)
     learnt = set() if catalog is None else set(catalog.rows("train")["sha256"])
     seen = int(rows["sha256"].isin(learnt).sum())
     if seen:

@@ -22,7 +22,7 @@ from xray.runs.run_context import RunContext
 from xray.runs.run_tags import model_tags, run_facts
 from xray.tracking.run_artifacts import Evidence, log_evidence
 from xray.tracking.store import reached, store_of
-from xray.tracking.test_set_use import code_version, count_evaluation
+from xray.tracking.test_set_use import code_version, count_evaluation, scans_digest
 from xray.tracking.tracker import EPOCH_SECONDS, Tracker, open_run
 from xray.tracking.ui_views import run_page
 from xray.training.fit import Trained, train
@@ -180,7 +180,8 @@ def complete(tracker: Tracker, trained: Trained, evaluated: Evaluated, catalog: 
         said = f"{len(unsent)} of {len(epochs)} epochs are not sent"
         raise RegistryUnavailable(f"tracking store {tracker.store.shown} must answer. Received: {said}")
     code = code_version()
-    count = count_evaluation(tracker, evaluated, catalog, code)
+    scans = scans_digest(catalog.rows("test")["sha256"])
+    count = count_evaluation(tracker, evaluated.digest, scans, code)
     told = RunReport(trained, evaluated, inspection_of(trained, evaluated), catalog, config, count, code)
     card = told.card()
     seen = told.inspected.folder.name if told.inspected else None

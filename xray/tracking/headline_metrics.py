@@ -19,6 +19,8 @@ HEADLINE = frozenset(
     {
         *(f"test.{name}{end}" for name in WITH_INTERVAL for end in INTERVAL),
         *(f"test.{name}" for name in PLAIN),
+        *(f"external.{name}{end}" for name in (*WITH_INTERVAL, "ppv", "npv") for end in INTERVAL),
+        *(f"external.{name}" for name in PLAIN),
         *(f"out_of_fold.{name}{end}" for name in WITH_INTERVAL for end in INTERVAL),
         *(f"out_of_fold.{name}" for name in ("average_precision", "f1", "brier", "scans", "patients")),
         *(f"{before}{name}{end}" for before in ("", "seeds.") for name in REPEATED for end in ("", "_sd")),

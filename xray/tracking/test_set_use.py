@@ -11,21 +11,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Run, RunTag, ViewType
 
 from xray.config import digest_of
-from xray.data.catalog import Catalog
 from xray.evaluation.reporting.run_report import COUNT_METRIC, EvaluationCount
 from xray.tracking.run_artifacts import log_metrics
 from xray.tracking.run_identity import LOOK, git_commit
 from xray.tracking.store import reached
 from xray.tracking.tracker import Tracker
-
-if TYPE_CHECKING:  # it loads Keras, which a promotion does without
-    from xray.evaluation.evaluate import Evaluated
 
 CODE_TAG = "git_commit"
 SCANS_TAG = "scans"
@@ -74,13 +70,13 @@ def count_evaluations(client: MlflowClient, scans: str) -> EvaluationCount:
     return _counted(_found(client, scans))
 
 
-def count_evaluation(tracker: Tracker, evaluated: "Evaluated", catalog: Catalog, code: str) -> EvaluationCount:
-    """Count an evaluation on the TEST scans, once, and log its number to its run as the metric `looks`.
+def count_evaluation(tracker: Tracker, evaluation: str, scans: str, code: str) -> EvaluationCount:
+    """Count an evaluation on some scans, once, and log its number to its run as the metric `looks`.
 
     Args:
-        tracker: The evaluated training's run.
-        evaluated: The evaluation.
-        catalog: The scans that were evaluated.
+        tracker: The run of what was evaluated.
+        evaluation: The evaluation's digest.
+        scans: What `scans_digest` made of the scans.
         code: The code's version, as `code_version` names it.
 
     Returns:
@@ -90,15 +86,14 @@ def count_evaluation(tracker: Tracker, evaluated: "Evaluated", catalog: Catalog,
         RegistryError: The store cannot be reached.
     """
     client, run_id = tracker.require()
-    scans = scans_digest(catalog.rows("test")["sha256"])
-    tag = f"{LOOK}{scans}.{evaluated.digest}"
+    tag = f"{LOOK}{scans}.{evaluation}"
     with reached(tracker.store):
         if tag not in client.get_run(run_id).data.tags:
             fact = json.dumps({"at_ms": int(time.time() * 1000), "code": code})
             # one batch is one transaction: a look that is counted can be found
             client.log_batch(run_id, tags=[RunTag(MARK + scans, "yes"), RunTag(tag, fact)], synchronous=True)
         found = _found(client, scans)
-        place = [look.name for look in found].index(evaluated.digest)
+        place = [look.name for look in found].index(evaluation)
         counted = _counted(found[: place + 1])
         log_metrics(client, run_id, {COUNT_METRIC: counted.total})
     return counted

@@ -25,7 +25,7 @@ NOTE_TAG = "mlflow.note.content"
 WORKFLOW = "workflowType=machine_learning"
 """Without it MLflow opens the pages that it has for language models."""
 
-SCORING, DECISIONS = "-scoring", "-decisions"
+SCORING, DECISIONS, EXTERNAL = "-scoring", "-decisions", "-external"
 """Ends of the names of experiments: of runs over an inbox, and of what was decided about a model."""
 
 COLUMN_PIXELS = 110
@@ -76,6 +76,13 @@ RUNS_OVER_AN_INBOX = View(
     tags=("model_version",),
 )
 
+ELSEWHERE = View(
+    about="A run for each version that `xray evaluate` has measured on labelled scans of somewhere else: its figures "
+    "there with 95 % intervals, and in `report.html` beside them those on its own TEST.",
+    metrics=tuple(f"external.{name}" for name in (*SHOWN, "scans", "patients")),
+    tags=("model_version", "measured_on"),
+)
+
 MOVES = View(
     about="A run for each decision about a model: promotions, refusals, rollbacks, and aliases changed outside xray. "
     "`decision.json` has the whole evaluation; `xray history` lists them.",
@@ -88,7 +95,7 @@ MOVES = View(
 
 def view_of(experiment: str) -> View:
     """Choose the view that fits an experiment, by its name."""
-    kinds = {SCORING: RUNS_OVER_AN_INBOX, DECISIONS: MOVES}
+    kinds = {SCORING: RUNS_OVER_AN_INBOX, DECISIONS: MOVES, EXTERNAL: ELSEWHERE}
     return next((view for end, view in kinds.items() if experiment.endswith(end)), TRAININGS)
 
 

@@ -49,7 +49,8 @@ def counted(tracker_of: Callable[[str, str], Tracker], prepared: Learned, tmp_pa
 
     def count(training: str, evaluation: str, code: str = "abc", experiment: str = "xray-test") -> EvaluationCount:
         evaluated = Evaluated(tmp_path, evaluation, reused=False)
-        return count_evaluation(tracker_of(training, experiment), evaluated, prepared.catalog, code)
+        scans = scans_digest(prepared.catalog.rows("test")["sha256"])
+        return count_evaluation(tracker_of(training, experiment), evaluated.digest, scans, code)
 
     return count
 

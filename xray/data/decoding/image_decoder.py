@@ -50,7 +50,6 @@ _DICOM_TIMES = 8
 AT_A_TIME = 2**30
 """Bytes that the threads of a process take for decoding at a time."""
 
-# The classes are called directly, not through Image.open, which warns at a limit of the whole process.
 _NO_SCANS = {
     b"<html": "an HTML page",
     b"<!doctype": "an HTML page",
@@ -63,6 +62,7 @@ _NO_SCANS = {
 }
 """By how a file begins, without blanks and in lower case."""
 
+# The classes are called directly, not through Image.open, which warns at a limit of the whole process.
 _READERS: dict[bytes, Callable[[BytesIO], ImageFile.ImageFile]] = {
     b"\xff\xd8\xff": JpegImageFile,
     b"\x89PNG\r\n\x1a\n": PngImageFile,

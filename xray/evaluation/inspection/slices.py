@@ -22,6 +22,9 @@ METRICS = ("sensitivity", "specificity")
 COLUMNS = ("slice", "scans", *METRICS)
 """What the columns of `Slices.rows` hold."""
 
+Name = tuple[str, str, str]
+"""Kind, name and words of a part."""
+
 TERTILES = {"brightness": ("dark", "medium", "bright"), "size": ("small", "medium", "large")}
 _MEASURES = {"brightness": "mean gray", "size": "megapixels"}
 
@@ -31,7 +34,7 @@ class Slice:
     """One part of the scans.
 
     Attributes:
-        kind: "all", "subtype", "source", "brightness" or "size".
+        kind: "all", "subtype", "source", "brightness", "size", or what a data set says of its scans.
         name: Among its kind.
         words: What it holds, for a reader.
         counts: For each of `METRICS`, the scans it is a share of: scans with the finding, normal scans.
@@ -116,20 +119,37 @@ def slices(scores: pd.DataFrame, threshold: float, looks: pd.DataFrame, evaluati
     Raises:
         EvaluationError: The scores cannot be evaluated, are of several splits, or a scan has no row in `looks`.
     """
+    return sliced(scores, threshold, dict(_parts(scores, _looks_of(scores, looks))), evaluation)
+
+
+def sliced(
+    scores: pd.DataFrame, threshold: float, parts: Mapping[Name, NDArray[np.bool_]], evaluation: config.Evaluation
+) -> Slices:
+    """Evaluate a model on parts of the scans, as `slices` does.
+
+    Args:
+        scores: As for `slices`.
+        threshold: 0 to 1, the model's stored one.
+        parts: By kind, name and words: bool (n,), which scans each holds.
+        evaluation: Seed and draws.
+
+    Raises:
+        EvaluationError: The scores cannot be evaluated, or are of several splits.
+    """
     y, p = labels_and_scores(scores)
     metrics.check(y, p, threshold)
     split = split_of(scores)
-    masks = {("all", "all", "all scans"): np.ones(len(y), dtype=bool), **dict(_parts(scores, _looks_of(scores, looks)))}
+    masks = {("all", "all", "all scans"): np.ones(len(y), dtype=bool), **parts}
     estimates = _estimates(y, p, threshold, list(masks.values()), scores["patient_id"].tolist(), evaluation)
-    whole, *parts = (
+    whole, *found_parts = (
         Slice(kind, name, words, _counts(y, mask), found)
         for ((kind, name, words), mask), found in zip(masks.items(), estimates, strict=True)
     )
-    return Slices(split, len(scores), int(scores["patient_id"].nunique()), threshold, whole, tuple(parts))
+    return Slices(split, len(scores), int(scores["patient_id"].nunique()), threshold, whole, tuple(found_parts))
 
 
-Part = tuple[tuple[str, str, str], NDArray[np.bool_]]
-"""Kind, name and words of a part, and bool (n,), which scans it holds."""
+Part = tuple[Name, NDArray[np.bool_]]
+"""A part's name, and bool (n,), which scans it holds."""
 
 
 def _parts(scores: pd.DataFrame, looks: pd.DataFrame) -> Iterator[Part]:

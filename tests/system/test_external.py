@@ -1,0 +1,69 @@
+"""Registered models measured on labelled scans of somewhere else, as docs/measure-where-you-work.md shows it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.system.typed import Documented, Shell, cheap
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory, prefect_url: str) -> Shell:
+    """A home with a champion of 120 phantoms, and a second version of the same."""
+    folder = tmp_path_factory.mktemp("external")
+    (folder / "home").mkdir()
+    shell = Shell(folder / "home", folder / "user", PREFECT_API_URL=prefect_url)
+    shell("xray phantom theirs --scans 120 --size 64x64")
+    shell("xray phantom our-scans --scans 100 --size 64x64 --seed 3 --layout dicom")
+    for seed in (0, 1):
+        shell(f"xray run theirs --recipe quick --set training.seed={seed} {cheap('training.seed')}")
+    shell("xray promote 2 --force --reason 'a try on phantoms'")
+    return shell
+
+
+def test_a_champion_is_measured_on_labelled_scans(shell: Shell, documented: Documented) -> None:
+    alone, both = documented
+    first = documented.run(shell, alone).out
+    assert "models:/xray-classifier/2 on our-scans" in first
+    report = Path(re.findall(r"^report +(\S+)", first, re.MULTILINE)[0]).read_text()
+    assert "xray-classifier version 2 on phantoms" in report
+    assert "sex F" in first, "what the tags say makes slices"
+    again = documented.run(shell, both)
+    assert "models:/xray-classifier/2 against" not in again.out
+    assert "models:/xray-classifier/1 against models:/xray-classifier/2" in again.out
+    assert "measuring models:/xray-classifier/2" not in again.err, "it was measured before"
+    models = shell("xray models --json").out
+    assert "Traceback" not in models
+    for path in shell.folder.rglob("*"):
+        inside = path.relative_to(shell.folder).as_posix()
+        if path.is_file() and inside.startswith(("mlruns", "data/external")) and "/code/xray/" not in inside:
+            assert b"PHANTOM-0" not in path.read_bytes(), inside
+            assert b"IMG000" not in path.read_bytes(), inside
+
+
+def test_what_it_has_learnt_from_is_refused_or_left_out(shell: Shell) -> None:
+    refused = shell("xray evaluate theirs", code=2).err
+    assert "must not be measured on scans that it has learnt from; --learnt leave-out" in refused
+    assert "Received: 102 of 120" in refused
+    left = shell("xray evaluate theirs --learnt leave-out").out
+    assert "102 of 120 scans were left out, since a model has learnt from them" in left
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("xray evaluate nowhere", "nowhere"),
+        ("xray evaluate our-scans --model models:/other/1", "must be registered"),
+        ("xray evaluate our-scans --model models:/xray-classifier/9", "Received: xray-classifier version 9"),
+        ("xray evaluate our-scans --model 3", "--model must be models:/NAME/VERSION"),
+        ("xray evaluate our-scans --model models:/xray-classifier@other", "must bear the alias other"),
+        ("xray evaluate our-scans --learnt perhaps", "--learnt must be refuse or leave-out"),
+    ],
+)
+def test_a_mistake_ends_in_one_line(shell: Shell, command: str, words: str) -> None:
+    said = shell(command, code=2).err.strip().splitlines()[-1]
+    assert said.startswith("xray: ")
+    assert words in said
