@@ -129,7 +129,8 @@ def write_measured(
         outcomes, use = Outcomes.of(scores), deployment_metrics(scores, reading, evaluation)
         parts = sliced(scores, reading.threshold, dict(_parts(scores)), evaluation)
         numbers = found.flat() | use.flat() | flat_estimates(SPLIT, use.elsewhere)
-        scores.to_parquet(draft / "scores.parquet", index=False)
+        # A path is a name, too, and goes to MLflow with the table; `image_id` is hidden where a source is private.
+        scores.drop(columns="path", errors="ignore").to_parquet(draft / "scores.parquet", index=False)
         (draft / "figures").mkdir()
         for name, picture in {
             "roc_curve": plots.roc_curve(scores, found),
