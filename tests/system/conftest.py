@@ -46,7 +46,7 @@ class Ended:
         code: Its exit code.
         out: What it printed.
         err: What it wrote to standard error.
-        most_memory: The most that any process of it held at a time, in bytes.
+        most_memory: The most that the command's own process held at a time, in bytes; 0 where the system does not say.
         left: Processes of it that went on.
     """
 
@@ -55,6 +55,18 @@ class Ended:
     err: str
     most_memory: int
     left: list[str]
+
+
+def most_memory_of(pid: int) -> int:
+    """Give the most bytes that a process has held so far; 0 where that is not to be seen, as of one that has ended.
+
+    `ru_maxrss` would begin with the peak of the process that started it, which is a test worker of a gigabyte.
+    """
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
 
 
 class Command:
@@ -113,14 +125,19 @@ class Command:
                 came(lambda: os.waitid(os.P_PID, child.pid, look) or seen(out.read_text()), math.inf)
                 if os.waitid(os.P_PID, child.pid, look) is None:
                     send(child.pid)
-            # Not child.wait(), for this says what the memory was, too.
-            status, usage = os.wait4(child.pid, 0)[1:]
-            child.returncode = os.waitstatus_to_exitcode(status)
+            peaks = [0]
+
+            def has_ended() -> bool:
+                peaks.append(most_memory_of(child.pid))
+                return os.waitid(os.P_PID, child.pid, look) is not None
+
+            came(has_ended, math.inf)
+            child.wait()
             left = left_of(child.pid, patience)
         finally:
             if processes_of(child.pid):
                 os.killpg(child.pid, signal.SIGKILL)
-        return Ended(child.returncode, out.read_text(), err.read_text(), usage.ru_maxrss * 1024, left)
+        return Ended(child.returncode, out.read_text(), err.read_text(), max(peaks), left)
 
     @contextmanager
     def start(self, name: str, *arguments: str) -> Iterator["Started"]:
