@@ -68,6 +68,25 @@ def test_a_rule_is_fitted_on_labelled_scans_and_is_a_version_of_its_own(shell: S
     assert shell("xray recalibrate our-scans --threshold perhaps", code=2).err.startswith("xray: --threshold")
 
 
+def test_a_promotion_may_be_judged_on_labelled_scans(shell: Shell, documented: Documented) -> None:
+    (shown,) = documented
+    shell(
+        f"xray run theirs --recipe quick --set training.seed=2 {cheap('training.seed')} --set registry.challenger=true"
+    )
+    lax = {"min_sensitivity": 0, "min_specificity": 0, "max_calibration_error": 1}
+    lax |= {f"margin_{name}": 1 for name in ("auc", "sensitivity", "specificity")}
+    settings = " ".join(f"--set promotion.{name}={value}" for name, value in lax.items())
+    judged = documented.run(shell, shown, more=settings)
+    assert "100 external scans" in judged.out
+    few = shell(f"xray promote 1 --on our-scans {settings} --set promotion.external_scans=101", code=2).err
+    assert "needs at least 101 of 50 patients" in few
+    assert "Received: 100 of" in few
+    known = shell(f"xray promote 1 --on theirs {settings}", code=2).err
+    assert "must not be measured on scans that it has learnt from" in known
+    gone = shell(f"xray promote 1 {settings} --set promotion.external=nowhere", code=2).err
+    assert "nowhere" in gone
+
+
 def test_what_it_has_learnt_from_is_refused_or_left_out(shell: Shell) -> None:
     refused = shell("xray evaluate theirs", code=2).err
     assert "must not be measured on scans that it has learnt from; --learnt leave-out" in refused
