@@ -181,7 +181,10 @@ def _glance(page: Page) -> str:
     blocks = [
         f'<section class="{kind}-part" aria-labelledby="{kind}-title">\n<h2 id="{kind}-title">{title}</h2>\n{body}\n'
         "</section>"
-        for kind, title, body in (("points", "Reasons for caution", points), ("cards", f"Results on {page.measured_on}", cards))
+        for kind, title, body in (
+            ("points", "Reasons for caution", points),
+            ("cards", f"Results on {page.measured_on}", cards),
+        )
         if body
     ]
     return '<div class="glance">\n' + "\n".join(blocks) + "\n</div>" if blocks else ""
