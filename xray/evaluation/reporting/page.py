@@ -178,13 +178,12 @@ def _opening(page: Page) -> str:
 
 def _glance(page: Page) -> str:
     cards, points = _list(map(_card, page.headline), "cards"), _list(map(_point, page.points), "points")
-    results = f"Results on {escape(page.measured_on)}"
     blocks = [
         f'<section class="{kind}-part" aria-labelledby="{kind}-title">\n<h2 id="{kind}-title">{title}</h2>\n{body}\n'
         "</section>"
         for kind, title, body in (
             ("points", "Reasons for caution", points),
-            ("cards", f"Results on {page.measured_on}", cards),
+            ("cards", f"Results on {escape(page.measured_on)}", cards),
         )
         if body
     ]
