@@ -22,6 +22,7 @@ KINDS = {
     "prepare": "data",
     "score": "scoring",
     "evaluate": "registry",
+    "recalibrate": "registry",
     "promote": "registry",
     "rollback": "registry",
 }

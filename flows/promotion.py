@@ -35,6 +35,7 @@ def promote(  # noqa: PLR0913, PLR0917 what Prefect's form asks
     model_name: Name = MODEL_NAME,
     home: Path = Path(),
     by: str = "",
+    on: Data | None = None,
 ) -> "PromotionOutcome":
     """Compare a challenger with the champion on the same scans, and make it champion if the policy allows.
 
@@ -49,13 +50,14 @@ def promote(  # noqa: PLR0913, PLR0917 what Prefect's form asks
         model_name: The registered model.
         home: Folder that holds data/ and mlruns/.
         by: Your name for the history, which also shows the worker's user.
+        on: Labelled scans of your own that are used instead of TEST, a folder or s3://BUCKET/FOLDER.
 
     Returns:
         The decision. The run ends Completed, in a state named Promoted, Refused or Withdrawn.
     """
     workspace = Workspace(home=home.resolve())
     challenge = find_challenger(workspace, model_name, version)
-    comparison = judge(challenge, workspace, policy, data, force)
+    comparison = judge(challenge, workspace, policy, data, force, on)
     return ended(decide(challenge, comparison, workspace, force, reason, requested_by(by)))
 
 

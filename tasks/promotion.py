@@ -32,14 +32,20 @@ def find_challenger(workspace: Workspace, model_name: str, version: int | None) 
 
 @step(name="judge")
 def judge(
-    challenge: Challenge, workspace: Workspace, policy: Promotion, data: DataPath | None, force: bool
+    challenge: Challenge,
+    workspace: Workspace,
+    policy: Promotion,
+    data: DataPath | None,
+    force: bool,
+    on: DataPath | None = None,
 ) -> Outcome[ChampionComparison | NotCompared]:
     """Score both models on the same scans; a forced promotion continues if that is not possible."""
     from xray.promotion.challenge import NotCompared, compare_with_champion
 
     try:
         with doing("judging"):
-            comparison = compare_with_champion(workspace, challenge, policy, Evaluation(), data, progress_of("scans"))
+            progress = progress_of("scans")
+            comparison = compare_with_champion(workspace, challenge, policy, Evaluation(), data, progress, on)
     except XrayError as error:
         if not force:
             raise

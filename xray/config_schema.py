@@ -297,10 +297,13 @@ class Evaluation(Section):
         description="Refer doubtful scans so that at most this share of others is wrong on validation; 1 refers none.",
     )
     prevalence: float | None = Field(
-        None, gt=0, lt=1, description="Share of pneumonia where the model is used, if known; scores are adjusted to it."
+        None,
+        gt=0,
+        lt=1,
+        description="Share of the finding where the model is used, if known; it adjusts the scores.",
     )
     missed_cost: float = Field(
-        5.0, gt=0, le=1000, description="Cost of a missed pneumonia, in false alarms, for the rule cost."
+        5.0, gt=0, le=1000, description="Cost of a missed finding, in false alarms, for the rule cost."
     )
 
 
@@ -320,6 +323,9 @@ class Promotion(Section):
     margin_sensitivity: float = Field(0.05, ge=0, le=1, description=_MARGIN)
     margin_specificity: float = Field(0.1, ge=0, le=1, description=_MARGIN)
     refuse_marked: bool = Field(False, description="Refuse a challenger that scores nearly as well without lungs.")
+    external: str = Field("", description="Folder of labelled scans, or s3://BUCKET/FOLDER, used instead of TEST.")
+    external_scans: int = Field(100, ge=20, description="Minimum number of scans in such a folder.")
+    external_patients: int = Field(50, ge=10, description="Minimum number of patients in such a folder.")
 
     @property
     def margins(self) -> dict[str, float]:

@@ -57,7 +57,7 @@ def models(home: Home = Path(), model_name: ModelName = DEFAULT_NAME, as_json: A
 
 
 @app.command(epilog="Example: [bold]xray promote 3 --set promotion.margin_specificity=0.05[/bold]")
-def promote(
+def promote(  # noqa: PLR0917 the options of a command
     version: Annotated[
         int | None, typer.Argument(min=1, help="The version; without it, the one with the alias `challenger`.")
     ] = None,
@@ -69,6 +69,9 @@ def promote(
     ] = None,
     home: Home = Path(),
     model_name: ModelName = DEFAULT_NAME,
+    on: Annotated[
+        str | None, typer.Option("--on", metavar="DATA", help="Labelled scans of your own to use instead of TEST.")
+    ] = None,
 ) -> None:
     """Compare a version with the champion on the same scans; make it champion if the policy allows.
 
@@ -81,6 +84,11 @@ def promote(
     scans = None if data is None else data_path(data)
     if isinstance(scans, Path) and not scans.is_dir():
         raise XrayError(f"--data must be an existing folder. Received: {data}")
+    own = None if on is None else data_path(on)
+    if own is not None:
+        from xray.data.sources.read_sources import read_sources
+
+        read_sources([own])  # a mistake is told in the user's own words, names and all
     _ready(home)
     from flows.console import working
     from flows.promotion import promote as promote_flow
@@ -88,7 +96,7 @@ def promote(
 
     with working(served(home, _imports)):
         require_challenger(home, model_name, version)
-        decision = promote_flow(version, force, reason, scans, policy, model_name, home.resolve())
+        decision = promote_flow(version, force, reason, scans, policy, model_name, home.resolve(), "", own)
     _tell(decision, home)
 
 

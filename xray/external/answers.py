@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
@@ -17,7 +18,7 @@ from xray.errors import RegistryError
 from xray.evaluation.decision.rule import DecisionRule
 from xray.evaluation.metrics.split_metrics import with_finding
 from xray.external.labelled_set import LabelledSet
-from xray.labels import decide, finding_in, p_column, raw_column
+from xray.labels import class_columns, decide, finding_in, p_column, raw_column
 from xray.models.registered_model import RegisteredModel
 from xray.models.trained_on import catalog_of, run_of_version
 from xray.progress import Progress
@@ -124,6 +125,8 @@ def answered(
     answer = answer.reset_index(drop=True)
     table = with_finding(rows, finding).assign(**{column: answer[column]})
     table[raw] = answer[raw] if raw in answer else answer[column]
+    for name in class_columns(reading.classes):
+        table[name] = answer.get(name, np.nan)
     read = table[column].notna()
     decided = decide(table[column].to_numpy(), reading.threshold, finding=finding)
     table["decision"] = answer.get("decision", pd.Series(decided))

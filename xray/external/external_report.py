@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from xray.evaluation.metrics.bootstrap import estimate_of
+from xray.evaluation.reporting.at_a_glance import sentence
 from xray.evaluation.reporting.captions import plot_with_caption
 from xray.evaluation.reporting.model_card import LIMITS, SAFETY
 from xray.evaluation.reporting.page import Headline, Page, Part, Point
@@ -52,9 +53,10 @@ def external_page(
             "model was kept with, at its own threshold."
         ],
         headline=_headline(report["metrics"], finding),
+        measured_on=labelled.name,
         points=[
             *([Point("Different here", f"Beyond chance: {', '.join(apart)}.", True)] if apart else []),
-            *(Point("The scans", f"{note}.") for note in report["notes"]),
+            *(Point("The scans", sentence(note)) for note in report["notes"]),
             *(
                 [Point("Repeated evaluation", f"These scans have been used to evaluate {looks} times.", True)]
                 if looks > 1

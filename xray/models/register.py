@@ -1,7 +1,7 @@
 """Register a training's network, once: the same network with the same settings is one version."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,14 +82,36 @@ def register(tracker: Tracker, model: Path, settings: Settings, registration: Re
     Raises:
         RegistryError: The store cannot be reached.
     """
+    digest = model_digest(model, settings.to_dict())
+
+    def write(folder: Path, about: Model) -> None:
+        save(folder, model, settings, about)
+
+    return register_written(tracker, digest, write, settings.reading.finding, registration)
+
+
+def register_written(
+    tracker: Tracker, digest: str, write: Callable[[Path, Model], None], finding: str, registration: Registration
+) -> Registered:
+    """Log and register a model, or find the version of the same content.
+
+    Args:
+        tracker: The run that the version comes from.
+        digest: Of the model's content, as `model_digest` names it.
+        write: Writes the pyfunc into a folder that is not there, with MLflow's record of run and model.
+        finding: What it tells from normal.
+        registration: Name, tags and card.
+
+    Raises:
+        RegistryError: The store cannot be reached.
+    """
     client, run_id = tracker.require()
     name = registration.registry.model_name
-    digest = model_digest(model, settings.to_dict())
     with reached(tracker.store), tracker.store.current():
         found = _version_with(client, name, digest)
         if found is None:
-            model_id = _logged(client, run_id, digest) or _log(client, run_id, digest, model, settings)
-            _ensure_name(client, name, settings.reading.finding)
+            model_id = _logged(client, run_id, digest) or _log(client, run_id, digest, write)
+            _ensure_name(client, name, finding)
             tags = {key: value for key, value in registration.tags.items() if value}
             found = client.create_model_version(
                 name,
@@ -106,7 +128,7 @@ def register(tracker: Tracker, model: Path, settings: Settings, registration: Re
     return Registered(name, str(found.version), not created, not withheld, withheld)
 
 
-def _log(client: MlflowClient, run_id: str, digest: str, model: Path, settings: Settings) -> str:
+def _log(client: MlflowClient, run_id: str, digest: str, write: Callable[[Path, Model], None]) -> str:
     experiment = client.get_run(run_id).info.experiment_id
     tags = {DIGEST_TAG: digest, **Owner.this().tags()}
     logged = client.create_logged_model(experiment, name="model", source_run_id=run_id, tags=tags)
@@ -115,7 +137,7 @@ def _log(client: MlflowClient, run_id: str, digest: str, model: Path, settings: 
     )
     with scratch_folder("xray-model") as scratch:
         folder = scratch / "model"
-        save(folder, model, settings, about)
+        write(folder, about)
         client.log_model_artifacts(logged.model_id, str(folder))
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])

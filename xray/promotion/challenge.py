@@ -18,7 +18,10 @@ from xray.errors import DamagedError, EvaluationError, RegistryError
 from xray.evaluation.metrics.bootstrap import flat_estimates
 from xray.evaluation.metrics.paired_comparison import Comparison, compare
 from xray.evaluation.metrics.split_metrics import Evaluation, evaluate_split, with_finding
-from xray.files.s3 import DataPath
+from xray.external.answers import find_version
+from xray.external.evaluate_version import without_learnt
+from xray.external.labelled_set import LabelledSet, read_labelled_set
+from xray.files.s3 import DataPath, data_path
 from xray.labels import finding_in, p_column
 from xray.models.trained_on import catalog_of, run_of_version
 from xray.progress import Progress
@@ -36,7 +39,7 @@ class ChampionComparison:
 
     Attributes:
         challenge: Who was judged.
-        catalog: Digest of the catalog that names the scans.
+        catalog: Digest of the catalog, or of the labelled set, that names the scans.
         scans: Digest of the scans themselves.
         challenger: The challenger's figures, at its own threshold.
         champion: The champion's, at its own; None where there is none.
@@ -108,8 +111,11 @@ def compare_with_champion(
     evaluation: config.Evaluation,
     data: DataPath | None = None,
     progress: Progress | None = None,
+    on: DataPath | None = None,
 ) -> ChampionComparison:
     """Score both models on the challenger's own scans, from their files, and hold the outcome against the policy.
+
+    Where labelled scans are given, or the policy names some, they judge in place of the challenger's own.
 
     Args:
         workspace: Where catalogs and MLflow's store lie.
@@ -118,6 +124,7 @@ def compare_with_champion(
         evaluation: Seed and draws of the bootstrap.
         data: Where the scans lie now; None for where the challenger's run found them.
         progress: Called with (scans scored, of how many), over both models.
+        on: Labelled scans that judge; None for those that the policy names, if any.
 
     Raises:
         RegistryError: A version has no run of ours, cannot be loaded, or the store cannot be reached.
@@ -131,11 +138,16 @@ def compare_with_champion(
             "the version must come from a run of this pipeline. "
             f"Received: {challenge.model_name} version {challenge.challenger}"
         )
-    rows, place = _scans(workspace, run, policy, data)
+    elsewhere = on or (data_path(policy.external) if policy.external else None)
+    if elsewhere is None:
+        rows, place, catalog = *_scans(workspace, run, policy, data), run.data.tags["catalog"]
+    else:
+        labelled = _elsewhere(workspace, challenge, policy, elsewhere)
+        rows, place, catalog = labelled.rows, labelled.data, labelled.digest
     versions = [challenge.challenger, *([] if challenge.champion is None else [challenge.champion])]
     tables, thresholds = [], []
     with names_kept(rows, place), verified_files(place, zip(rows["path"], rows["sha256"], strict=True)) as files:
-        if challenge.champion is not None:
+        if challenge.champion is not None and elsewhere is None:
             _require_unseen(workspace, challenge, rows, policy)
         for number, version in enumerate(versions):
             report = _shifted(progress, number, len(versions))
@@ -147,7 +159,7 @@ def compare_with_champion(
     comparison = None if alone else compare(tables[1], tables[0], (thresholds[1], thresholds[0]), evaluation)
     return ChampionComparison(
         challenge=challenge,
-        catalog=run.data.tags["catalog"],
+        catalog=catalog,
         scans=scans_digest(rows["sha256"]),
         challenger=found[0],
         champion=None if alone else found[1],
@@ -162,6 +174,20 @@ def _is_marked(run: Run) -> bool | None:
     """Whether the challenger's own run marks it as hardly needing the lungs; None if it does not say."""
     marked = run.data.metrics.get("shortcut.marked")
     return None if marked is None else bool(marked)
+
+
+def _elsewhere(workspace: Workspace, challenge: Challenge, policy: config.Promotion, data: DataPath) -> LabelledSet:
+    """Read the labelled scans that judge in place of TEST: enough of them, and none that either model knows."""
+    numbers = [challenge.challenger, *([] if challenge.champion is None else [challenge.champion])]
+    versions = [find_version(workspace, f"models:/{challenge.model_name}/{number}") for number in numbers]
+    labelled = without_learnt(read_labelled_set([data], workspace), versions, leave_out=False)
+    if len(labelled.rows) < policy.external_scans or labelled.patients < policy.external_patients:
+        raise EvaluationError(
+            f"a promotion on other scans needs at least {policy.external_scans} of {policy.external_patients} patients "
+            f"(promotion.external_scans, promotion.external_patients). Received: {len(labelled.rows)} of "
+            f"{labelled.patients}"
+        )
+    return labelled
 
 
 def _scans(

@@ -138,6 +138,28 @@ def fit_decision_rule(
     y = (rows["label"] != NORMAL).to_numpy(dtype=bool)
     index = scheme.class_index(rows["subtype"])
     temperature = fit_temperature(probabilities, index) if evaluation.temperature else 1.0
+    return rule_at(temperature, probabilities, y, scheme, evaluation)
+
+
+def rule_at(
+    temperature: float,
+    probabilities: NDArray[np.float64],
+    y: NDArray[np.bool_],
+    scheme: Scheme,
+    evaluation: config.Evaluation,
+) -> DecisionRule:
+    """Choose threshold and band at a temperature; as `fit_decision_rule`.
+
+    Args:
+        temperature: Above 0.
+        probabilities: float64 (n, k), as the network gave them.
+        y: bool (n,), True has the finding. Both must be there.
+        scheme: The classes of the network.
+        evaluation: Names the rules.
+
+    Raises:
+        EvaluationError: A label is missing, or the threshold's rule is out of reach.
+    """
     p = p_finding(apply_temperature(probabilities, temperature), scheme.classes)
     threshold = choose_threshold(y, p, evaluation)
     band = _band(y, p, threshold, evaluation.most_error)

@@ -104,6 +104,7 @@ class Page:
         about: Where the page comes from, by name: date, recipe, run, version.
         notice: What puts all figures into question, or empty.
         headline: The figures that matter most.
+        measured_on: What they were measured on.
         points: What must be known beside them.
         sections: The findings, in order.
         limits: What the figures do not say.
@@ -116,6 +117,7 @@ class Page:
     about: Mapping[str, str | Link] = field(default_factory=dict)
     notice: str = ""
     headline: Sequence[Headline] = ()
+    measured_on: str = "TEST"
     points: Sequence[Point] = ()
     sections: Sequence[Part] = ()
     limits: Sequence[str] = ()
@@ -179,7 +181,10 @@ def _glance(page: Page) -> str:
     blocks = [
         f'<section class="{kind}-part" aria-labelledby="{kind}-title">\n<h2 id="{kind}-title">{title}</h2>\n{body}\n'
         "</section>"
-        for kind, title, body in (("points", "Reasons for caution", points), ("cards", "Results on TEST", cards))
+        for kind, title, body in (
+            ("points", "Reasons for caution", points),
+            ("cards", f"Results on {escape(page.measured_on)}", cards),
+        )
         if body
     ]
     return '<div class="glance">\n' + "\n".join(blocks) + "\n</div>" if blocks else ""
