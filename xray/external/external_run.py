@@ -21,6 +21,8 @@ from xray.external.answers import MeasuredVersion
 from xray.external.external_report import external_page
 from xray.external.labelled_set import SPLIT, LabelledSet
 from xray.external.measure import COLUMNS, Measured
+from xray.files.atomic import whole_file
+from xray.files.checked_io import writing
 from xray.runs.report_page import REPORT
 from xray.runs.run_context import RunContext
 from xray.table import Table
@@ -90,7 +92,8 @@ def record_external(
         _tell_version(client, version, labelled, report)
     tracker.finish()
     place = measured.folder.parent / REPORT
-    place.write_text(html, encoding="utf-8")
+    with writing(place), whole_file(place) as draft:
+        draft.write_text(html, encoding="utf-8")
     return ExternalRun(run_id, place)
 
 
