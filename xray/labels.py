@@ -127,13 +127,18 @@ def raw_column(finding: str) -> str:
     return f"{_P}{finding}{_RAW}"
 
 
+def is_probability(column: str) -> bool:
+    """Whether a column holds the probability of a finding or a class."""
+    return column.startswith(_P)
+
+
 def finding_in(columns: Iterable[str]) -> str:
     """Name the finding that a table of scores is about: that of its first column `p_FINDING`.
 
     Args:
         columns: Names of the table's columns. Where none begins with `p_`, the finding is pneumonia.
     """
-    first = next((name for name in columns if str(name).startswith(_P)), p_column(PNEUMONIA))
+    first = next((name for name in columns if is_probability(str(name))), p_column(PNEUMONIA))
     return first.removeprefix(_P).removesuffix(_RAW)
 
 

@@ -109,7 +109,7 @@ def recalibrate(
     show_table(f"{ended.version.uri} on {', '.join(data)}", COLUMNS, ended.found.rows())
     made = ended.made.registered
     withheld = {"": f"not challenger: {made.withheld}"} if made.withheld else {}
-    promote = command("promote", made.version, "--model-name", made.name, "--home", home)
+    promote = command("promote", made.version, "--model-name", made.name, home=home)
     show_next_steps({"model": made.uri, **withheld, "promote": promote, "run": ended.made.run_id})
     for note in ended.notes:
         console.print(f"note     {note}", soft_wrap=True)

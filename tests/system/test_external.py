@@ -31,6 +31,7 @@ def test_a_champion_is_measured_on_labelled_scans(shell: Shell, documented: Docu
     assert "models:/xray-classifier/2 on our-scans" in first
     report = Path(re.findall(r"^report +(\S+)", first, re.MULTILINE)[0]).read_text()
     assert "xray-classifier version 2 on phantoms" in report
+    assert "These are phantoms" in report
     assert "sex F" in first, "what the tags say makes slices"
     again = documented.run(shell, both)
     assert "models:/xray-classifier/2 against" not in again.out

@@ -19,12 +19,12 @@ JUDGE_VERSION = 4
 
 
 @dataclass(frozen=True)
-class Evaluated:
-    """A finished evaluation on disk.
+class KeptEvaluation:
+    """An evaluation's folder.
 
     Attributes:
-        folder: Holds `scores.parquet`, `reference.parquet`, `evaluation.json`, `figures/*.png` and `manifest.json`.
-        digest: Names the folder; depends on the training, the scans judged and the evaluation's settings.
+        folder: Holds `scores.parquet`, `evaluation.json`, `figures/*.png` and `manifest.json`.
+        digest: Names the folder; depends on the model, the scans judged and the evaluation's settings.
         reused: Whether the folder was there already.
     """
 
@@ -33,26 +33,30 @@ class Evaluated:
     reused: bool
 
     def scores(self) -> pd.DataFrame:
-        """Read every scan's score, a row a scan of validation and TEST."""
+        """Read every scan's score, a row a scan."""
         return kept_table(self.folder, "scores.parquet")
 
     def report(self) -> dict[str, Any]:
-        """Read the report.
-
-        Returns:
-            `threshold`; `reading`; `metrics`, name to number, with `_low` and `_high`; `outcomes`, scans by split,
-            label and decision; `elsewhere`, what an answer is worth where the finding is rarer or commoner; `rows`, the
-            table on TEST in words; `tables`, further ones by title, each with its columns and rows.
-        """
+        """Read the report, by name."""
         return kept_json(self.folder, "evaluation.json")
-
-    def reading(self) -> DecisionRule:
-        """Read how the network's outputs are read, as validation chose it."""
-        return DecisionRule.from_dict(self.report()["reading"])
 
     def plots(self) -> list[Path]:
         """List the pictures, PNG files, in alphabetical order."""
         return sorted((self.folder / "figures").glob("*.png"))
+
+
+class Evaluated(KeptEvaluation):
+    """A finished evaluation of a training, on disk.
+
+    Its folder holds `reference.parquet` besides, and its scores are of validation and TEST scans. Its report has
+    `threshold`; `reading`; `metrics`, name to number, with `_low` and `_high`; `outcomes`, scans by split, label and
+    decision; `elsewhere`, what an answer is worth where the finding is rarer or commoner; `rows`, the table on TEST in
+    words; `tables`, further ones by title, each with its columns and rows.
+    """
+
+    def reading(self) -> DecisionRule:
+        """Read how the network's outputs are read, as validation chose it."""
+        return DecisionRule.from_dict(self.report()["reading"])
 
 
 def evaluation_digest(training: str, catalog: Catalog, config: Config) -> str:

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from xray.data.phantoms.write_phantoms import has_phantoms
 from xray.evaluation.metrics.bootstrap import estimate_of
 from xray.evaluation.reporting.at_a_glance import sentence
 from xray.evaluation.reporting.captions import plot_with_caption
 from xray.evaluation.reporting.model_card import LIMITS, SAFETY
 from xray.evaluation.reporting.page import Headline, Page, Part, Point
+from xray.evaluation.reporting.run_report import PHANTOMS
 from xray.external.answers import MeasuredVersion
 from xray.external.labelled_set import SPLIT, LabelledSet
 from xray.external.measure import COLUMNS, Measured
@@ -48,6 +50,7 @@ def external_page(
         title=f"{version.name} version {version.version} on {labelled.name}",
         about={"Written": f"{datetime.now(UTC):%-d %B %Y, %H:%M} UTC", "MLflow run": run_id},
         safety=SAFETY,
+        notice=PHANTOMS if has_phantoms(labelled.rows) else "",
         lead=[
             f"{len(labelled.rows):,} labelled scans of {labelled.patients:,} patients, scored by the code that the "
             "model was kept with, at its own threshold."

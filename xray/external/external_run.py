@@ -10,7 +10,6 @@ from typing import Any
 from mlflow import MlflowClient
 
 from xray import config
-from xray.config import Registry
 from xray.errors import EvaluationError
 from xray.evaluation.metrics.bootstrap import estimate_of
 from xray.evaluation.metrics.names import HEADLINE
@@ -21,17 +20,18 @@ from xray.external.answers import MeasuredVersion
 from xray.external.external_report import external_page
 from xray.external.labelled_set import SPLIT, LabelledSet
 from xray.external.measure import COLUMNS, Measured
+from xray.external.run_facts import experiment_of, tags_of
 from xray.files.atomic import whole_file
 from xray.files.checked_io import writing
 from xray.runs.report_page import REPORT
 from xray.runs.run_context import RunContext
 from xray.table import Table
 from xray.tracking.run_artifacts import log_final_metrics
-from xray.tracking.run_identity import PARENT_TAG, DataSet, RunFacts, git_commit
+from xray.tracking.run_identity import DataSet, RunFacts
 from xray.tracking.store import reached
 from xray.tracking.test_set_use import code_version, count_evaluation, scans_digest
 from xray.tracking.tracker import open_run
-from xray.tracking.ui_views import EXTERNAL, NOTE_TAG
+from xray.tracking.ui_views import NOTE_TAG
 
 KIND = "external"
 MEASURED_TAG = "measured."
@@ -121,19 +121,11 @@ def in_words(report: Mapping[str, Any]) -> str:
 
 def _facts(version: MeasuredVersion, labelled: LabelledSet, measured: Measured, context: RunContext) -> RunFacts:
     labels = labelled.rows["label"].value_counts()
-    parent = None if version.run is None else str(version.run.info.run_id)
     return RunFacts(
-        experiment=f"{_experiment(version)}{EXTERNAL}",
+        experiment=experiment_of(version),
         name=f"{labelled.name}-{version.name}-{version.version}",
         params={},
-        tags={
-            "kind": KIND,
-            "model_version": f"{version.name}/{version.version}",
-            "measured_on": labelled.name,
-            "git_commit": git_commit(),
-            "prefect_flow_run": context.flow_run,
-            PARENT_TAG: parent,
-        },
+        tags=tags_of(KIND, version, labelled, context),
         data=DataSet(
             name=labelled.name,
             digest=labelled.digest,
@@ -142,10 +134,6 @@ def _facts(version: MeasuredVersion, labelled: LabelledSet, measured: Measured, 
         ),
         evaluation=measured.digest,
     )
-
-
-def _experiment(version: MeasuredVersion) -> str:
-    return version.experiment or Registry().experiment
 
 
 def _tell_version(

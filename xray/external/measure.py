@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from xray.config import digest_of
 from xray.evaluation.decision.outcomes import Outcomes
 from xray.evaluation.decision.rule import DecisionRule
 from xray.evaluation.decision.rule_metrics import deployment_metrics
+from xray.evaluation.evaluate import KeptEvaluation
 from xray.evaluation.inspection.slices import COLUMNS as SLICE_COLUMNS
 from xray.evaluation.inspection.slices import Name, sliced
 from xray.evaluation.metrics.bootstrap import Estimate, estimate_of, flat_estimates
@@ -23,7 +23,7 @@ from xray.evaluation.metrics.multiclass import LEAST_SCANS
 from xray.evaluation.metrics.split_metrics import evaluate_split
 from xray.evaluation.plots import binary as plots
 from xray.external.labelled_set import SPLIT, LabelledSet
-from xray.files.artifact_folder import is_whole, kept_json, kept_table, write_folder
+from xray.files.artifact_folder import is_whole, write_folder
 from xray.table import Table
 
 VERSION = 1
@@ -46,31 +46,12 @@ AGES = ((0, 18), (18, 40), (40, 65), (65, math.inf))
 """Bands of age in years, from and below."""
 
 
-@dataclass(frozen=True)
-class Measured:
+class Measured(KeptEvaluation):
     """A model's evaluation on a labelled set, on disk.
 
-    Attributes:
-        folder: Holds `scores.parquet`, `evaluation.json`, `figures/*.png` and `manifest.json`.
-        digest: Names the folder.
-        reused: Whether it was there already.
+    Its scores are a row a scan, as the labelled set has it, with the model's answer. Its report has `threshold`,
+    `finding`, `metrics`, `outcomes`, `rows`, `tables` and `notes`.
     """
-
-    folder: Path
-    digest: str
-    reused: bool
-
-    def scores(self) -> pd.DataFrame:
-        """Read the scores: a row a scan, as the labelled set has it, with the model's answer."""
-        return kept_table(self.folder, "scores.parquet")
-
-    def report(self) -> dict[str, Any]:
-        """Read the report: `threshold`, `finding`, `metrics`, `outcomes`, `rows`, `tables`, `notes`, `worst`."""
-        return kept_json(self.folder, "evaluation.json")
-
-    def plots(self) -> list[Path]:
-        """List the pictures, PNG files, in alphabetical order."""
-        return sorted((self.folder / "figures").glob("*.png"))
 
 
 def measured_digest(model: str, labelled: LabelledSet, evaluation: config.Evaluation) -> str:

@@ -20,6 +20,7 @@ from xray.evaluation.reporting.model_card import SAFETY
 from xray.external.answers import MeasuredVersion
 from xray.external.labelled_set import LabelledSet
 from xray.external.recalibration import Recalibration
+from xray.external.run_facts import experiment_of, tags_of
 from xray.files.checked_io import writing
 from xray.models.model_files import model_digest
 from xray.models.phantom_versions import TAG as PHANTOMS
@@ -29,10 +30,10 @@ from xray.runs.run_context import RunContext
 from xray.scoring.local_pool import fetched
 from xray.table import Table
 from xray.tracking.run_artifacts import log_final_metrics
-from xray.tracking.run_identity import PARENT_TAG, DataSet, RunFacts, git_commit
+from xray.tracking.run_identity import DataSet, RunFacts
 from xray.tracking.store import reached
-from xray.tracking.tracker import Tracker, open_run
-from xray.tracking.ui_views import EXTERNAL, NOTE_TAG
+from xray.tracking.tracker import open_run
+from xray.tracking.ui_views import NOTE_TAG
 
 KIND = "recalibration"
 COLUMNS = ("", "before", "fitted here")
@@ -88,7 +89,7 @@ def register_recalibrated(
         with reached(tracker.store):
             tags = client.get_model_version(version.name, version.version).tags
             real = real_ones(client, version.name, context.workspace) if tags.get(PHANTOMS) == "true" else []
-            _log(client, tracker, version, labelled, found)
+            _log(client, run_id, version, labelled, found)
         registry = Registry(model_name=version.name, challenger=not real)
         own = {name: tags[name] for name in INHERITED if name in tags}
         own |= {PARENT: f"{version.name}/{version.version}", "recalibrated_on": labelled.name}
@@ -124,17 +125,12 @@ def _facts(version: MeasuredVersion, labelled: LabelledSet, context: RunContext)
     trained = next((each.dataset for each in inputs if each.dataset.digest == tags.get("catalog")), None)
     source = json.loads(trained.source).get("uri", "") if trained is not None else ""
     return RunFacts(
-        experiment=f"{version.experiment or Registry().experiment}{EXTERNAL}",
+        experiment=experiment_of(version),
         name=f"rule-{version.name}-{version.version}-on-{labelled.name}",
         params={},
         tags={
             **{name: tags[name] for name in ("recipe", "catalog", "normalizer", "training") if name in tags},
-            "kind": KIND,
-            "model_version": f"{version.name}/{version.version}",
-            "measured_on": labelled.name,
-            "git_commit": git_commit(),
-            "prefect_flow_run": context.flow_run,
-            PARENT_TAG: None if run is None else str(run.info.run_id),
+            **tags_of(KIND, version, labelled, context),
         },
         # The scans that it was trained on, whose TEST judges it when it is promoted.
         data=DataSet(
@@ -146,9 +142,8 @@ def _facts(version: MeasuredVersion, labelled: LabelledSet, context: RunContext)
 
 
 def _log(
-    client: MlflowClient, tracker: Tracker, version: MeasuredVersion, labelled: LabelledSet, found: Recalibration
+    client: MlflowClient, run_id: str, version: MeasuredVersion, labelled: LabelledSet, found: Recalibration
 ) -> None:
-    _, run_id = tracker.require()
     log_final_metrics(client, run_id, found.flat())
     client.set_tag(run_id, NOTE_TAG, _description(version, labelled, found))
     if version.run is None:

@@ -22,18 +22,13 @@ from xray.errors import DamagedError, StoreError
 from xray.files.atomic import clear_drafts, whole_file
 from xray.files.checked_io import reading, set_aside, writing
 from xray.files.lock import locked
-from xray.labels import PNEUMONIA, p_column
+from xray.labels import PNEUMONIA, is_probability, p_column
 
 PARTS, JOINED, LOGGED = ".unfinished", ".joined", ".logged"
 KINDS = ("scores", "rejects")
 DIGEST = "model_digest"
 _ABOUT = [("image", pa.string()), ("sha256", pa.string())]
 _BY = [("model_version", pa.string()), (DIGEST, pa.string()), ("scored_at", pa.timestamp("us", tz="UTC"))]
-
-
-def is_score(column: str) -> bool:
-    """Whether a column holds the probability of a finding."""
-    return column.startswith(p_column(""))
 
 
 def scores_schema(columns: Iterable[str]) -> pa.Schema:
@@ -183,7 +178,7 @@ class Ledger:
             StoreError: They could not be written.
         """
         kept = list(rows)
-        scores = dict.fromkeys(name for row in kept for name in row if is_score(name))
+        scores = dict.fromkeys(name for row in kept for name in row if is_probability(name))
         table = pa.Table.from_pylist(kept, schema=_part_schema(scores))
         place = self.folder / PARTS / self.name
         with writing(self.folder):
@@ -203,7 +198,9 @@ class Ledger:
             return None
         with writing(self.folder):
             draft = Entry(self.name, self.folder, 0, 0)
-            scores = {name: None for part in reversed(parts) for name in pq.read_schema(part).names if is_score(name)}
+            scores = {
+                name: None for part in reversed(parts) for name in pq.read_schema(part).names if is_probability(name)
+            }
             _join(parts, draft.scores, scores_schema(scores), rejects=False)
             _join(parts, draft.rejects, REJECTS, rejects=True)
             place = parts[0].parent
@@ -259,7 +256,7 @@ def _read(path: Path, columns: list[str]) -> pa.Table:
     with reading(path):
         try:
             written = pq.read_schema(path).names
-            asked = [name for name in columns if name in written or not (name == DIGEST or is_score(name))]
+            asked = [name for name in columns if name in written or not (name == DIGEST or is_probability(name))]
             table = pq.read_table(path, columns=asked, page_checksum_verification=True)
         except (pa.ArrowException, MemoryError) as error:  # a damaged footer may ask for any number of bytes
             raise ValueError(str(error)) from error
@@ -267,7 +264,7 @@ def _read(path: Path, columns: list[str]) -> pa.Table:
             raise ValueError(f"columns {', '.join(columns)} must be there")
         for name in columns:
             if name not in asked:
-                kind = pa.float64() if is_score(name) else pa.string()
+                kind = pa.float64() if is_probability(name) else pa.string()
                 table = table.append_column(name, pa.nulls(len(table), kind))
         return table.select(columns)
 

@@ -25,7 +25,7 @@ from xray.evaluation.metrics import binary as metrics
 from xray.evaluation.metrics.bootstrap import Estimate, bootstrap, flat_estimates
 from xray.evaluation.metrics.multiclass import LEAST_SCANS
 from xray.evaluation.metrics.split_metrics import CAUSES, HALF, labels_and_scores
-from xray.labels import CAUSE_OF_SUBTYPE, NORMAL, PNEUMONIA, decide, finding_in, p_column, raw_column
+from xray.labels import CAUSE_OF_SUBTYPE, NORMAL, PNEUMONIA, decide, finding_in, is_probability, p_column, raw_column
 
 SPLIT = "out_of_fold"
 SCAN = ["image_id", "sha256", "patient_id", "label", "subtype", "source", "fold", "seed"]
@@ -128,7 +128,7 @@ def gather(folds: Iterable[FoldScores], evaluation: config.Evaluation) -> pd.Dat
     for prefix in ("", "nested_"):
         above = table[p_column(finding)] - table[f"{prefix}threshold"]  # 0 from the threshold on, exactly
         table[f"{prefix}decision"] = decide(above.to_numpy(), 0.0, finding=finding)
-    probabilities = [name for name in table.columns if name.startswith(p_column("")) and name != raw_column(finding)]
+    probabilities = [name for name in table.columns if is_probability(name) and name != raw_column(finding)]
     return table[[*SCAN, probabilities[0], *DECIDED, *probabilities[1:]]].sort_values(
         ["seed", "image_id"], ignore_index=True
     )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from xray.evaluation.drift.statistics import Drift
 from xray.evaluation.plots.style import ACCENT, BLUE, GRAY, SMALL, SPLITS, TEXT, canvas, plain_axes
+from xray.labels import is_probability
 
 
 def drift_distributions(drift: Drift, values: Mapping[str, Sequence[NDArray[np.float64]]]) -> Figure:
@@ -33,7 +34,7 @@ def drift_distributions(drift: Drift, values: Mapping[str, Sequence[NDArray[np.f
         low, high = np.quantile(np.concatenate([then, now]), [0.001, 0.999])
         bins = np.linspace(low, high, 31) if high > low else np.linspace(low - 1, low + 1, 31)
         inside = [np.clip(part, bins[0], bins[-1]) for part in (then, now)]
-        own = SPLITS["validation" if feature.startswith("p_") else "train"]
+        own = SPLITS["validation" if is_probability(feature) else "train"]
         color = ACCENT if shift.alarm else BLUE
         share = [np.full(len(part), 1 / len(part)) for part in inside]
         axes.hist(inside[0], bins=bins, weights=share[0], color=GRAY, alpha=0.6, label=own)

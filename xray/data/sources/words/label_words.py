@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from xray.data.sources.table_file import value
-from xray.labels import CAUSE_OF_SUBTYPE, NORMAL, PNEUMONIA
+from xray.labels import NORMAL, PNEUMONIA, label_of
 
 LEAVE_OUT = "leave_out"
 EVERY_OTHER_WORD = "*"
@@ -72,7 +72,7 @@ class LabelWords:
         said = {finding: value(cell).removesuffix(".0") for finding, cell in cells.items()}
         there = [finding for finding, word in said.items() if word.casefold() in ("1", "true", "yes")]
         shown = ", ".join(f"{finding} {word or 'empty'}" for finding, word in said.items())
-        if len({_label_of(finding) for finding in there}) > 1:
+        if len({label_of(finding) for finding in there}) > 1:
             return Label(reason="conflicting-labels", detail=shown)
         if there:
             return _meant(max(there, key=lambda finding: finding not in (NORMAL, PNEUMONIA)))
@@ -91,7 +91,7 @@ class LabelWords:
         findings = found - {NORMAL}
         if not found or (not findings and LEAVE_OUT in meanings):
             return Label(reason="left-out-label", detail=cell.strip())
-        if len({_label_of(name) for name in found if name}) > 1:
+        if len({label_of(name) for name in found if name}) > 1:
             return Label(reason="conflicting-labels", detail=cell.strip())
         causes = sorted(name for name in findings if name and name != PNEUMONIA) or sorted(filter(None, found))
         return _meant(causes[0] if len(causes) == 1 else PNEUMONIA)
@@ -117,12 +117,8 @@ def cause_of(cell: str) -> str | None:
     return _CAUSES.get(word)
 
 
-def _label_of(meaning: str) -> str:
-    return PNEUMONIA if meaning in CAUSE_OF_SUBTYPE and meaning != NORMAL else meaning
-
-
 def _meant(meaning: str) -> Label:
-    return Label(_label_of(meaning), meaning)
+    return Label(label_of(meaning), meaning)
 
 
 _CAUSES = {canonical(word): key for key, listed in COMMON.items() for word in listed}
